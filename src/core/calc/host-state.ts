@@ -1,0 +1,31 @@
+/** What this host should be: the output of `derive`, the input of `compile`. Plain values, in no particular order. */
+import type { Ruleset } from "../rules/ir.ts";
+
+export interface HostState {
+  /** Host sides of veth pairs, by name. They exist or not with their container; here is how they must be set. */
+  readonly links: ReadonlyMap<string, LinkState>;
+  /** Routes with our rtproto, by "family prefix". */
+  readonly routes: ReadonlyMap<string, RouteState>;
+  /** Static neighbours, by "interface address". */
+  readonly neighbours: ReadonlyMap<string, { readonly mac: string }>;
+  /** `169.254.1.N/32` addresses on `lo`, scope link. */
+  readonly gatewayAddresses: ReadonlySet<string>;
+  /** Kernel settings by their path below /proc/sys, as `net/ipv4/ip_forward`. */
+  readonly sysctls: ReadonlyMap<string, string>;
+  readonly ruleset: Ruleset;
+}
+
+export interface LinkState {
+  /** Container's interface name before the engine moves it. */
+  readonly peer: string;
+  readonly peerMac: string;
+  readonly mtu: number;
+  /** fe80::N/64 on the host's side; absent for an endpoint without IPv6. */
+  readonly gateway6?: string;
+}
+
+export type RouteState =
+  /** To a local endpoint. `source` is the node's own address, so that the kernel does not pick docker0's. */
+  | { readonly kind: "link"; readonly interface: string; readonly source?: string }
+  /** An address block of ours: what no endpoint has goes nowhere. */
+  | { readonly kind: "blackhole" };

@@ -1,0 +1,94 @@
+/**
+ * All that the derivation reads: what users want (cluster store) and what exists on this host (local state), as plain values
+ * of one moment. Resources are already validated; addresses are canonical text.
+ */
+import type {
+  GlobalNetworkPolicy,
+  GlobalNetworkSet,
+  HostEndpoint,
+  IPPool,
+  IPReservation,
+  Network,
+  NetworkPolicy,
+  NetworkSet,
+  Node,
+  Profile,
+  StagedGlobalNetworkPolicy,
+  StagedNetworkPolicy,
+  Tier,
+} from "../model/resources.ts";
+
+export interface Snapshot {
+  /** This host's name: the name of its Node. */
+  readonly host: string;
+  readonly nodes: readonly Node[];
+  readonly pools: readonly IPPool[];
+  readonly reservations: readonly IPReservation[];
+  readonly networks: readonly Network[];
+  /** Of all hosts; those with `host` equal to this host also have `local`. */
+  readonly endpoints: readonly Endpoint[];
+  readonly policies: readonly (GlobalNetworkPolicy | NetworkPolicy)[];
+  readonly stagedPolicies: readonly (StagedGlobalNetworkPolicy | StagedNetworkPolicy)[];
+  readonly tiers: readonly Tier[];
+  readonly profiles: readonly Profile[];
+  readonly networkSets: readonly (GlobalNetworkSet | NetworkSet)[];
+  readonly hostEndpoints: readonly HostEndpoint[];
+  readonly settings: Settings;
+}
+
+/** A workload endpoint: one interface of a container, as policy sees it. */
+export interface Endpoint {
+  /** Docker's endpoint ID (64 hex). */
+  readonly id: string;
+  readonly host: string;
+  /** Compose project, or "default". */
+  readonly namespace: string;
+  /** Container name; "" while not known. */
+  readonly container: string;
+  readonly network: string;
+  /** Canonical addresses, IPv4 before IPv6. */
+  readonly addresses: readonly string[];
+  readonly labels: ReadonlyMap<string, string>;
+  /** In order. The network's own profile is the last. */
+  readonly profiles: readonly string[];
+  readonly ports: readonly NamedPort[];
+  /** Ports that `-p` opened to the outside. */
+  readonly published: readonly PublishedPort[];
+  readonly local?: LocalEndpoint;
+}
+
+export interface NamedPort {
+  readonly name: string;
+  readonly protocol: "TCP" | "UDP" | "SCTP";
+  readonly port: number;
+}
+
+export interface PublishedPort {
+  readonly protocol: "TCP" | "UDP" | "SCTP";
+  readonly port: number;
+  /** With `-o publish=host` also this port of the host; hostAddress "" is any. */
+  readonly host?: { readonly address: string; readonly port: number };
+}
+
+/** What only the endpoint's own host knows. */
+export interface LocalEndpoint {
+  /** Host side of the veth pair: `manx` + 11 hex of the endpoint ID. */
+  readonly interface: string;
+  /** Interface name of the container's side while it is still in the host's namespace: `mxp` + the same 11 hex. */
+  readonly peer: string;
+  readonly mac: string;
+  readonly mtu: number;
+  /** N of 169.254.1.N and fe80::N: the index of this endpoint in its sandbox, from 1. */
+  readonly gatewayIndex: number;
+  /** The veth should exist: Join has been called and Leave has not. */
+  readonly joined: boolean;
+}
+
+export interface Settings {
+  /** From a container to its own host beyond established, DNS and ICMP. */
+  readonly endpointToHost: "allow" | "restricted" | "deny";
+  /** Manx switched forwarding on, so it keeps the host from routing between its other networks. */
+  readonly guardForwarding: boolean;
+  /** NFLOG group for denied packets and new flows; undefined: no logging rules. */
+  readonly logGroup?: number;
+}

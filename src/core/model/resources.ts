@@ -1,0 +1,195 @@
+/**
+ * The resources as users write them (Calico v3's format for its kinds, `manx/v1` for our own), after validation and with
+ * defaults filled in. Types only; the schemas that check them stand beside this file.
+ */
+export interface Metadata {
+  readonly name: string;
+  /** Only for namespaced kinds; "default" where the user said nothing. */
+  readonly namespace?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly uid?: string;
+  readonly creationTimestamp?: string;
+  readonly resourceVersion?: string;
+}
+
+export interface Resource<A extends string, K extends string, S> {
+  readonly apiVersion: A;
+  readonly kind: K;
+  readonly metadata: Metadata;
+  readonly spec: S;
+}
+
+type Calico<K extends string, S> = Resource<"projectcalico.org/v3", K, S>;
+
+export interface IPPoolSpec {
+  readonly cidr: string;
+  readonly blockSize: number;
+  readonly disabled?: boolean;
+  readonly natOutgoing?: boolean;
+  readonly nodeSelector: string;
+  readonly namespaceSelector?: string;
+  readonly allowedUses: readonly ("Workload" | "Tunnel" | "LoadBalancer")[];
+  readonly assignmentMode: "Automatic" | "Manual";
+  readonly ipipMode?: "Never" | "Always" | "CrossSubnet";
+  readonly vxlanMode?: "Never" | "Always" | "CrossSubnet";
+  readonly disableBGPExport?: boolean;
+}
+export type IPPool = Calico<"IPPool", IPPoolSpec>;
+export type IPReservation = Calico<"IPReservation", { readonly reservedCIDRs: readonly string[] }>;
+
+export type Action = "Allow" | "Deny" | "Log" | "Pass";
+/** A name (`TCP`) or an IP protocol number. */
+export type Protocol = string | number;
+/** `80`, `"8000:8100"`, or a named port. */
+export type Port = number | string;
+
+export interface IcmpMatch {
+  readonly type?: number;
+  readonly code?: number;
+}
+
+export interface EntityRule {
+  readonly nets?: readonly string[];
+  readonly notNets?: readonly string[];
+  readonly selector?: string;
+  readonly notSelector?: string;
+  readonly namespaceSelector?: string;
+  readonly ports?: readonly Port[];
+  readonly notPorts?: readonly Port[];
+}
+
+export interface PolicyRule {
+  readonly action: Action;
+  readonly ipVersion?: 4 | 6;
+  readonly protocol?: Protocol;
+  readonly notProtocol?: Protocol;
+  readonly icmp?: IcmpMatch;
+  readonly notICMP?: IcmpMatch;
+  readonly source?: EntityRule;
+  readonly destination?: EntityRule;
+  readonly metadata?: { readonly annotations?: Readonly<Record<string, string>> };
+}
+
+export type PolicyType = "Ingress" | "Egress";
+
+export interface NetworkPolicySpec {
+  readonly tier: string;
+  readonly order?: number;
+  readonly selector: string;
+  readonly types: readonly PolicyType[];
+  readonly ingress?: readonly PolicyRule[];
+  readonly egress?: readonly PolicyRule[];
+  readonly performanceHints?: readonly string[];
+}
+
+export interface GlobalNetworkPolicySpec extends NetworkPolicySpec {
+  readonly namespaceSelector?: string;
+  readonly doNotTrack?: boolean;
+  readonly preDNAT?: boolean;
+  readonly applyOnForward?: boolean;
+}
+
+export type StagedAction = "Set" | "Delete" | "Learn" | "Ignore";
+export type NetworkPolicy = Calico<"NetworkPolicy", NetworkPolicySpec>;
+export type GlobalNetworkPolicy = Calico<"GlobalNetworkPolicy", GlobalNetworkPolicySpec>;
+export type StagedNetworkPolicy = Calico<
+  "StagedNetworkPolicy",
+  NetworkPolicySpec & { readonly stagedAction: StagedAction }
+>;
+export type StagedGlobalNetworkPolicy = Calico<
+  "StagedGlobalNetworkPolicy",
+  GlobalNetworkPolicySpec & { readonly stagedAction: StagedAction }
+>;
+
+export type Tier = Calico<"Tier", { readonly order?: number; readonly defaultAction: "Deny" | "Pass" }>;
+export type Profile = Calico<
+  "Profile",
+  {
+    readonly labelsToApply?: Readonly<Record<string, string>>;
+    readonly ingress?: readonly PolicyRule[];
+    readonly egress?: readonly PolicyRule[];
+  }
+>;
+export type NetworkSet = Calico<"NetworkSet", { readonly nets?: readonly string[] }>;
+export type GlobalNetworkSet = Calico<"GlobalNetworkSet", { readonly nets?: readonly string[] }>;
+export interface EndpointPort {
+  readonly name: string;
+  readonly protocol: Protocol;
+  readonly port: number;
+}
+export type HostEndpoint = Calico<
+  "HostEndpoint",
+  {
+    readonly node: string;
+    readonly interfaceName?: string;
+    readonly expectedIPs?: readonly string[];
+    readonly profiles?: readonly string[];
+    readonly ports?: readonly EndpointPort[];
+  }
+>;
+export type WorkloadEndpoint = Calico<
+  "WorkloadEndpoint",
+  {
+    readonly orchestrator: string;
+    readonly workload: string;
+    readonly node: string;
+    readonly containerID?: string;
+    readonly endpoint: string;
+    readonly ipNetworks: readonly string[];
+    readonly profiles: readonly string[];
+    readonly interfaceName: string;
+    readonly mac?: string;
+    readonly ports?: readonly EndpointPort[];
+  }
+>;
+export type Node = Calico<
+  "Node",
+  {
+    readonly addresses?: readonly { readonly address: string; readonly type?: string }[];
+    readonly bgp?: {
+      readonly asNumber?: number | string;
+      readonly ipv4Address?: string;
+      readonly ipv6Address?: string;
+      readonly routeReflectorClusterID?: string;
+    };
+  }
+>;
+
+/** A Docker network of the driver `manx`. Its name is Docker's network name. */
+export type Network = Resource<
+  "manx/v1",
+  "Network",
+  {
+    /** CIDRs of `--subnet`, or names of pools (`-o pools=`); empty: every pool that allows it. */
+    readonly pools: readonly string[];
+    /** `--ip-range`. */
+    readonly ranges?: readonly string[];
+    readonly families: readonly (4 | 6)[];
+    readonly mtu?: number;
+    /** `address`: `-p` opens the container's own port; `host`: the host's port as well; `off`: -p is refused. */
+    readonly publish: "address" | "host" | "off";
+    /** `network`: others are kept out; `endpoint`: members are kept apart too; `off`: open to everybody who has a route. */
+    readonly isolation: "network" | "endpoint" | "off";
+    /** `--internal`: nothing in or out but the network itself. */
+    readonly internal: boolean;
+    readonly sticky: boolean;
+  }
+>;
+
+export type AnyResource =
+  | IPPool
+  | IPReservation
+  | NetworkPolicy
+  | GlobalNetworkPolicy
+  | StagedNetworkPolicy
+  | StagedGlobalNetworkPolicy
+  | Tier
+  | Profile
+  | NetworkSet
+  | GlobalNetworkSet
+  | HostEndpoint
+  | WorkloadEndpoint
+  | Node
+  | Network;
+export type Kind = AnyResource["kind"];

@@ -1,0 +1,118 @@
+/**
+ * What one nftables table should hold, as plain values: the language between the rule compiler (pure) and the nftables driver.
+ *
+ * Everything is text in its canonical form, so that two tables are compared by comparing strings: an element key is its
+ * fields joined by " . " (`manx0a1b . 10.65.0.7`), a range inside a field is `first-last`, a prefix `10.65.0.0/16`.
+ * The driver alone knows bytes. Rules are few and shared by many endpoints; what changes often is a set or map element,
+ * because any rule change makes the kernel validate the whole table again.
+ */
+
+/** Data types of nft(8) that keys are made of. */
+export type FieldType =
+  | "ipv4_addr"
+  | "ipv6_addr"
+  | "ether_addr"
+  | "ifname"
+  | "inet_proto"
+  | "inet_service"
+  | "icmp_type"
+  | "icmp_code"
+  | "icmpv6_type"
+  | "icmpv6_code"
+  | "mark";
+
+/** What a match or a lookup reads from the packet: the words of nft(8). */
+export type Field =
+  | "meta iifname"
+  | "meta oifname"
+  | "meta nfproto"
+  | "meta l4proto"
+  | "meta mark"
+  | "ether saddr"
+  | "ip saddr"
+  | "ip daddr"
+  | "ip6 saddr"
+  | "ip6 daddr"
+  | "th sport"
+  | "th dport"
+  | "icmp type"
+  | "icmp code"
+  | "icmpv6 type"
+  | "icmpv6 code"
+  | "icmpv6 taddr"
+  | "arp operation"
+  | "arp saddr ether"
+  | "arp saddr ip"
+  | "ct mark";
+
+export type Verdict =
+  | { readonly kind: "accept" | "drop" | "return" }
+  | { readonly kind: "jump" | "goto"; readonly chain: string };
+
+/** One step of a rule, from left to right, as nft runs them: a step that does not match ends the rule. */
+export type Step =
+  /** `value` is one canonical field value, `first-last`, a prefix, or a name with a trailing `*` for interfaces. */
+  | { readonly kind: "match"; readonly field: Field; readonly negate?: boolean; readonly value: string }
+  /** The fields, concatenated, are (not) in the set. */
+  | { readonly kind: "lookup"; readonly fields: readonly Field[]; readonly set: string; readonly negate?: boolean }
+  /** Takes the verdict that the map holds for the fields; goes on where it holds none. */
+  | { readonly kind: "vmap"; readonly fields: readonly Field[]; readonly map: string }
+  | { readonly kind: "ct-state"; readonly states: readonly CtState[]; readonly negate?: boolean }
+  | { readonly kind: "ct-status"; readonly status: "dnat" | "snat"; readonly negate?: boolean }
+  | { readonly kind: "ct-direction"; readonly direction: "original" | "reply" }
+  /** The address is (not) one of this host's own: `fib daddr type local`. */
+  | { readonly kind: "fib-local"; readonly address: "saddr" | "daddr"; readonly negate?: boolean }
+  | { readonly kind: "counter" }
+  /** Sends the packet's head to NFLOG `group`; `prefix` (127 bytes at the most) names what decided. */
+  | { readonly kind: "log"; readonly group: number; readonly prefix: string }
+  | { readonly kind: "limit"; readonly perSecond: number; readonly burst: number }
+  | { readonly kind: "set-mark"; readonly value: number; readonly mask: number }
+  | { readonly kind: "notrack" }
+  | { readonly kind: "masquerade" }
+  /** Redirects to the address and port that the map holds for the fields (key -> `ADDRESS . PORT`). */
+  | { readonly kind: "dnat"; readonly family: 4 | 6; readonly fields: readonly Field[]; readonly map: string }
+  | { readonly kind: "reject" }
+  | { readonly kind: "verdict"; readonly verdict: Verdict };
+
+export type CtState = "new" | "established" | "related" | "invalid" | "untracked";
+
+export interface Rule {
+  readonly steps: readonly Step[];
+  /** Shown by `nft list`; also the place where a counter's meaning is found again. At most 100 bytes. */
+  readonly comment?: string;
+}
+
+export interface Base {
+  readonly type: "filter" | "nat" | "route";
+  readonly hook: "prerouting" | "input" | "forward" | "output" | "postrouting" | "ingress";
+  readonly priority: number;
+  readonly policy: "accept" | "drop";
+}
+
+export interface Chain {
+  /** Present for a base chain. */
+  readonly base?: Base;
+  readonly rules: readonly Rule[];
+}
+
+/** What an element of a map holds: a verdict, or the canonical text of the data fields. A set's element holds null. */
+export type ElementData = null | Verdict | string;
+
+export interface NftSet {
+  readonly key: readonly FieldType[];
+  /** Keys may be ranges and prefixes. One field: the ranges must not overlap. Several: pipapo, the same. */
+  readonly interval: boolean;
+  /** Absent for a set; "verdict" for a verdict map; field types for a data map. */
+  readonly data?: "verdict" | readonly FieldType[];
+  readonly elements: ReadonlyMap<string, ElementData>;
+}
+
+export interface Table {
+  readonly family: "inet" | "arp" | "ip" | "ip6";
+  readonly name: string;
+  readonly sets: ReadonlyMap<string, NftSet>;
+  readonly chains: ReadonlyMap<string, Chain>;
+}
+
+/** All that we own in nftables, by "family name". */
+export type Ruleset = ReadonlyMap<string, Table>;
