@@ -6,7 +6,7 @@ export interface Target<K, V> {
   list(signal: AbortSignal): Promise<ReadonlyMap<K, V>>;
   /** Applies a delta: upserts first, then deletes, so that a replacement leaves no gap. */
   apply(delta: Delta<K, V>, signal: AbortSignal): Promise<void>;
-  equal(a: V, b: V): boolean;
+  readonly equal: (a: V, b: V) => boolean;
 }
 
 /** Keeps a target equal to a desired state, touching only what differs. One step at a time. */
