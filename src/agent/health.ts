@@ -1,0 +1,113 @@
+/**
+ * Troubles that a user can see, each declared once: code, title, severity, what to do. A part of the agent raises a condition
+ * and clears it; only the change is logged, not every retry.
+ */
+export const CONDITIONS = {
+  "engine-unreachable": {
+    title: "Docker does not answer",
+    severity: "warning",
+    remedy: "Start it: systemctl start docker. Running containers keep their traffic.",
+  },
+  "store-unavailable": {
+    title: "the store cannot be reached",
+    severity: "error",
+    remedy: "manx status says since when. Containers start and stop from what this host already knows.",
+  },
+  "bad-resource": {
+    title: "a resource in the store cannot be read",
+    severity: "error",
+    remedy: "Replace it: manx apply -f FILE, or remove it: manx delete KIND NAME.",
+  },
+  "firewall-not-applied": {
+    title: "the firewall could not be brought up to date",
+    severity: "error",
+    remedy: "manx doctor checks what nftables needs. What is in force stays in force; new containers wait.",
+  },
+  "interfaces-not-applied": {
+    title: "an interface or a route could not be set",
+    severity: "error",
+    remedy: "manx doctor shows what is in the way.",
+  },
+  "settings-not-applied": {
+    title: "a kernel setting could not be made",
+    severity: "warning",
+    remedy: "Look for a read-only /proc/sys, or another program that changes it back.",
+  },
+  "foreign-firewall": {
+    title: "the rules that let Manx traffic pass Docker's or ufw's firewall could not be placed",
+    severity: "error",
+    remedy: "manx doctor names the firewall and the rule.",
+  },
+  "plugin-socket": {
+    title: "Docker cannot reach Manx: the plugin socket could not be opened",
+    severity: "error",
+    remedy: "See whether another agent runs: manx doctor.",
+  },
+  "pool-overlap": {
+    title: "an address pool overlaps with a route of this host",
+    severity: "warning",
+    remedy: "manx pool ls shows the pools; manx pool rm CIDR and manx pool add CIDR replace one.",
+  },
+  "reconcile-failed": {
+    title: "what Docker knows could not be compared with what Manx knows",
+    severity: "warning",
+    remedy: "It is tried again every minute; manx doctor tells more.",
+  },
+} as const satisfies Record<string, { title: string; severity: "warning" | "error"; remedy: string }>;
+
+export type ConditionCode = keyof typeof CONDITIONS;
+
+export interface Condition {
+  readonly code: ConditionCode;
+  readonly severity: "warning" | "error";
+  readonly title: string;
+  /** What exactly, with names; one sentence. */
+  readonly why: string;
+  readonly remedy: string;
+  /** RFC 3339. */
+  readonly since: string;
+}
+
+export class Health {
+  readonly #raised = new Map<string, Condition>();
+  readonly #onChange: (condition: Condition, raised: boolean) => void;
+  readonly #now: () => Date;
+
+  constructor(onChange: (condition: Condition, raised: boolean) => void, now: () => Date = () => new Date()) {
+    this.#onChange = onChange;
+    this.#now = now;
+  }
+
+  /** `subject` tells several conditions of one code apart (a key, an interface). */
+  raise(code: ConditionCode, why: string, subject = ""): void {
+    const key = `${code} ${subject}`;
+    const before = this.#raised.get(key);
+    if (before?.why === why) return;
+    const { title, severity, remedy } = CONDITIONS[code];
+    const since = before?.since ?? this.#now().toISOString();
+    const condition = { code, severity, title, why, remedy, since };
+    this.#raised.set(key, condition);
+    this.#onChange(condition, true);
+  }
+
+  clear(code: ConditionCode, subject = ""): void {
+    const key = `${code} ${subject}`;
+    const condition = this.#raised.get(key);
+    if (condition === undefined) return;
+    this.#raised.delete(key);
+    this.#onChange(condition, false);
+  }
+
+  /** Raises where there is a reason, clears where there is none. */
+  set(code: ConditionCode, why: string | undefined, subject = ""): void {
+    if (why === undefined) this.clear(code, subject);
+    else this.raise(code, why, subject);
+  }
+
+  /** Errors first, then the oldest. */
+  list(): readonly Condition[] {
+    return [...this.#raised.values()].sort(
+      (a, b) => a.severity.localeCompare(b.severity) || a.since.localeCompare(b.since),
+    );
+  }
+}
