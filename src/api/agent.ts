@@ -1,0 +1,59 @@
+/**
+ * What the API needs from the agent. The agent gives facts and makes changes; how they are shown (who can reach what, which
+ * check failed) is derived from the facts by pure functions beside this file.
+ *
+ * Every method may throw `ApiError` (its code and text go to the user as they are) or `DriverError` (mapped by its code);
+ * anything else becomes "internal". Lists come in no particular order.
+ */
+import type { Snapshot } from "../core/calc/snapshot.ts";
+import type { AnyResource, IPPool } from "../core/model/resources.ts";
+import type { HostFacts } from "./doctor/facts.ts";
+import type { FixAction } from "./schema/doctor.ts";
+import type { ChangeReport, ChangeRequest, ConfirmReport } from "./schema/resource.ts";
+import type { Component, VersionView } from "./schema/status.ts";
+import type { AgentEvent } from "./schema/watch.ts";
+import type { WhyQuery, WhyView } from "./schema/why.ts";
+
+export interface AgentView {
+  /** When this agent process started, milliseconds since the epoch. */
+  readonly startedAt: number;
+  version(signal?: AbortSignal): Promise<VersionView>;
+  /** Health of the parts, as the agent believes it now: no waiting for the outside world. */
+  components(signal?: AbortSignal): Promise<readonly Component[]>;
+  /** What is known at this moment: networks, endpoints of all hosts, pools, policies. */
+  snapshot(signal?: AbortSignal): Promise<Snapshot>;
+  /** Whether blocks are announced by BGP at present. */
+  announcing(): boolean;
+
+  /** Addresses given out, by pool name. A pool without an entry has none. */
+  poolUsage(signal?: AbortSignal): Promise<ReadonlyMap<string, PoolUsage>>;
+  /** Stores a new pool. Refuses a name that exists (`exists`), and a CIDR that overlaps a pool or a route of a host (`refused`). */
+  addPool(pool: IPPool, signal?: AbortSignal): Promise<IPPool>;
+  /** Refuses (`refused`) while addresses of it are in use; `not-found` if there is none. */
+  removePool(name: string, signal?: AbortSignal): Promise<void>;
+
+  /** Looks at the host now; what cannot be found out is left undefined. */
+  facts(signal?: AbortSignal): Promise<HostFacts>;
+  /** Repairs one thing; answers what was done, in a sentence. May be repeated. */
+  fix(action: FixAction, signal?: AbortSignal): Promise<string>;
+
+  /** All resources of a kind, own and cluster-wide, with WorkloadEndpoints made from the endpoints. */
+  resources(
+    kind: AnyResource["kind"],
+    signal?: AbortSignal,
+  ): Promise<{ revision: number; items: readonly AnyResource[] }>;
+  /** All of it or nothing. The resources have passed the frame only: the agent validates them (core/model). */
+  change(request: ChangeRequest, signal?: AbortSignal): Promise<ChangeReport>;
+  /** Keeps the change that waits for a confirmation; `not-found` if none does. */
+  confirm(signal?: AbortSignal): Promise<ConfirmReport>;
+  why(query: WhyQuery, signal?: AbortSignal): Promise<WhyView>;
+
+  /** Changes as they happen, until the signal aborts; a slow reader loses none, but may get several in one. */
+  watch(signal: AbortSignal): AsyncIterable<AgentEvent>;
+}
+
+export interface PoolUsage {
+  /** Addresses given out, on all hosts. */
+  readonly allocated: number;
+  readonly blocks: readonly { readonly cidr: string; readonly host: string; readonly allocated: number }[];
+}
