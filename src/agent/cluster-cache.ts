@@ -9,7 +9,10 @@ import type { Store, WatchBatch } from "../drivers/store/store.ts";
 /** Where resources live in the store: one key a resource. */
 export const RESOURCES = "/manx/v1/resources/";
 
-export function resourceKey(resource: { readonly kind: string; readonly metadata: { readonly name: string; readonly namespace?: string } }): string {
+export function resourceKey(resource: {
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly namespace?: string };
+}): string {
   const { name, namespace } = resource.metadata;
   return `${RESOURCES}${resource.kind}/${namespace ?? "-"}/${name}`;
 }

@@ -11,7 +11,11 @@ describe("Health", () => {
     health.raise("engine-unreachable", "refused");
     health.clear("engine-unreachable");
     health.clear("engine-unreachable");
-    assert.deepEqual(log, ["+engine-unreachable no socket", "+engine-unreachable refused", "-engine-unreachable refused"]);
+    assert.deepEqual(log, [
+      "+engine-unreachable no socket",
+      "+engine-unreachable refused",
+      "-engine-unreachable refused",
+    ]);
   });
 
   it("keeps the time of the first raise, and lists errors before warnings", () => {
