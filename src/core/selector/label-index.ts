@@ -159,7 +159,6 @@ export class LabelIndex {
         if (item.matching.has(filed) || (old !== undefined && isUntouched(filed, changed))) return;
         if (!match(filed.selector, item.labels)) return;
         item.matching.add(filed);
-        if (old?.matching.has(filed)) return;
         changes.push(begin(filed, item.id));
       });
     }
