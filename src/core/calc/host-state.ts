@@ -1,18 +1,21 @@
-/** What this host should be: the output of `derive`, the input of `compile`. Plain values, in no particular order. */
+/** What this host should be: the output of `derive`, and what the drivers make true. Plain values, in no particular order. */
 import type { Ruleset } from "../rules/ir.ts";
+import type { Origins } from "../rules/origin.ts";
 
 export interface HostState {
   /** Host sides of veth pairs, by name. They exist or not with their container; here is how they must be set. */
   readonly links: ReadonlyMap<string, LinkState>;
-  /** Routes with our rtproto, by "family prefix". */
+  /** Routes with our rtproto, by "family prefix", as `4 10.65.0.7/32`. */
   readonly routes: ReadonlyMap<string, RouteState>;
-  /** Static neighbours, by "interface address". */
+  /** Static neighbours, by "interface address", as `manx0123456789a 10.65.0.7`. */
   readonly neighbours: ReadonlyMap<string, { readonly mac: string }>;
   /** `169.254.1.N/32` addresses on `lo`, scope link. */
   readonly gatewayAddresses: ReadonlySet<string>;
   /** Kernel settings by their path below /proc/sys, as `net/ipv4/ip_forward`. */
   readonly sysctls: ReadonlyMap<string, string>;
   readonly ruleset: Ruleset;
+  /** What the ids in the ruleset's comments and log prefixes stand for. */
+  readonly origins: Origins;
 }
 
 export interface LinkState {
@@ -20,7 +23,7 @@ export interface LinkState {
   readonly peer: string;
   readonly peerMac: string;
   readonly mtu: number;
-  /** fe80::N/64 on the host's side; absent for an endpoint without IPv6. */
+  /** fe80::N, to be set with /64 on the host's side; absent for an endpoint without IPv6. */
   readonly gateway6?: string;
 }
 

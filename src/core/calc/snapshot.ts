@@ -24,6 +24,8 @@ export interface Snapshot {
   readonly nodes: readonly Node[];
   readonly pools: readonly IPPool[];
   readonly reservations: readonly IPReservation[];
+  /** CIDRs of the address blocks that this host owns. */
+  readonly blocks: readonly string[];
   readonly networks: readonly Network[];
   /** Of all hosts; those with `host` equal to this host also have `local`. */
   readonly endpoints: readonly Endpoint[];
@@ -43,13 +45,16 @@ export interface Endpoint {
   readonly host: string;
   /** Compose project, or "default". */
   readonly namespace: string;
-  /** Container name; "" while not known. */
+  /**
+   * Container name; "" while not known. Endpoints of one host with the same container are interfaces of that container: it
+   * may use the addresses of each on all of them.
+   */
   readonly container: string;
   readonly network: string;
   /** Canonical addresses, IPv4 before IPv6. */
   readonly addresses: readonly string[];
   readonly labels: ReadonlyMap<string, string>;
-  /** In order. The network's own profile is the last. */
+  /** In order. The network's own profile (its name) is the last; where it is missing it is taken to be there. */
   readonly profiles: readonly string[];
   readonly ports: readonly NamedPort[];
   /** Ports that `-p` opened to the outside. */
@@ -66,7 +71,7 @@ export interface NamedPort {
 export interface PublishedPort {
   readonly protocol: "TCP" | "UDP" | "SCTP";
   readonly port: number;
-  /** With `-o publish=host` also this port of the host; hostAddress "" is any. */
+  /** With `-o publish=host` also this port of the host; address "" is any, and a loopback address opens it to this host only. */
   readonly host?: { readonly address: string; readonly port: number };
 }
 
