@@ -1,0 +1,7 @@
+import { storeContract } from "../../../test/store/store-contract.ts";
+import { MemoryStore } from "./memory.ts";
+
+storeContract("memory", async () => {
+  const store = new MemoryStore();
+  return { store, compact: (revision) => store.compact(revision), close: async () => store[Symbol.asyncDispose]() };
+});
