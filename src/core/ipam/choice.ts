@@ -1,0 +1,139 @@
+/** Which pools an ask may use, and which block of a pool a host should claim next. */
+import type { IPPool } from "../model/resources.ts";
+import type { Family } from "../net/address.ts";
+import { type Cidr, cidr, covers, mergeRanges, overlaps, parseCidr, type Range, size, toRange } from "../net/cidr.ts";
+
+/** An IP pool with its CIDR parsed. */
+export interface Pool {
+  readonly name: string;
+  readonly cidr: Cidr;
+  readonly blockSize: number;
+  readonly resource: IPPool;
+}
+
+/** @throws RangeError if the CIDR is none: pools are validated before they get here */
+export function poolOf(resource: IPPool): Pool {
+  return { name: resource.metadata.name, cidr: cidr(resource.spec.cidr), blockSize: resource.spec.blockSize, resource };
+}
+
+export interface Refusal {
+  readonly pool: string;
+  /** Completes "pool X ...": `is disabled`. */
+  readonly why: string;
+}
+
+export interface PoolChoice {
+  readonly usable: readonly Pool[];
+  readonly refused: readonly Refusal[];
+}
+
+/**
+ * The pools that may serve a workload, in the order they are to be tried. Pools that the user named are used whatever their
+ * selector and assignment mode say (as in Calico), but never while disabled.
+ */
+export function usablePools(
+  pools: readonly Pool[],
+  ask: { readonly family: Family; readonly names?: readonly string[]; readonly within?: Cidr },
+  selects: (nodeSelector: string) => boolean,
+): PoolChoice {
+  const usable: Pool[] = [];
+  const refused: Refusal[] = [];
+  const wanted = ask.names === undefined ? pools : named(pools, ask.names, refused);
+  for (const pool of wanted) {
+    const why = reasonAgainst(pool, ask, selects);
+    if (why === undefined) usable.push(pool);
+    else refused.push({ pool: pool.name, why });
+  }
+  return { usable, refused };
+}
+
+function named(pools: readonly Pool[], names: readonly string[], refused: Refusal[]): Pool[] {
+  const found: Pool[] = [];
+  for (const name of new Set(names)) {
+    const pool = pools.find((candidate) => candidate.name === name);
+    if (pool === undefined) refused.push({ pool: name, why: "does not exist" });
+    else found.push(pool);
+  }
+  return found;
+}
+
+function reasonAgainst(
+  pool: Pool,
+  ask: { readonly family: Family; readonly names?: readonly string[]; readonly within?: Cidr },
+  selects: (nodeSelector: string) => boolean,
+): string | undefined {
+  const { spec } = pool.resource;
+  if (pool.cidr.family !== ask.family) return `is not an IPv${ask.family} pool`;
+  if (spec.disabled === true) return "is disabled";
+  if (!spec.allowedUses.includes("Workload")) return `is for ${spec.allowedUses.join(" and ")} only`;
+  if (ask.within !== undefined && !overlaps(pool.cidr, ask.within)) return "lies outside of the subnet";
+  if (ask.names !== undefined) return undefined;
+  if (spec.assignmentMode === "Manual") return "gives addresses only to networks that name it";
+  if (!selects(spec.nodeSelector)) return `is not for this host (nodeSelector ${spec.nodeSelector})`;
+  return undefined;
+}
+
+export interface BlockSearch {
+  readonly pool: Cidr;
+  readonly blockSize: number;
+  /** Only blocks with at least one address in here. */
+  readonly within?: Cidr;
+  /** Blocks that somebody owns. */
+  readonly taken: readonly Cidr[];
+  /** Addresses that are never given out by themselves: a block of nothing else is useless. */
+  readonly reserved: readonly Cidr[];
+  /** Hosts start at different places, so that they seldom want the same block. */
+  readonly host: string;
+}
+
+/** The next block to claim: from the host's own starting point onwards, then round. Undefined: all are taken. */
+export function nextBlock(search: BlockSearch): Cidr | undefined {
+  const area = search.within === undefined ? search.pool : intersection(search.pool, search.within);
+  if (area === undefined) return undefined;
+  const shift = BigInt((area.family === 4 ? 32 : 128) - search.blockSize);
+  const first = area.value >> shift;
+  const last = (area.value + size(area) - 1n) >> shift;
+  const walls = wallsOf(search, shift);
+  const start = first + (hash(`${search.host} ${search.pool.value}`) % (last - first + 1n));
+  const index = gapFrom(start, last, walls) ?? gapFrom(first, start - 1n, walls);
+  return index === undefined ? undefined : { family: area.family, value: index << shift, length: search.blockSize };
+}
+
+/** Block indexes that cannot be claimed, as ranges in ascending order. */
+function wallsOf(search: BlockSearch, shift: bigint): Range[] {
+  const family = search.pool.family;
+  const taken = search.taken.filter((block) => overlaps(block, search.pool)).map(toRange);
+  const walls = taken.map(({ first, last }) => ({ family, first: first >> shift, last: last >> shift }));
+  for (const { first, last } of mergeRanges(search.reserved.filter((r) => r.family === family).map(toRange))) {
+    const whole = { family, first: (first + (1n << shift) - 1n) >> shift, last: ((last + 1n) >> shift) - 1n };
+    if (whole.first <= whole.last) walls.push(whole);
+  }
+  return mergeRanges(walls);
+}
+
+function gapFrom(from: bigint, to: bigint, walls: readonly Range[]): bigint | undefined {
+  let index = from;
+  for (const wall of walls) {
+    if (index < wall.first) break;
+    if (index <= wall.last) index = wall.last + 1n;
+  }
+  return index <= to ? index : undefined;
+}
+
+export function intersection(a: Cidr, b: Cidr): Cidr | undefined {
+  return covers(a, b) ? b : covers(b, a) ? a : undefined;
+}
+
+/** FNV-1a, 64 bits (RFC 9923): spreads host names over a pool. Not for secrets. */
+function hash(text: string): bigint {
+  let value = 0xcbf29ce484222325n;
+  for (const char of text) value = ((value ^ BigInt(char.codePointAt(0) ?? 0)) * 0x100000001b3n) & 0xffffffffffffffffn;
+  return value;
+}
+
+/** CIDRs out of reservations; bad text is left out (it was refused when it was stored). */
+export function reservedCidrs(
+  reservations: readonly { readonly spec: { readonly reservedCIDRs: readonly string[] } }[],
+): Cidr[] {
+  return reservations.flatMap(({ spec }) => spec.reservedCIDRs.map(parseCidr)).filter((c) => c !== undefined);
+}
