@@ -1,0 +1,103 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { labelPolicies } from "./label-policies.ts";
+import { egressRules, parsePorts } from "./policy-words.ts";
+import type { Endpoint } from "./snapshot.ts";
+
+let next = 0;
+function endpoint(container: string, labels: Record<string, string>, namespace = "default"): Endpoint {
+  return {
+    id: String(next++).padStart(64, "0"),
+    host: "h1",
+    namespace,
+    container,
+    network: "apps",
+    addresses: [],
+    labels: new Map(Object.entries({ "manx/container": container, ...labels })),
+    profiles: ["apps"],
+    ports: [],
+    published: [],
+  };
+}
+
+describe("labelPolicies", () => {
+  it("makes one policy for the replicas of a service, named after it", () => {
+    const labels = { "manx/service": "db", "manx.allow-from": "web, monitoring", "manx.ports": "5432/tcp" };
+    const { policies, problems } = labelPolicies([
+      endpoint("shop-db-1", labels, "shop"),
+      endpoint("shop-db-2", labels, "shop"),
+      endpoint("other", {}),
+    ]);
+    assert.deepEqual(problems, []);
+    assert.equal(policies.length, 1);
+    const [policy] = policies;
+    assert.equal(policy?.metadata.name, "db");
+    assert.equal(policy?.metadata.namespace, "shop");
+    assert.equal(policy?.spec.selector, 'manx/service == "db"');
+    assert.deepEqual(policy?.spec.types, ["Ingress"]);
+    assert.deepEqual(policy?.spec.ingress, [
+      {
+        action: "Allow",
+        protocol: "TCP",
+        source: {
+          selector:
+            'manx/service == "web" || manx/container == "web" || manx/service == "monitoring" || manx/container == "monitoring"',
+        },
+        destination: { ports: [5432] },
+      },
+    ]);
+  });
+
+  it("gives replicas that differ a policy each", () => {
+    const { policies } = labelPolicies([
+      endpoint("db-1", { "manx/service": "db", "manx.egress": "none" }),
+      endpoint("db-2", { "manx/service": "db", "manx.egress": "all" }),
+    ]);
+    assert.deepEqual(policies.map(({ metadata }) => metadata.name).sort(), ["db", "db-2"]);
+  });
+
+  it("closes the direction of a label that it cannot read, and says so", () => {
+    const { policies, problems } = labelPolicies([
+      endpoint("a", { "manx.egress": "internt)" }),
+      endpoint("b", { "manx.allow-from": 'x") || all(', "manx.ports": "80" }),
+      endpoint("c", { "manx.ports": "99999" }),
+    ]);
+    assert.deepEqual(
+      policies.map(({ spec }) => [spec.types, spec.ingress ?? spec.egress]),
+      [
+        [["Egress"], []],
+        [["Ingress"], []],
+        [["Ingress"], []],
+      ],
+    );
+    assert.deepEqual(
+      problems.map(({ path }) => path),
+      ["a manx.egress", "b manx.allow-from", "c manx.ports"],
+    );
+  });
+});
+
+describe("policy words", () => {
+  it("reads ports, TCP where nothing is said", () => {
+    assert.deepEqual(parsePorts("80, 443/tcp,53/udp,8000-8100", ""), {
+      ok: true,
+      value: [
+        { protocol: "TCP", ports: [80, 443, "8000:8100"] },
+        { protocol: "UDP", ports: [53] },
+      ],
+    });
+    for (const text of ["", "0", "80/icmp", "80/tcp/udp", "9-8", "http"])
+      assert.equal(parsePorts(text, "").ok, false, text);
+  });
+  it("lets the internet in only where it is public", () => {
+    const rules = egressRules("internet", "");
+    assert.ok(rules.ok);
+    assert.ok(rules.value.at(-1)?.destination?.notNets?.includes("192.168.0.0/16"));
+    assert.deepEqual(egressRules("none", ""), { ok: true, value: [] });
+    assert.equal(egressRules("none, dns", "").ok, false);
+    assert.deepEqual(egressRules('role == "db"', ""), {
+      ok: true,
+      value: [{ action: "Allow", destination: { selector: 'role == "db"' } }],
+    });
+  });
+});
