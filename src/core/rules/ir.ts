@@ -5,6 +5,22 @@
  * fields joined by " . " (`manx0a1b . 10.65.0.7`), a range inside a field is `first-last`, a prefix `10.65.0.0/16`.
  * The driver alone knows bytes. Rules are few and shared by many endpoints; what changes often is a set or map element,
  * because any rule change makes the kernel validate the whole table again.
+ *
+ * One value has one text, and the driver refuses any other:
+ *
+ *   ipv4_addr, ipv6_addr   as `formatAddress` writes it; /32 and /128 without their length; a range that is a CIDR as CIDR
+ *   ether_addr             `02:00:0a:0b:0c:0d`
+ *   ifname                 the name (15 bytes, no space, `/`, `"`, `*`); in matches and interval sets also `prefix*`
+ *   inet_proto             the number: `6`, `17`, `58`
+ *   inet_service, icmp*    the number
+ *   mark                   `0x` and lower-case hex without leading zeros; no ranges
+ *   meta nfproto           `ipv4`, `ipv6`
+ *
+ * A range is `first-last` with first < last. Values are immutable: whoever changes a set or a chain makes a new object, and
+ * keeps the object where nothing changed, because the driver compares identity before contents.
+ *
+ * Names of tables, chains and sets: a letter, then letters, digits, `_`, `-`, `.`, `/`; at most 255 bytes; not a keyword of
+ * nft(8) (`to`, `ip`, `fwd`, `log`): the kernel would take it, but nobody could list it by its name.
  */
 
 /** Data types of nft(8) that keys are made of. */
@@ -21,7 +37,11 @@ export type FieldType =
   | "icmpv6_code"
   | "mark";
 
-/** What a match or a lookup reads from the packet: the words of nft(8). */
+/**
+ * What a match or a lookup reads from the packet: the words of nft(8). What a field implies (`ip saddr`: the packet is IPv4;
+ * `icmp type`: it is ICMP) is checked by itself. `th sport` and `th dport` imply nothing: a rule that reads them has matched
+ * `meta l4proto` before, or reads it in the same lookup.
+ */
 export type Field =
   | "meta iifname"
   | "meta oifname"
@@ -65,8 +85,8 @@ export type Step =
   /** The address is (not) one of this host's own: `fib daddr type local`. */
   | { readonly kind: "fib-local"; readonly address: "saddr" | "daddr"; readonly negate?: boolean }
   | { readonly kind: "counter" }
-  /** Sends the packet's head to NFLOG `group`; `prefix` (127 bytes at the most) names what decided. */
-  | { readonly kind: "log"; readonly group: number; readonly prefix: string }
+  /** Sends the packet's first `snaplen` bytes (128 if absent) to NFLOG `group`; `prefix` (127 bytes at the most) names what decided. */
+  | { readonly kind: "log"; readonly group: number; readonly prefix: string; readonly snaplen?: number }
   | { readonly kind: "limit"; readonly perSecond: number; readonly burst: number }
   | { readonly kind: "set-mark"; readonly value: number; readonly mask: number }
   | { readonly kind: "notrack" }
@@ -106,7 +126,18 @@ export interface NftSet {
   readonly interval: boolean;
   /** Absent for a set; "verdict" for a verdict map; field types for a data map. */
   readonly data?: "verdict" | readonly FieldType[];
+  /** Each element counts the packets that it matched. */
+  readonly counters?: boolean;
   readonly elements: ReadonlyMap<string, ElementData>;
+  /** How `elements` came out of an earlier map. Only saves time: it must describe the same elements. */
+  readonly since?: ElementsDelta;
+}
+
+/** `from` without `removed` (keys), then with `added`; a key whose data changed is in `added` only. */
+export interface ElementsDelta {
+  readonly from: ReadonlyMap<string, ElementData>;
+  readonly added: ReadonlyMap<string, ElementData>;
+  readonly removed: ReadonlySet<string>;
 }
 
 export interface Table {
