@@ -1,0 +1,148 @@
+/**
+ * The Docker engine on this host, as far as Manx asks it: who is there, what is connected, what happens.
+ *
+ * Everything here may be called while the engine waits for an answer of our plugin. One question may not, because the engine
+ * holds the container's lock meanwhile and would wait for us as we for it: the details of one container. That one is in
+ * `inspect.ts`, and nothing that answers the engine may import it. Every call ends within its time limit.
+ */
+import { type EngineEvent, type EventOptions, engineEvents } from "./events.ts";
+import { EngineHttp, type EngineHttpOptions } from "./http.ts";
+import {
+  type EngineContainer,
+  type EngineInfo,
+  type EngineNetwork,
+  type EngineVersion,
+  readContainers,
+  readInfo,
+  readNetwork,
+  readNetworks,
+  readVersion,
+} from "./values.ts";
+
+export interface CreateNetwork {
+  readonly name: string;
+  readonly driver: string;
+  readonly ipamDriver?: string;
+  readonly subnets?: readonly string[];
+  readonly ipv6?: boolean;
+  readonly internal?: boolean;
+  readonly options?: Readonly<Record<string, string>>;
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+/** All calls throw DriverError, or the signal's reason where the caller aborted. */
+export interface Engine {
+  ping(signal?: AbortSignal): Promise<void>;
+  version(signal?: AbortSignal): Promise<EngineVersion>;
+  info(signal?: AbortSignal): Promise<EngineInfo>;
+  /** All containers, the stopped ones too; with a name only that one (or none). */
+  containers(name?: string, signal?: AbortSignal): Promise<readonly EngineContainer[]>;
+  /** Networks, of one driver or of all; without their endpoints. */
+  networks(driver?: string, signal?: AbortSignal): Promise<readonly EngineNetwork[]>;
+  /** One network by ID, with its endpoints. */
+  network(id: string, signal?: AbortSignal): Promise<EngineNetwork>;
+  /** Until the signal aborts; survives the engine's absence. */
+  events(signal: AbortSignal): AsyncIterable<EngineEvent>;
+  /** @returns the network's ID */
+  createNetwork(network: CreateNetwork, signal?: AbortSignal): Promise<string>;
+  /** By ID or name. Not found: nothing to do. */
+  removeNetwork(id: string, signal?: AbortSignal): Promise<void>;
+}
+
+export class EngineClient implements Engine, AsyncDisposable {
+  readonly #http: EngineHttp;
+  readonly #events: EventOptions;
+
+  constructor(options: EngineHttpOptions & EventOptions = {}) {
+    this.#http = new EngineHttp(options);
+    this.#events = options;
+  }
+
+  async ping(signal?: AbortSignal): Promise<void> {
+    await this.#http.text({ method: "GET", path: "/_ping", what: "reach Docker" }, signal);
+  }
+
+  async version(signal?: AbortSignal): Promise<EngineVersion> {
+    return readVersion(...(await this.#get("read Docker's version", "/version", signal)));
+  }
+
+  async info(signal?: AbortSignal): Promise<EngineInfo> {
+    return readInfo(...(await this.#get("read Docker's settings", "/info", signal)));
+  }
+
+  async containers(name?: string, signal?: AbortSignal): Promise<readonly EngineContainer[]> {
+    const filter = name === undefined ? "" : `&filters=${filters({ name: [`^/${escapeRegExp(name)}$`] })}`;
+    const answer = await this.#get("list containers", `/containers/json?all=1${filter}`, signal);
+    const found = readContainers(...answer);
+    return name === undefined ? found : found.filter((container) => container.name === name);
+  }
+
+  async networks(driver?: string, signal?: AbortSignal): Promise<readonly EngineNetwork[]> {
+    const query = driver === undefined ? "" : `?filters=${filters({ driver: [driver] })}`;
+    return readNetworks(...(await this.#get("list networks", `/networks${query}`, signal)));
+  }
+
+  async network(id: string, signal?: AbortSignal): Promise<EngineNetwork> {
+    return readNetwork(...(await this.#get(`read network "${id}"`, `/networks/${encodeURIComponent(id)}`, signal)));
+  }
+
+  events(signal: AbortSignal): AsyncIterable<EngineEvent> {
+    return engineEvents(this.#http, this.#events, signal);
+  }
+
+  async createNetwork(network: CreateNetwork, signal?: AbortSignal): Promise<string> {
+    const what = `create network "${network.name}"`;
+    const call = {
+      method: "POST",
+      path: "/networks/create",
+      body: createBody(network),
+      what,
+      timeout: 60_000,
+    } as const;
+    const answer = await this.#http.json(call, signal);
+    const id = typeof answer === "object" && answer !== null && "Id" in answer ? answer.Id : undefined;
+    return typeof id === "string" ? id : "";
+  }
+
+  async removeNetwork(id: string, signal?: AbortSignal): Promise<void> {
+    const path = `/networks/${encodeURIComponent(id)}`;
+    try {
+      await this.#http.text({ method: "DELETE", path, what: `remove network "${id}"`, timeout: 60_000 }, signal);
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error && error.code === "not-found")) throw error;
+    }
+  }
+
+  async #get(what: string, path: string, signal: AbortSignal | undefined): Promise<[string, unknown]> {
+    return [what, await this.#http.json({ method: "GET", path, what }, signal)];
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#http[Symbol.asyncDispose]();
+  }
+}
+
+function filters(value: Readonly<Record<string, readonly string[]>>): string {
+  return encodeURIComponent(JSON.stringify(value));
+}
+
+/** For Go's RE2, in which Docker's name filter is written. */
+function escapeRegExp(text: string): string {
+  return text.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
+}
+
+function createBody(network: CreateNetwork): unknown {
+  return {
+    Name: network.name,
+    CheckDuplicate: true,
+    Driver: network.driver,
+    Internal: network.internal ?? false,
+    EnableIPv6: network.ipv6 ?? false,
+    Options: network.options ?? {},
+    Labels: network.labels ?? {},
+    IPAM: {
+      Driver: network.ipamDriver ?? "default",
+      Config: (network.subnets ?? []).map((subnet) => ({ Subnet: subnet })),
+    },
+  };
+}
