@@ -3,8 +3,15 @@
  *
  * All calls are synchronous; each mutation is one transaction and is readable after a kill at any point. Everything is also
  * held in memory, so reads cost nothing; the maps are live views of frozen records. One process writes the file.
+ *
+ * What a power loss may cost: endpoints, addresses given out and sticky addresses of the last moments, since it ends the
+ * containers too and the engine tells the rest again. Networks, grants and blocks are told once: they are synced.
  */
+import { DriverError } from "../drivers/error.ts";
+import type { Schema } from "../drivers/store/database.ts";
+import type { AllocationRecord, BlockRecord, GrantRecord, HoldRecord } from "./ipam/records.ts";
 import type { EndpointRecord, NetworkRecord } from "./records.ts";
+import { RecordTable, StateFile } from "./state-file.ts";
 
 /** What a change touched. */
 export type Changed = "networks" | "endpoints" | "addresses" | "meta";
@@ -28,4 +35,119 @@ export interface LocalState extends Disposable {
   change<T>(work: () => T): T;
   /** Called after each commit, synchronously, with what it touched. A listener that throws does not disturb the others. */
   onChange(listener: (changed: ReadonlySet<Changed>) => void): () => void;
+}
+
+/** The part of the state that is `Addresses`' alone. */
+export interface IpamTables {
+  readonly grants: RecordTable<GrantRecord>;
+  readonly blocks: RecordTable<BlockRecord>;
+  readonly allocations: RecordTable<AllocationRecord>;
+  readonly holds: RecordTable<HoldRecord>;
+}
+
+const TABLES = ["networks", "endpoints", "meta", "grants", "blocks", "allocations", "holds"];
+const SCHEMA: Schema = {
+  component: "local state",
+  migrations: [
+    TABLES.map((name) => `CREATE TABLE ${name} (id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;`).join("\n"),
+  ],
+};
+
+/**
+ * Opens the file (made 0600 in a directory of 0700 where there is none).
+ * @throws DriverError `invalid` for a file that is damaged, not ours or newer than this program: it is never made anew
+ */
+export function openLocalState(path: string): LocalStateFile {
+  return new LocalStateFile(path);
+}
+
+export class LocalStateFile implements LocalState {
+  readonly ipam: IpamTables;
+  readonly #file: StateFile;
+  readonly #networks: RecordTable<NetworkRecord>;
+  readonly #endpoints: RecordTable<EndpointRecord>;
+  readonly #meta: RecordTable<{ readonly value: string }>;
+
+  constructor(path: string) {
+    const file = new StateFile(path, SCHEMA);
+    try {
+      const table = <V extends object>(name: string, changed: Changed, durable: boolean): RecordTable<V> =>
+        new RecordTable<V>(file, { table: name, changed, durable });
+      this.#file = file;
+      this.#networks = table("networks", "networks", true);
+      this.#endpoints = table("endpoints", "endpoints", false);
+      this.#meta = table("meta", "meta", true);
+      this.ipam = {
+        grants: table("grants", "addresses", true),
+        blocks: table("blocks", "addresses", false),
+        allocations: table("allocations", "addresses", false),
+        holds: table("holds", "addresses", false),
+      };
+    } catch (error) {
+      file[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  get networks(): ReadonlyMap<string, NetworkRecord> {
+    return this.#networks.all;
+  }
+
+  get endpoints(): ReadonlyMap<string, EndpointRecord> {
+    return this.#endpoints.all;
+  }
+
+  putNetwork(record: NetworkRecord): void {
+    this.#networks.put(record.id, record);
+  }
+
+  removeNetwork(id: string): boolean {
+    const left = [...this.endpoints.values()].filter(({ networkId }) => networkId === id).length;
+    if (left > 0) throw new DriverError("busy", `Cannot remove the network "${id}": it has ${left} endpoints`);
+    return this.#networks.delete(id);
+  }
+
+  putEndpoint(record: EndpointRecord): void {
+    if (!this.networks.has(record.networkId))
+      throw new DriverError(
+        "not-found",
+        `Cannot keep the endpoint "${record.id}": its network "${record.networkId}" is not known here`,
+      );
+    this.#endpoints.put(record.id, record);
+  }
+
+  removeEndpoint(id: string): boolean {
+    return this.#endpoints.delete(id);
+  }
+
+  meta(key: string): string | undefined {
+    return this.#meta.all.get(key)?.value;
+  }
+
+  setMeta(key: string, value: string | undefined): void {
+    if (value === undefined) this.#meta.delete(key);
+    else this.#meta.put(key, { value });
+  }
+
+  change<T>(work: () => T): T {
+    return this.#file.change(work);
+  }
+
+  /** For what is kept in memory beside the tables: inside `change`, does it and knows how to undo it. */
+  mirror(memory: () => () => void): void {
+    this.#file.mirror(memory);
+  }
+
+  /** Inside `change`: the transaction must survive a power loss. */
+  durably(): void {
+    this.#file.durably();
+  }
+
+  onChange(listener: (changed: ReadonlySet<Changed>) => void): () => void {
+    return this.#file.onChange(listener as (changed: ReadonlySet<string>) => void);
+  }
+
+  [Symbol.dispose](): void {
+    this.#file[Symbol.dispose]();
+  }
 }

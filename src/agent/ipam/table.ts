@@ -1,0 +1,121 @@
+/** The blocks of this host, as `core/ipam` knows them, kept equal to their records on disk. */
+import {
+  type Allocated,
+  type Allocation,
+  type Block,
+  blockProblems,
+  newBlock,
+  repairBlock,
+} from "../../core/ipam/block.ts";
+import { type Address, address, formatAddress } from "../../core/net/address.ts";
+import { type Cidr, cidr, contains, formatCidr } from "../../core/net/cidr.ts";
+import type { IpamTables, LocalStateFile } from "../local-state.ts";
+
+export interface OwnBlock {
+  readonly pool: string;
+  readonly block: Block;
+}
+
+export class BlockTable {
+  readonly #state: LocalStateFile;
+  readonly #tables: IpamTables;
+  readonly #host: string;
+  readonly #blocks = new Map<string, OwnBlock>();
+
+  constructor(state: LocalStateFile, host: string) {
+    this.#state = state;
+    this.#tables = state.ipam;
+    this.#host = host;
+    this.#read();
+  }
+
+  #read(): void {
+    const byBlock = Map.groupBy(this.#tables.allocations.all, ([, allocation]) => allocation.block);
+    for (const [key, record] of this.#tables.blocks.all) {
+      const range = cidr(record.cidr);
+      const of = (byBlock.get(key) ?? []).map(([a, { handle, attributes, sequence }]) => {
+        return [Number(address(a).value - range.value), { handle, attributes, sequence }] as const;
+      });
+      const block = {
+        cidr: range,
+        affinity: this.#host,
+        allocations: new Map(of),
+        free: record.free,
+        sequence: record.sequence,
+      };
+      // Both tables are written in one transaction, so they can only disagree if somebody else wrote the file.
+      this.#blocks.set(key, { pool: record.pool, block: blockProblems(block).length > 0 ? repairBlock(block) : block });
+    }
+  }
+
+  /** By CIDR. */
+  get all(): ReadonlyMap<string, OwnBlock> {
+    return this.#blocks;
+  }
+
+  of(pool: string): OwnBlock[] {
+    return [...this.#blocks.values()].filter((own) => own.pool === pool);
+  }
+
+  holding(a: Address): OwnBlock | undefined {
+    for (const own of this.#blocks.values()) if (contains(own.block.cidr, a)) return own;
+    return undefined;
+  }
+
+  add(pool: string, range: Cidr): OwnBlock {
+    const own = { pool, block: newBlock(range, this.#host) };
+    this.#state.change(() => {
+      this.#write(own);
+      this.#state.durably();
+    });
+    return own;
+  }
+
+  /** Forgets a block. Nothing may be allocated in it. */
+  remove(range: Cidr): void {
+    const key = formatCidr(range);
+    if ((this.#blocks.get(key)?.block.allocations.size ?? 0) > 0) throw new Error(`block ${key} is in use`);
+    this.#state.change(() => {
+      this.#tables.blocks.delete(key);
+      this.#state.durably();
+      this.#mirror(key, undefined);
+    });
+  }
+
+  /** Keeps what `allocate` or `assign` decided. */
+  keep(pool: string, { block, address: a, ordinal }: Allocated): void {
+    const { handle, attributes, sequence } = block.allocations.get(ordinal) as Allocation;
+    this.#state.change(() => {
+      this.#write({ pool, block });
+      this.#tables.allocations.put(formatAddress(a), { block: formatCidr(block.cidr), handle, sequence, attributes });
+    });
+  }
+
+  /** Keeps a block out of which the address was released. */
+  drop(pool: string, block: Block, a: Address): void {
+    this.#state.change(() => {
+      this.#write({ pool, block });
+      this.#tables.allocations.delete(formatAddress(a));
+    });
+  }
+
+  #write(own: OwnBlock): void {
+    const { pool, block } = own;
+    const key = formatCidr(block.cidr);
+    this.#tables.blocks.put(key, { cidr: key, pool, sequence: block.sequence, free: block.free });
+    this.#mirror(key, own);
+  }
+
+  #mirror(key: string, own: OwnBlock | undefined): void {
+    this.#state.mirror(() => {
+      const before = this.#blocks.get(key);
+      this.#set(key, own);
+      return () => this.#set(key, before);
+    });
+  }
+
+  #set(key: string, own: OwnBlock | undefined): void {
+    if (own === undefined) this.#blocks.delete(key);
+    else this.#blocks.set(key, own);
+  }
+}
