@@ -36,6 +36,7 @@ export class ClusterCache {
   #byKey = new Map<string, Cached>();
   readonly #byKind = new Map<Kind, readonly AnyResource[]>();
   #revision = 0;
+  readonly #waiters = new Set<{ readonly revision: number; readonly resolve: () => void }>();
 
   private constructor(options: ClusterCacheOptions) {
     this.#options = options;
@@ -53,8 +54,38 @@ export class ClusterCache {
     return this.#revision;
   }
 
+  /** Resolves when this copy shows the store's revision or a later one; rejects when the signal aborts. */
+  until(revision: number, signal: AbortSignal): Promise<void> {
+    if (this.#revision >= revision) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const waiter = { revision, resolve };
+      this.#waiters.add(waiter);
+      signal.addEventListener(
+        "abort",
+        () => {
+          this.#waiters.delete(waiter);
+          reject(signal.reason as Error);
+        },
+        { once: true },
+      );
+    });
+  }
+
+  #advance(revision: number): void {
+    this.#revision = Math.max(this.#revision, revision);
+    for (const waiter of this.#waiters) {
+      if (waiter.revision > this.#revision) continue;
+      this.#waiters.delete(waiter);
+      waiter.resolve();
+    }
+  }
+
   get(key: string): Cached | undefined {
     return this.#byKey.get(key);
+  }
+
+  entries(): Iterable<{ readonly key: string; readonly resource: AnyResource }> {
+    return [...this.#byKey].map(([key, { resource }]) => ({ key, resource }));
   }
 
   /** All resources of a kind in key order. The same array as long as none of them changed. */
@@ -96,8 +127,14 @@ export class ClusterCache {
         if (event.kind === "put") this.#put(this.#byKey, event.entry.key, event.entry.value, event.entry.modRevision);
         else this.#drop(event.key);
       }
-      this.#revision = batch.revision;
+      this.#advance(batch.revision);
     }
+    this.#options.onChange();
+  }
+
+  /** Reads everything again, now. */
+  async refresh(signal: AbortSignal): Promise<void> {
+    await this.#relist(signal);
     this.#options.onChange();
   }
 
@@ -107,7 +144,7 @@ export class ClusterCache {
     for (const { key, value, modRevision } of listing.entries) this.#put(fresh, key, value, modRevision);
     this.#byKey = fresh;
     this.#byKind.clear();
-    this.#revision = listing.revision;
+    this.#advance(listing.revision);
   }
 
   #put(into: Map<string, Cached>, key: string, value: string, modRevision: number): void {

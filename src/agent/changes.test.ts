@@ -1,0 +1,134 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { AnyResource } from "../core/model/resources.ts";
+import { MemoryStore } from "../drivers/store/memory.ts";
+import { type Change, ChangeRefused, Changes } from "./changes.ts";
+import { ClusterCache, resourceKey } from "./cluster-cache.ts";
+
+function set(name: string, nets: string[], extra: object = {}): AnyResource {
+  return { apiVersion: "projectcalico.org/v3", kind: "GlobalNetworkSet", metadata: { name, ...extra }, spec: { nets } };
+}
+
+async function fixture(options: { judge?: () => { path: string; message: string }[]; store?: MemoryStore } = {}) {
+  const store = options.store ?? new MemoryStore();
+  const stop = new AbortController();
+  const { signal } = stop;
+  const cluster = await ClusterCache.open(
+    { store, onChange: () => {}, onBadValue: () => {}, onTrouble: () => {} },
+    signal,
+  );
+  const following = cluster.follow(signal);
+  const changes = new Changes({ store, cluster, judge: options.judge ?? (() => []) });
+  return {
+    store,
+    cluster,
+    changes,
+    signal,
+    make: (mode: Change["mode"], resources: AnyResource[], rest: Partial<Change> = {}) =>
+      changes.make({ mode, resources, ...rest }, signal),
+    nets: () => cluster.all("GlobalNetworkSet").map(({ metadata, spec }) => `${metadata.name}=${spec.nets?.join()}`),
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      changes[Symbol.dispose]();
+      await following;
+    },
+  };
+}
+
+const outcomes = (changed: { resources: readonly { outcome: string }[] }) => changed.resources.map((r) => r.outcome);
+
+describe("Changes", () => {
+  it("applies several resources as one, and the same again changes nothing", async () => {
+    await using f = await fixture();
+    const first = await f.make("apply", [set("a", ["10.0.0.0/8"]), set("b", [])]);
+    assert.deepEqual(outcomes(first), ["created", "created"]);
+    assert.deepEqual(f.nets(), ["a=10.0.0.0/8", "b="]);
+    const again = await f.make("apply", [set("a", ["10.0.0.0/8"]), set("b", [])]);
+    assert.deepEqual(outcomes(again), ["unchanged", "unchanged"]);
+    assert.equal(again.revision, first.revision);
+  });
+
+  it("stores nothing of a change of which one part is refused", async () => {
+    await using f = await fixture({ judge: () => [{ path: "b", message: "is bad" }] });
+    await assert.rejects(f.make("apply", [set("a", []), set("b", [])]), ChangeRefused);
+    assert.deepEqual(f.nets(), []);
+  });
+
+  it("tells create, replace and delete apart, with all refusals at once", async () => {
+    await using f = await fixture();
+    await f.make("create", [set("a", [])]);
+    const twice = await f.make("create", [set("a", []), set("b", [])]).catch((e: unknown) => e);
+    assert.ok(twice instanceof ChangeRefused && twice.code === "exists");
+    const absent = await f.make("replace", [set("x", []), set("y", [])]).catch((e: unknown) => e);
+    assert.ok(absent instanceof ChangeRefused && absent.code === "not-found");
+    assert.equal(absent.problems.length, 2);
+    await assert.rejects(f.make("delete", [set("x", [])]), /Cannot/);
+    assert.deepEqual(outcomes(await f.make("delete", [set("x", []), set("a", [])], { ignoreMissing: true })), [
+      "absent",
+      "deleted",
+    ]);
+    assert.deepEqual(f.nets(), []);
+  });
+
+  it("keeps uid and creation time, and refuses an outdated resourceVersion", async () => {
+    await using f = await fixture();
+    await f.make("apply", [set("a", [])]);
+    const { uid, creationTimestamp } = f.cluster.all("GlobalNetworkSet")[0]?.metadata ?? assert.fail();
+    await f.make("apply", [set("a", ["10.0.0.0/8"], { uid: "forged", creationTimestamp: "1970" })]);
+    assert.deepEqual(
+      { uid, creationTimestamp },
+      { uid: f.cluster.all("GlobalNetworkSet")[0]?.metadata.uid, creationTimestamp },
+    );
+    await assert.rejects(f.make("apply", [set("a", [], { resourceVersion: "1" })]), ChangeRefused);
+  });
+
+  it("says what it would do in a dry run, and does not", async () => {
+    await using f = await fixture();
+    assert.deepEqual(outcomes(await f.make("apply", [set("a", [])], { dryRun: true })), ["created"]);
+    assert.deepEqual(f.nets(), []);
+  });
+
+  it("undoes by itself what nobody confirms", async () => {
+    await using f = await fixture();
+    await f.make("apply", [set("a", ["10.0.0.0/8"]), set("old", [])]);
+    await f.make("apply", [set("a", []), set("new", [])], { confirmWithin: 0.05 });
+    assert.deepEqual(f.nets(), ["a=", "new=", "old="]);
+    for (let i = 0; i < 100 && f.nets().length !== 2; i++) await sleep(5);
+    assert.deepEqual(f.nets(), ["a=10.0.0.0/8", "old="]);
+    await assert.rejects(f.changes.confirm(f.signal), /No change waits/);
+  });
+
+  it("keeps what is confirmed, and lets one change wait at a time", async () => {
+    await using f = await fixture();
+    await f.make("apply", [set("a", [])], { confirmWithin: 0.2 });
+    await assert.rejects(f.make("apply", [set("b", [])], { confirmWithin: 60 }), /waits for its confirmation/);
+    assert.equal(await f.changes.confirm(f.signal), 1);
+    await sleep(250);
+    assert.deepEqual(f.nets(), ["a="]);
+  });
+
+  it("undoes the unconfirmed change of a process that died", async () => {
+    const store = new MemoryStore();
+    {
+      await using f = await fixture({ store });
+      await f.make("apply", [set("a", [])], { confirmWithin: 0.05 });
+    }
+    await sleep(60);
+    await using g = await fixture({ store });
+    assert.deepEqual(g.nets(), ["a="]);
+    await g.changes.resume(g.signal);
+    for (let i = 0; i < 100 && g.nets().length !== 0; i++) await sleep(5);
+    assert.deepEqual(g.nets(), []);
+  });
+
+  it("tries again where somebody else was faster", async () => {
+    await using f = await fixture();
+    await f.make("apply", [set("a", [])]);
+    const key = resourceKey(set("a", []));
+    const value = JSON.stringify(set("a", ["192.168.0.0/16"]));
+    await f.store.commit({ ops: [{ kind: "put", key, value }] }); // our copy has not seen it yet
+    await f.make("apply", [set("a", ["10.0.0.0/8"])]);
+    assert.deepEqual(f.nets(), ["a=10.0.0.0/8"]);
+  });
+});

@@ -1,0 +1,258 @@
+/**
+ * Changes of resources, as one whole: validated together, stored in one transaction or not at all, and, where the user asks for it,
+ * undone by themselves unless confirmed. What it takes to undo them is stored with the change, so a crash in between changes nothing.
+ */
+import { isDeepStrictEqual } from "node:util";
+import type { AnyResource } from "../core/model/resources.ts";
+import type { Problem } from "../core/problem.ts";
+import type { Op, Store } from "../drivers/store/store.ts";
+import { type Cached, type ClusterCache, resourceKey } from "./cluster-cache.ts";
+
+export type ChangeMode = "apply" | "create" | "replace" | "delete";
+
+export interface Change {
+  readonly mode: ChangeMode;
+  readonly resources: readonly AnyResource[];
+  readonly dryRun?: boolean;
+  readonly confirmWithin?: number;
+  readonly ignoreMissing?: boolean;
+}
+
+export interface ChangedResource {
+  readonly key: string;
+  readonly outcome: "created" | "updated" | "unchanged" | "deleted" | "absent";
+  readonly before?: AnyResource;
+  readonly after?: AnyResource;
+}
+
+export interface Changed {
+  readonly revision: number;
+  readonly resources: readonly ChangedResource[];
+  /** When an unconfirmed change is undone. */
+  readonly confirmBefore?: Date;
+}
+
+/** Refused; all reasons at once. */
+export class ChangeRefused extends Error {
+  override readonly name = "ChangeRefused";
+  readonly code: "invalid" | "exists" | "not-found" | "conflict";
+  readonly problems: readonly Problem[];
+
+  constructor(code: ChangeRefused["code"], message: string, problems: readonly Problem[] = []) {
+    super(message);
+    this.code = code;
+    this.problems = problems;
+  }
+}
+
+const PENDING = "/manx/v1/pending-change";
+
+/** What an unconfirmed change left behind. */
+interface Pending {
+  readonly deadline: string;
+  readonly count: number;
+  /** Value before the change, null where there was none. */
+  readonly undo: readonly { readonly key: string; readonly value: string | null }[];
+}
+
+export interface ChangesOptions {
+  readonly store: Store;
+  readonly cluster: ClusterCache;
+  /** Judges the resources against everything that will be in force with them. */
+  readonly judge: (after: ReadonlyMap<string, AnyResource>, changed: readonly ChangedResource[]) => readonly Problem[];
+  readonly now?: () => Date;
+  readonly uid?: () => string;
+}
+
+const RETRIES = 5;
+
+export class Changes implements Disposable {
+  readonly #options: ChangesOptions;
+  readonly #now: () => Date;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: ChangesOptions) {
+    this.#options = options;
+    this.#now = options.now ?? (() => new Date());
+  }
+
+  /** Takes up an unconfirmed change that an earlier process left: undoes it at once if its time is over. */
+  async resume(signal: AbortSignal): Promise<void> {
+    const pending = await this.#pending(signal);
+    if (pending !== undefined) this.#schedule(new Date(pending.value.deadline));
+  }
+
+  /** @throws ChangeRefused */
+  async make(change: Change, signal: AbortSignal): Promise<Changed> {
+    for (let attempt = 1; ; attempt++) {
+      const changed = this.#plan(change);
+      const ops = changed.flatMap(toOp);
+      if (change.dryRun === true || ops.length === 0)
+        return { revision: this.#options.cluster.revision, resources: changed };
+      const done = await this.#commit(change, changed, ops, signal);
+      if (done !== undefined) return done;
+      if (attempt === RETRIES)
+        throw new ChangeRefused("conflict", "Somebody else changes the same resources at this moment: try again");
+    }
+  }
+
+  /** Keeps the change that waits for it. @returns how many resources it had touched. @throws ChangeRefused */
+  async confirm(signal: AbortSignal): Promise<number> {
+    const pending = await this.#pending(signal);
+    if (pending === undefined) throw new ChangeRefused("not-found", "No change waits for a confirmation");
+    const { ok } = await this.#options.store.commit(
+      { compares: [{ key: PENDING, modRevision: pending.modRevision }], ops: [{ kind: "delete", key: PENDING }] },
+      signal,
+    );
+    if (!ok) throw new ChangeRefused("conflict", "The change was undone or confirmed by somebody else at this moment");
+    clearTimeout(this.#timer);
+    return pending.value.count;
+  }
+
+  #plan(change: Change): ChangedResource[] {
+    const { cluster } = this.#options;
+    const after = new Map<string, AnyResource>();
+    const seen = new Set<string>();
+    const refusals: Problem[] = [];
+    const changed = change.resources.map((wanted, index): ChangedResource => {
+      const key = resourceKey(wanted);
+      if (seen.has(key))
+        refusals.push({ path: `[${index}]`, message: `${titleOf(wanted)} stands in the change twice` });
+      seen.add(key);
+      return this.#one(change, wanted, key, cluster.get(key), refusals);
+    });
+    const missing = changed.find(({ outcome }) => outcome === "absent");
+    if (refusals.length > 0) {
+      const code = missing !== undefined ? "not-found" : change.mode === "create" ? "exists" : "invalid";
+      throw new ChangeRefused(code, "Cannot change the resources", refusals);
+    }
+    for (const { key, resource } of cluster.entries()) after.set(key, resource);
+    for (const { key, outcome, after: value } of changed) {
+      if (outcome === "deleted") after.delete(key);
+      else if (value !== undefined) after.set(key, value);
+    }
+    const problems = this.#options.judge(after, changed);
+    if (problems.length > 0) throw new ChangeRefused("invalid", "Cannot change the resources", problems);
+    return changed;
+  }
+
+  #one(
+    change: Change,
+    wanted: AnyResource,
+    key: string,
+    have: Cached | undefined,
+    refusals: Problem[],
+  ): ChangedResource {
+    const path = titleOf(wanted);
+    const before = have?.resource;
+    if (change.mode === "delete") {
+      if (before !== undefined) return { key, outcome: "deleted", before };
+      if (change.ignoreMissing !== true) refusals.push({ path, message: "does not exist" });
+      return { key, outcome: "absent" };
+    }
+    if (change.mode === "create" && before !== undefined)
+      refusals.push({ path, message: "exists already: use apply or replace" });
+    if (before === undefined) {
+      if (change.mode === "replace") {
+        refusals.push({ path, message: "does not exist: use apply or create" });
+        return { key, outcome: "absent" };
+      }
+      return { key, outcome: "created", after: this.#stamped(wanted, undefined) };
+    }
+    const asked = wanted.metadata.resourceVersion;
+    if (asked !== undefined && asked !== String(have?.modRevision)) {
+      refusals.push({ path, message: `has changed since: resourceVersion is ${have?.modRevision}, not ${asked}` });
+    }
+    const after = this.#stamped(wanted, before);
+    return isDeepStrictEqual(after, before)
+      ? { key, outcome: "unchanged", before, after }
+      : { key, outcome: "updated", before, after };
+  }
+
+  /** With the metadata that the store gives; the user's own values for those do not count. */
+  #stamped(wanted: AnyResource, before: AnyResource | undefined): AnyResource {
+    const { uid: _uid, creationTimestamp: _created, resourceVersion: _version, ...metadata } = wanted.metadata;
+    const uid = before?.metadata.uid ?? this.#options.uid?.() ?? crypto.randomUUID();
+    const creationTimestamp = before?.metadata.creationTimestamp ?? this.#now().toISOString();
+    const stamped = { ...wanted, metadata: { ...metadata, uid, creationTimestamp } };
+    return JSON.parse(JSON.stringify(stamped)) as AnyResource; // as it will be read back: no undefined
+  }
+
+  async #commit(
+    change: Change,
+    changed: readonly ChangedResource[],
+    ops: readonly Op[],
+    signal: AbortSignal,
+  ): Promise<Changed | undefined> {
+    const { store, cluster } = this.#options;
+    const compares = changed.map(({ key }) => ({ key, modRevision: cluster.get(key)?.modRevision ?? 0 }));
+    const confirmBefore =
+      change.confirmWithin === undefined ? undefined : new Date(this.#now().getTime() + change.confirmWithin * 1000);
+    const extra = confirmBefore === undefined ? [] : [await this.#undoRecord(changed, confirmBefore, signal)];
+    const guard = extra.map(() => ({ key: PENDING, modRevision: 0 }));
+    const { ok, revision } = await store.commit({ compares: [...compares, ...guard], ops: [...ops, ...extra] }, signal);
+    if (!ok) {
+      await cluster.refresh(signal);
+      return undefined;
+    }
+    if (confirmBefore !== undefined) this.#schedule(confirmBefore);
+    await cluster.until(revision, signal);
+    return { revision, resources: changed, ...(confirmBefore === undefined ? {} : { confirmBefore }) };
+  }
+
+  async #undoRecord(changed: readonly ChangedResource[], deadline: Date, signal: AbortSignal): Promise<Op> {
+    if ((await this.#pending(signal)) !== undefined) {
+      throw new ChangeRefused("conflict", "Another change waits for its confirmation: manx confirm keeps it");
+    }
+    const touched = changed.filter(({ outcome }) => outcome !== "unchanged" && outcome !== "absent");
+    const undo = touched.map(({ key, before }) => ({
+      key,
+      value: before === undefined ? null : JSON.stringify(before),
+    }));
+    const pending: Pending = { deadline: deadline.toISOString(), count: touched.length, undo };
+    return { kind: "put", key: PENDING, value: JSON.stringify(pending) };
+  }
+
+  async #pending(signal: AbortSignal): Promise<{ value: Pending; modRevision: number } | undefined> {
+    const entry = await this.#options.store.get(PENDING, signal);
+    return entry === undefined
+      ? undefined
+      : { value: JSON.parse(entry.value) as Pending, modRevision: entry.modRevision };
+  }
+
+  #schedule(deadline: Date): void {
+    clearTimeout(this.#timer);
+    const wait = Math.max(0, deadline.getTime() - this.#now().getTime());
+    this.#timer = setTimeout(
+      () => void this.#undo().catch(() => this.#schedule(new Date(this.#now().getTime() + 1000))),
+      wait,
+    );
+    this.#timer.unref();
+  }
+
+  async #undo(): Promise<void> {
+    const signal = AbortSignal.timeout(10_000);
+    const pending = await this.#pending(signal);
+    if (pending === undefined) return;
+    const ops = pending.value.undo.map(
+      ({ key, value }): Op => (value === null ? { kind: "delete", key } : { kind: "put", key, value }),
+    );
+    const compares = [{ key: PENDING, modRevision: pending.modRevision }];
+    await this.#options.store.commit({ compares, ops: [...ops, { kind: "delete", key: PENDING }] }, signal);
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+  }
+}
+
+function toOp({ key, outcome, after }: ChangedResource): Op[] {
+  if (outcome === "deleted") return [{ kind: "delete", key }];
+  if (outcome === "created" || outcome === "updated") return [{ kind: "put", key, value: JSON.stringify(after) }];
+  return [];
+}
+
+/** `NetworkPolicy shop/db`. */
+export function titleOf({ kind, metadata }: AnyResource): string {
+  return `${kind} ${metadata.namespace === undefined ? "" : `${metadata.namespace}/`}${metadata.name}`;
+}
