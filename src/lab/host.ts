@@ -1,0 +1,208 @@
+/** One machine of a lab: run commands in it, start, stop and kill its Docker engine and its Manx agent. */
+import { spawn } from "node:child_process";
+import { closeSync, existsSync, openSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { request } from "node:http";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { DriverError } from "../drivers/error.ts";
+import { mustRun, type Result, type RunOptions, run } from "../drivers/exec.ts";
+import type { Engine } from "./engines.ts";
+import { enter, type Holder, isAlive, kill, members, waitGone } from "./holder.ts";
+import type { Addresses } from "./wire.ts";
+
+export interface EngineOptions {
+  /** Containers outlive the engine. */
+  readonly liveRestore?: boolean;
+  /** Further arguments of dockerd. */
+  readonly args?: readonly string[];
+}
+
+export interface AgentOptions {
+  /** Further arguments of `manx agent`. */
+  readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+const PATH = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+const DOCKER_SOCKET = "/run/docker.sock";
+const PLUGIN_SOCKET = "/run/docker/plugins/manx.sock";
+
+/** A machine of the lab: a host, the router, or one outside. */
+export class Machine {
+  readonly name: string;
+  readonly addresses: Addresses;
+  readonly holder: Holder;
+  protected readonly engine: Engine | undefined;
+
+  constructor(holder: Holder, addresses: Addresses, engine?: Engine) {
+    this.name = holder.name;
+    this.addresses = addresses;
+    this.holder = holder;
+    this.engine = engine;
+  }
+
+  /** Runs a command inside to its end; its exit status is the caller's to judge. It dies with the caller. */
+  exec(argv: readonly string[], options: RunOptions = {}): Promise<Result> {
+    return run(
+      this.commandLine(argv, options.env),
+      options.env === undefined ? options : { ...options, env: process.env },
+    );
+  }
+
+  /** Like `exec`, but a failure is an error. Returns standard output. */
+  mustExec(argv: readonly string[], options: RunOptions = {}): Promise<string> {
+    return mustRun(
+      this.commandLine(argv, options.env),
+      options.env === undefined ? options : { ...options, env: process.env },
+    );
+  }
+
+  /** Runs a command inside with this process's own terminal. Returns the exit status. */
+  attach(argv: readonly string[]): Promise<number> {
+    const [file = "", ...args] = this.commandLine(argv);
+    return new Promise((resolve, reject) => {
+      const child = spawn(file, args, { stdio: "inherit" });
+      child.once("error", reject);
+      child.once("close", (code) => resolve(code ?? 1));
+    });
+  }
+
+  /** The same file as seen from this process; sockets as well. Valid while the machine runs. */
+  path(inside: string): string {
+    return `/proc/${this.holder.pid}/root${inside}`;
+  }
+
+  /** Outer process numbers of what runs inside (without containers) and has this word as its program or first argument's name. */
+  pids(...words: readonly string[]): number[] {
+    return members(this.holder)
+      .filter(({ argv }) => words.every((word) => argv.some((part) => part === word || part.endsWith(`/${word}`))))
+      .map(({ pid }) => pid);
+  }
+
+  /** The whole command line that runs `argv` inside; for a caller that spawns by itself. */
+  commandLine(argv: readonly string[], env: RunOptions["env"] = {}): string[] {
+    return enter(this.holder, ["setpriv", "--pdeathsig", "KILL", ...this.environment(env), ...argv]);
+  }
+
+  protected environment(env: RunOptions["env"] = {}): string[] {
+    const path = [...(this.engine?.folders ?? []), ...PATH].join(":");
+    const drop = ["DOCKER_HOST", "DOCKER_CONTEXT", "NOTIFY_SOCKET", "NODE_CHANNEL_FD", "NODE_TEST_CONTEXT"];
+    const set = Object.entries({ PATH: path, HOME: "/root", ...env });
+    return ["env", ...drop.flatMap((name) => ["-u", name]), ...set.map(([name, value]) => `${name}=${value ?? ""}`)];
+  }
+}
+
+/** A machine with a Docker engine and a Manx agent. */
+export class Host extends Machine {
+  /** The lab's folder of this host on disk: logs, and what survives a reboot. */
+  readonly folder: string;
+  readonly #source: string;
+
+  constructor(holder: Holder, addresses: Addresses, engine: Engine, folder: string, source: string) {
+    super(holder, addresses, engine);
+    this.folder = folder;
+    this.#source = source;
+  }
+
+  /** `docker ARGS` inside. Returns standard output without the last line feed. */
+  async docker(...args: readonly string[]): Promise<string> {
+    return (await this.mustExec(["docker", ...args], { timeoutMs: 180_000 })).replace(/\n$/, "");
+  }
+
+  /** Starts dockerd and waits until it answers. */
+  async startEngine(options: EngineOptions = {}): Promise<void> {
+    if (this.enginePids().length > 0)
+      throw new DriverError("exists", `Cannot start dockerd on "${this.name}": it runs`);
+    const group = `/manx-lab/${this.holder.lab}/${this.name}`;
+    const args = ["--cgroup-parent", group, "--exec-opt", "native.cgroupdriver=cgroupfs", ...(options.args ?? [])];
+    if (options.liveRestore === true) args.push("--live-restore");
+    this.#start("dockerd", ["dockerd", ...args]);
+    await this.#until(
+      "dockerd",
+      () => this.enginePids().length > 0,
+      () => answers(this.path(DOCKER_SOCKET)),
+    );
+  }
+
+  enginePids(): number[] {
+    return this.pids("dockerd");
+  }
+
+  /** Ends dockerd with a signal and waits until it is gone. Default SIGTERM, as `systemctl stop docker`. */
+  stopEngine(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
+    return end(this.enginePids(), signal, 60_000);
+  }
+
+  /** Starts the agent and waits until Docker can reach it. */
+  async startAgent(options: AgentOptions = {}): Promise<void> {
+    if (this.agentPids().length > 0)
+      throw new DriverError("exists", `Cannot start the agent on "${this.name}": it runs`);
+    this.#start("agent", [join(this.#source, "bin/manx"), "agent", ...(options.args ?? [])], options.env);
+    await this.#until(
+      "the agent",
+      () => this.agentPids().length > 0,
+      () => answers(this.path(PLUGIN_SOCKET)),
+    );
+  }
+
+  agentPids(): number[] {
+    return this.pids("main.ts", "agent");
+  }
+
+  /** Default SIGTERM; "SIGKILL" for a crash. */
+  stopAgent(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
+    return end(this.agentPids(), signal, 30_000);
+  }
+
+  /** What dockerd (`dockerd`) or the agent (`agent`) wrote so far. */
+  log(of: "dockerd" | "agent"): Promise<string> {
+    return readFile(join(this.folder, `${of}.log`), "utf8");
+  }
+
+  /** Starts something that outlives this process, its output in a log file. */
+  #start(name: string, argv: readonly string[], env: AgentOptions["env"] = {}): void {
+    const log = openSync(join(this.folder, `${name}.log`), "a");
+    const [file = "", ...args] = enter(this.holder, [...this.environment(env), ...argv]);
+    const child = spawn(file, args, { detached: true, stdio: ["ignore", log, log], cwd: "/" });
+    child.unref();
+    child.on("error", () => {}); // seen as a process that never appears
+    closeSync(log);
+  }
+
+  async #until(what: string, runs: () => boolean, ready: () => Promise<boolean>, timeoutMs = 60_000): Promise<void> {
+    const end = Date.now() + timeoutMs;
+    for (let seen = false; !(await ready()); ) {
+      const alive = runs();
+      if ((seen && !alive) || Date.now() > end) {
+        const log = await this.log(what === "dockerd" ? "dockerd" : "agent").catch(() => "");
+        const why = alive ? "it does not answer" : "it ended";
+        throw new DriverError(
+          "failed",
+          `Cannot start ${what} on "${this.name}": ${why}. Its last words:\n${log.slice(-2000)}`,
+        );
+      }
+      seen ||= alive;
+      await sleep(20);
+    }
+  }
+}
+
+async function end(pids: readonly number[], signal: NodeJS.Signals, timeoutMs: number): Promise<void> {
+  for (const pid of pids) if (isAlive(pid)) kill(pid, signal);
+  await waitGone(pids, timeoutMs);
+}
+
+/** Whether anything speaks HTTP on the socket, whatever it says. */
+export function answers(socketPath: string): Promise<boolean> {
+  if (!existsSync(socketPath)) return Promise.resolve(false);
+  return new Promise((resolve) => {
+    const ask = request({ socketPath, path: "/_ping", timeout: 2000, agent: false }, (answer) => {
+      answer.resume();
+      answer.once("close", () => resolve(true));
+    });
+    ask.once("error", () => resolve(false));
+    ask.once("timeout", () => ask.destroy());
+    ask.end();
+  });
+}
