@@ -10,7 +10,12 @@ export type Direction = "ingress" | "egress";
 
 export type Origin =
   | {
-      readonly kind: "GlobalNetworkPolicy" | "NetworkPolicy" | "StagedGlobalNetworkPolicy" | "StagedNetworkPolicy" | "Profile";
+      readonly kind:
+        | "GlobalNetworkPolicy"
+        | "NetworkPolicy"
+        | "StagedGlobalNetworkPolicy"
+        | "StagedNetworkPolicy"
+        | "Profile";
       readonly tier?: string;
       readonly namespace?: string;
       readonly name: string;
@@ -22,7 +27,12 @@ export type Origin =
   /** No rule of the tier's policies matched. */
   | { readonly kind: "end-of-tier"; readonly tier: string; readonly direction: Direction }
   /** What the network itself allows: its members, its published ports, or everything. */
-  | { readonly kind: "network"; readonly name: string; readonly direction: Direction; readonly part: "members" | "published" | "open" }
+  | {
+      readonly kind: "network";
+      readonly name: string;
+      readonly direction: Direction;
+      readonly part: "members" | "published" | "open";
+    }
   /** No profile allowed it. */
   | { readonly kind: "no-profile"; readonly direction: Direction }
   /** A part of the ruleset that stands for every endpoint. */

@@ -1,0 +1,167 @@
+/**
+ * Snapshot -> HostState, all at once: the plain version, which says what the answer is. `Deriver` gives the same answer and
+ * does only the work that a change asks for.
+ */
+import { cidr } from "../net/cidr.ts";
+import { FIXED_ORIGINS } from "../rules/fixed.ts";
+import type { NftSet } from "../rules/ir.ts";
+import { Names } from "../rules/names.ts";
+import { compileNat } from "../rules/nat.ts";
+import type { Origin } from "../rules/origin.ts";
+import type { Context, Piece } from "../rules/piece.ts";
+import { type Program, programKey, type RuleList } from "../rules/program.ts";
+import { type CompiledProgram, compileList, compileProgram } from "../rules/program-chain.ts";
+import type { SetSpec } from "../rules/sets.ts";
+import { assemble, type InterfaceElements, NO_HOST_RULES } from "../rules/table.ts";
+import { match } from "../selector/match.ts";
+import { selector as parse } from "../selector/parse.ts";
+import type { HostState } from "./host-state.ts";
+import { inherit } from "./labels.ts";
+import {
+  containerKey,
+  gatewayAddress,
+  hasFamily,
+  hostPorts,
+  isJoined,
+  type JoinedEndpoint,
+  linkState,
+  linkSysctls,
+  neighbours,
+  nodeAddresses,
+  publishedElements,
+  routes,
+  sourceElements,
+} from "./local.ts";
+import { hasNets, memberSet, namedPortSet, selectorSet } from "./members.ts";
+import { endpointPeer, type Peer, peersOf } from "./peers.ts";
+import { type ResolvedPolicy, resolvePolicy, resolveTiers } from "./policies.ts";
+import { type Profiles, programOf, resolveProfile } from "./programs.ts";
+import type { Snapshot } from "./snapshot.ts";
+
+export function derive(snapshot: Snapshot): HostState {
+  const joined = snapshot.endpoints.filter((endpoint) => isJoined(endpoint, snapshot.host));
+  const matching = new Matching(snapshot);
+  const context: Context = {
+    names: new Names(),
+    facts: { matchesNets: (selector, family) => hasNets(matching.peers(selector), family) },
+    ...(snapshot.settings.logGroup === undefined ? {} : { logGroup: snapshot.settings.logGroup }),
+  };
+  const { interfaces, pieces } = compileEndpoints(snapshot, joined, matching, context);
+  const sets = new Map<string, NftSet>();
+  for (const { sets: used } of pieces)
+    for (const [name, spec] of used) if (!sets.has(name)) sets.set(name, contents(spec, snapshot, matching));
+  const ruleset = assemble({
+    settings: snapshot.settings,
+    interfaces,
+    sets,
+    chains: pieces.flatMap(({ chains }) => [...chains]),
+    nat: compileNat({
+      natPools: snapshot.pools.filter(({ spec }) => spec.natOutgoing === true).map(({ spec }) => cidr(spec.cidr)),
+      allPools: snapshot.pools.map(({ spec }) => cidr(spec.cidr)),
+      hostPorts: joined.flatMap(hostPorts),
+    }),
+    host: NO_HOST_RULES,
+  });
+  const origins = new Map<string, Origin>([...FIXED_ORIGINS, ...pieces.flatMap((piece) => [...piece.origins])]);
+  return { ...linkParts(snapshot, joined), ruleset, origins };
+}
+
+/** Which selectors match what, by asking each of each. */
+class Matching {
+  readonly #peers: readonly (Peer & { readonly seen: ReadonlyMap<string, string> })[];
+  readonly #byName;
+
+  constructor(snapshot: Snapshot) {
+    this.#byName = new Map(snapshot.profiles.map((profile) => [profile.metadata.name, profile]));
+    this.#peers = peersOf(snapshot).map((peer) => ({
+      ...peer,
+      seen: inherit(peer.labels, peer.parents, this.#byName),
+    }));
+  }
+
+  peers(selector: string): Peer[] {
+    const parsed = parse(selector);
+    return this.#peers.filter(({ seen }) => match(parsed, seen));
+  }
+
+  applies(policy: ResolvedPolicy, peer: Peer): boolean {
+    return match(policy.selector, inherit(peer.labels, peer.parents, this.#byName));
+  }
+}
+
+function contents(spec: SetSpec, snapshot: Snapshot, matching: Matching): NftSet {
+  switch (spec.kind) {
+    case "constant":
+      return spec.set;
+    case "members":
+      return memberSet(snapshot.endpoints, spec.network, spec.family);
+    case "selector":
+      return selectorSet(matching.peers(spec.selector), spec.family, spec.interval);
+    case "named-port":
+      return namedPortSet(matching.peers(spec.selector), spec.name, spec.family);
+  }
+}
+
+function compileEndpoints(
+  snapshot: Snapshot,
+  joined: readonly JoinedEndpoint[],
+  matching: Matching,
+  context: Context,
+): { interfaces: InterfaceElements[]; pieces: Piece[] } {
+  const policies = [...snapshot.policies, ...snapshot.stagedPolicies].flatMap((policy) => resolvePolicy(policy) ?? []);
+  const tiers = resolveTiers(snapshot.tiers, policies);
+  const profiles: Profiles = {
+    lists: new Map(snapshot.profiles.map((profile) => [profile.metadata.name, resolveProfile(profile)])),
+    networks: new Map(snapshot.networks.map((network) => [network.metadata.name, network])),
+  };
+  const programs = new Map<string, CompiledProgram>();
+  const compile = (program: Program): CompiledProgram => {
+    const key = programKey(program);
+    const compiled = programs.get(key) ?? compileProgram(program, context);
+    programs.set(key, compiled);
+    return compiled;
+  };
+  const siblings = Map.groupBy(snapshot.endpoints, containerKey);
+  const interfaces = joined.map((endpoint): InterfaceElements => {
+    const peer = endpointPeer(endpoint);
+    const applies = (policy: ResolvedPolicy): boolean => matching.applies(policy, peer);
+    const entry = (direction: "ingress" | "egress"): InterfaceElements["from"] =>
+      compile(programOf(endpoint, direction, tiers, applies, profiles)).entry;
+    const addresses = (siblings.get(containerKey(endpoint)) ?? []).flatMap((sibling) => sibling.addresses);
+    return {
+      interface: endpoint.local.interface,
+      mac: endpoint.local.mac,
+      from: entry("egress"),
+      to: entry("ingress"),
+      sources4: sourceElements(endpoint, addresses, 4),
+      sources6: sourceElements(endpoint, addresses, 6),
+      published4: publishedElements(endpoint, 4),
+      published6: publishedElements(endpoint, 6),
+    };
+  });
+  const lists = new Set<RuleList>([...programs.values()].flatMap(({ calls }) => [...calls]));
+  return { interfaces, pieces: [...programs.values(), ...[...lists].map((list) => compileList(list, context))] };
+}
+
+function linkParts(
+  snapshot: Snapshot,
+  joined: readonly JoinedEndpoint[],
+): Pick<HostState, "links" | "routes" | "neighbours" | "gatewayAddresses" | "sysctls"> {
+  const sources = nodeAddresses(snapshot);
+  const forwarding: [string, string][] = [];
+  if (joined.some((endpoint) => hasFamily(endpoint, 4))) forwarding.push(["net/ipv4/ip_forward", "1"]);
+  if (joined.some((endpoint) => hasFamily(endpoint, 6))) forwarding.push(["net/ipv6/conf/all/forwarding", "1"]);
+  return {
+    links: new Map(joined.map((endpoint) => [endpoint.local.interface, linkState(endpoint)])),
+    routes: new Map([
+      ...snapshot.blocks.map((block): [string, { kind: "blackhole" }] => [
+        `${block.includes(":") ? 6 : 4} ${block}`,
+        { kind: "blackhole" },
+      ]),
+      ...joined.flatMap((endpoint) => routes(endpoint, sources)),
+    ]),
+    neighbours: new Map(joined.flatMap(neighbours)),
+    gatewayAddresses: new Set(joined.filter((endpoint) => hasFamily(endpoint, 4)).map(gatewayAddress)),
+    sysctls: new Map([...forwarding, ...joined.flatMap(linkSysctls)]),
+  };
+}

@@ -1,0 +1,47 @@
+/** What is in the sets that rules look things up in. */
+import type { Family } from "../net/address.ts";
+import { cidr } from "../net/cidr.ts";
+import type { FieldType, NftSet } from "../rules/ir.ts";
+import { addressType, disjointNets } from "../rules/sets.ts";
+import { exactSet, intervalSet } from "../rules/steps.ts";
+import { containerKey, familyOf } from "./local.ts";
+import type { Peer } from "./peers.ts";
+import type { Endpoint } from "./snapshot.ts";
+
+export function hasNets(peers: Iterable<Peer>, family: Family): boolean {
+  for (const { nets } of peers) if (nets.some((net) => familyOf(net) === family)) return true;
+  return false;
+}
+
+export function selectorSet(peers: Iterable<Peer>, family: Family, interval: boolean): NftSet {
+  const key: readonly FieldType[] = [addressType(family)];
+  const elements = new Set<string>();
+  for (const { addresses, nets } of peers)
+    for (const list of [addresses, nets]) for (const text of list) if (familyOf(text) === family) elements.add(text);
+  if (!interval) return exactSet(key, elements);
+  return intervalSet(key, disjointNets([...elements].map(cidr)));
+}
+
+export function namedPortSet(peers: Iterable<Peer>, name: string, family: Family): NftSet {
+  const elements = new Set<string>();
+  for (const { addresses, ports } of peers)
+    for (const port of ports)
+      if (port.name === name)
+        for (const address of addresses)
+          if (familyOf(address) === family) elements.add(`${address} . ${port.protocol} . ${port.port}`);
+  return exactSet([addressType(family), "inet_proto", "inet_service"], elements);
+}
+
+/**
+ * All addresses of the containers on a network, those on their other networks too: which interface a container sends from is
+ * its routing table's choice, not a statement about who it is.
+ */
+export function memberSet(endpoints: readonly Endpoint[], network: string, family: Family): NftSet {
+  const containers = new Set<string>();
+  for (const endpoint of endpoints) if (endpoint.network === network) containers.add(containerKey(endpoint));
+  const elements = new Set<string>();
+  for (const endpoint of endpoints)
+    if (containers.has(containerKey(endpoint)))
+      for (const address of endpoint.addresses) if (familyOf(address) === family) elements.add(address);
+  return exactSet([addressType(family)], elements);
+}

@@ -1,0 +1,112 @@
+/**
+ * Rules as users write them, resolved: each selector says whom it means without the policy's namespace (Calico's
+ * libcalico-go/lib/backend/syncersv1/updateprocessors/rules.go), and protocols and ports are numbers where they can be.
+ */
+
+import type { EntityRule, PolicyRule, Port } from "../model/resources.ts";
+import type { Family } from "../net/address.ts";
+import { cidr, formatCidr } from "../net/cidr.ts";
+import { parsePortRange } from "../net/port-range.ts";
+import type { PeerMatch, PortMatch, ResolvedRule } from "../rules/program.ts";
+import { protocolNumber } from "../rules/protocol.ts";
+import type { Selector } from "../selector/ast.ts";
+import { selector as parse } from "../selector/parse.ts";
+import { printSelector } from "../selector/print.ts";
+import { NAMESPACE_LABEL, NAMESPACE_PREFIX } from "./labels.ts";
+
+const IN_A_NAMESPACE: Selector = { kind: "has", label: NAMESPACE_LABEL };
+
+/** The rule of a policy in the namespace; undefined for a global one. Throws where validation should have refused it. */
+export function resolveRule(rule: PolicyRule, namespace: string | undefined): ResolvedRule {
+  const family = rule.ipVersion ?? familyOf(rule.protocol);
+  return {
+    action: rule.action,
+    ...(family === undefined ? {} : { family }),
+    ...(rule.protocol === undefined ? {} : { protocol: protocolNumber(rule.protocol) }),
+    ...(rule.notProtocol === undefined ? {} : { notProtocol: protocolNumber(rule.notProtocol) }),
+    ...(rule.icmp === undefined ? {} : { icmp: rule.icmp }),
+    ...(rule.notICMP === undefined ? {} : { notICMP: rule.notICMP }),
+    source: resolvePeer(rule.source ?? {}, namespace),
+    destination: resolvePeer(rule.destination ?? {}, namespace),
+  };
+}
+
+/** ICMP by its name is IPv4's and ICMPv6 is IPv6's; by number it is any (felix/calc/rule_convert.go). */
+function familyOf(protocol: string | number | undefined): Family | undefined {
+  if (typeof protocol !== "string") return undefined;
+  const name = protocol.toLowerCase();
+  return name === "icmp" ? 4 : name === "icmpv6" ? 6 : undefined;
+}
+
+function resolvePeer(peer: EntityRule, namespace: string | undefined): PeerMatch {
+  const selector = peerSelector(peer, namespace);
+  return {
+    ...netsOf("nets", peer.nets),
+    ...netsOf("notNets", peer.notNets),
+    ...(selector === undefined ? {} : { selector: printSelector(selector) }),
+    ...(isSet(peer.notSelector) ? { notSelector: printSelector(parse(peer.notSelector)) } : {}),
+    ...(peer.ports === undefined || peer.ports.length === 0 ? {} : { ports: portsOf(peer.ports) }),
+    ...(peer.notPorts === undefined || peer.notPorts.length === 0 ? {} : { notPorts: portsOf(peer.notPorts) }),
+  };
+}
+
+function isSet(text: string | undefined): text is string {
+  return text !== undefined && text !== "";
+}
+
+/** A namespaced policy means its own namespace as soon as any selector is used, even only a notSelector. */
+function peerSelector(peer: EntityRule, namespace: string | undefined): Selector | undefined {
+  const own = isSet(peer.selector) ? parse(peer.selector) : undefined;
+  const scope = isSet(peer.namespaceSelector)
+    ? namespaceScope(parse(peer.namespaceSelector))
+    : namespace === undefined
+      ? undefined
+      : inNamespace(namespace);
+  if (scope === undefined) return own;
+  if (own !== undefined) return { kind: "and", operands: [scope, own] };
+  return isSet(peer.notSelector) || isSet(peer.namespaceSelector) ? scope : undefined;
+}
+
+export function inNamespace(namespace: string): Selector {
+  return { kind: "==", label: NAMESPACE_LABEL, value: namespace };
+}
+
+/** A selector of namespaces as one of what is in them: all() is "in any namespace", global() "in none". */
+export function namespaceScope(selector: Selector): Selector {
+  switch (selector.kind) {
+    case "all":
+      return IN_A_NAMESPACE;
+    case "global":
+      return { kind: "not", operand: IN_A_NAMESPACE };
+    case "not":
+      return { kind: "not", operand: namespaceScope(selector.operand) };
+    case "and":
+    case "or":
+      return { kind: selector.kind, operands: selector.operands.map(namespaceScope) };
+    case "has":
+    case "==":
+    case "!=":
+    case "contains":
+    case "starts with":
+    case "ends with":
+    case "in":
+    case "not in":
+      return { ...selector, label: NAMESPACE_PREFIX + selector.label };
+  }
+}
+
+function netsOf<K extends "nets" | "notNets">(key: K, nets: readonly string[] | undefined): { [P in K]?: string[] } {
+  if (nets === undefined || nets.length === 0) return {};
+  return { [key]: nets.map((net) => formatCidr(cidr(net))) } as { [P in K]?: string[] };
+}
+
+function portsOf(ports: readonly Port[]): PortMatch {
+  const ranges = [];
+  const named: string[] = [];
+  for (const port of ports) {
+    const range = parsePortRange(port);
+    if (range === undefined) named.push(String(port));
+    else ranges.push(range);
+  }
+  return { ranges, named };
+}

@@ -1,0 +1,227 @@
+/**
+ * The chains that are the same for every endpoint: where packets enter our table, and what holds before any policy.
+ *
+ *   prerouting -300  a container's packets carry its own MAC and addresses, or go no further; before conntrack sees them
+ *   forward -10      the sender's egress       } two base chains, because `accept` ends only the base chain it stands in:
+ *   forward -9       the receiver's ingress    } the receiver decides after the sender, without marks
+ *   input -10, -9    container to its own host: its egress, then what the host lets containers do
+ *   output -10       only to interfaces that we know
+ *
+ * What is not from or to a `manx*` interface passes untouched; a `manx*` interface that no map knows is dropped.
+ * Replies are recognised by conntrack first, so the rest is the path of new flows, and of one-way UDP.
+ */
+import type { Settings } from "../calc/snapshot.ts";
+import type { Chain, Rule } from "./ir.ts";
+import type { Origin } from "./origin.ts";
+import { ICMP, ICMPV6, TCP } from "./protocol.ts";
+import {
+  accept,
+  baseChain,
+  chain,
+  counter,
+  ctState,
+  drop,
+  goto,
+  is,
+  isIn,
+  isNot,
+  isNotIn,
+  named,
+  rule,
+  vmap,
+} from "./steps.ts";
+
+export const OURS = "manx*";
+export const PRIORITY = { raw: -300, from: -10, to: -9, dstnat: -100, srcnat: 100 } as const;
+
+/** Names of the sets that the fixed chains read. */
+export const FIXED_SETS = {
+  sources4: "sources4",
+  sources6: "sources6",
+  macs: "macs",
+  from: "from-endpoint",
+  to: "to-endpoint",
+  interfaces: "interfaces",
+  published4: "published4",
+  published6: "published6",
+  hostServices: "host-services",
+  multicast4: "multicast4",
+  neighbourDiscovery: "neighbour-discovery",
+  routerMessages: "router-messages",
+  senders: "senders",
+} as const;
+
+export const FIXED_ORIGINS: readonly (readonly [string, Origin])[] = (
+  [
+    "spoofed-source",
+    "spoofed-arp",
+    "foreign-neighbour",
+    "loopback-destination",
+    "unknown-interface",
+    "invalid",
+    "mid-stream",
+    "endpoint-to-host",
+    "guard",
+    "failsafe",
+  ] as const
+).map((name) => [name, { kind: "fixed", rule: name }]);
+
+// RFC 9293 section 3.1: of FIN, SYN, RST and ACK, the first segment of a connection carries SYN alone.
+const notFirstSegment = { kind: "tcp-flags", mask: 23, value: 2, negate: true } as const;
+const established = rule(ctState("established", "related"), accept);
+
+/** `sources*`: interface . MAC . address of what each endpoint may send as. */
+export function rawChain(before: readonly Rule[]): Chain {
+  const S = FIXED_SETS;
+  return baseChain(
+    "filter",
+    "prerouting",
+    PRIORITY.raw,
+    ...before,
+    rule(isNot("meta iifname", OURS), accept),
+    // With route_localnet (ports published on 127.0.0.1) the kernel no longer refuses these by itself.
+    named("loopback-destination", is("ip daddr", "127.0.0.0/8"), counter, drop),
+    rule(isIn(["meta iifname", "ether saddr", "ip saddr"], S.sources4), accept),
+    rule(is("meta l4proto", String(ICMPV6)), goto("icmpv6-source")),
+    rule(isIn(["meta iifname", "ether saddr", "ip6 saddr"], S.sources6), accept),
+    named("spoofed-source", counter, drop),
+  );
+}
+
+/**
+ * ICMPv6 from a container. Neighbour discovery (RFC 4861) speaks of the container's own addresses and of link-local ones only;
+ * routers' messages are not a container's to send. Link-local sources reach this host and no further, and `::` is for
+ * duplicate address detection (RFC 4862 section 5.4.2).
+ */
+export function icmpv6SourceChain(): Chain {
+  const S = FIXED_SETS;
+  const fields = ["meta iifname", "ether saddr"] as const;
+  return chain(
+    named("foreign-neighbour", isIn(["icmpv6 type"], S.routerMessages), counter, drop),
+    named(
+      "foreign-neighbour",
+      isIn(["icmpv6 type"], S.neighbourDiscovery),
+      isNot("icmpv6 taddr", "fe80::/10"),
+      isNotIn([...fields, "icmpv6 taddr"], S.sources6),
+      counter,
+      drop,
+    ),
+    rule(isIn([...fields, "ip6 saddr"], S.sources6), accept),
+    rule(is("ip6 saddr", "fe80::/10"), isIn(fields, S.macs), accept),
+    rule(is("ip6 saddr", "::"), is("icmpv6 type", "135"), isIn(fields, S.macs), accept),
+    named("spoofed-source", counter, drop),
+  );
+}
+
+export function forwardFromChain(before: readonly Rule[]): Chain {
+  return baseChain(
+    "filter",
+    "forward",
+    PRIORITY.from,
+    established,
+    ...newFlowChecks("meta iifname"),
+    rule(vmap(["meta iifname"], FIXED_SETS.from)),
+    named("unknown-interface", is("meta iifname", OURS), counter, drop),
+    ...before,
+  );
+}
+
+export function forwardToChain(settings: Settings, before: readonly Rule[]): Chain {
+  return baseChain(
+    "filter",
+    "forward",
+    PRIORITY.to,
+    established,
+    ...newFlowChecks("meta oifname"),
+    rule(vmap(["meta oifname"], FIXED_SETS.to)),
+    named("unknown-interface", is("meta oifname", OURS), counter, drop),
+    ...before,
+    ...(settings.guardForwarding ? guardRules() : []),
+  );
+}
+
+/**
+ * A TCP segment in the middle of a connection that conntrack does not know starts no flow: otherwise the reply of a
+ * connection that was just cut would open it again from the other side.
+ */
+function newFlowChecks(field: "meta iifname" | "meta oifname"): Rule[] {
+  return [
+    named("invalid", ctState("invalid"), is(field, OURS), counter, drop),
+    named("mid-stream", is("meta l4proto", String(TCP)), notFirstSegment, is(field, OURS), counter, drop),
+  ];
+}
+
+/** Forwarding was off before us: nothing is routed that was not, but for Docker's own networks, which need it as well. */
+function guardRules(): Rule[] {
+  return [
+    rule(is("meta iifname", OURS), accept),
+    rule(is("meta iifname", "docker*"), accept),
+    rule(is("meta iifname", "br-*"), accept),
+    rule({ kind: "ct-status", status: "dnat" }, accept),
+    named("guard", counter, drop),
+  ];
+}
+
+export function inputFromChain(before: readonly Rule[]): Chain {
+  return baseChain(
+    "filter",
+    "input",
+    PRIORITY.from,
+    established,
+    ...before,
+    rule(isNot("meta iifname", OURS), accept),
+    // Checked in prerouting, and not tracked: the container must be able to find its gateway whatever its policy.
+    rule(isIn(["icmpv6 type"], FIXED_SETS.neighbourDiscovery), accept),
+    named("invalid", ctState("invalid"), counter, drop),
+    named("mid-stream", is("meta l4proto", String(TCP)), notFirstSegment, counter, drop),
+    rule(vmap(["meta iifname"], FIXED_SETS.from)),
+    named("unknown-interface", counter, drop),
+  );
+}
+
+export function inputHostChain(settings: Settings): Chain {
+  const rules: Rule[] = [
+    established,
+    rule(isNot("meta iifname", OURS), accept),
+    rule(isIn(["icmpv6 type"], FIXED_SETS.neighbourDiscovery), accept),
+    named("endpoint-to-host", isIn(["ip daddr"], FIXED_SETS.multicast4), counter, drop),
+    named("endpoint-to-host", is("ip6 daddr", "ff00::/8"), counter, drop),
+  ];
+  if (settings.endpointToHost === "restricted")
+    rules.push(
+      rule(isIn(["meta l4proto", "th dport"], FIXED_SETS.hostServices), accept),
+      rule(is("meta l4proto", String(ICMP)), accept),
+      rule(is("meta l4proto", String(ICMPV6)), accept),
+    );
+  if (settings.endpointToHost !== "allow") rules.push(named("endpoint-to-host", counter, drop));
+  return baseChain("filter", "input", PRIORITY.to, ...rules);
+}
+
+/** The host may always reach its own containers. */
+export function outputChain(before: readonly Rule[]): Chain {
+  return baseChain(
+    "filter",
+    "output",
+    PRIORITY.from,
+    named(
+      "unknown-interface",
+      is("meta oifname", OURS),
+      isNotIn(["meta oifname"], FIXED_SETS.interfaces),
+      counter,
+      drop,
+    ),
+    ...before,
+  );
+}
+
+/** ARP from a container names its own MAC and addresses as the sender, or is not heard. */
+export function arpChain(): Chain {
+  return baseChain(
+    "filter",
+    "input",
+    0,
+    rule(isNot("meta iifname", OURS), accept),
+    rule(isIn(["meta iifname", "arp saddr ether", "arp saddr ip"], FIXED_SETS.senders), accept),
+    named("spoofed-arp", counter, drop),
+  );
+}

@@ -1,0 +1,65 @@
+/** A part of the ruleset while it is compiled: its chains, and the sets and ids that they use. */
+import type { Chain, Step } from "./ir.ts";
+import type { Names } from "./names.ts";
+import type { Direction, Origin } from "./origin.ts";
+import type { RuleList } from "./program.ts";
+import { type PeerFacts, type SetSpec, SetUses } from "./sets.ts";
+
+export interface Piece {
+  readonly chains: ReadonlyMap<string, Chain>;
+  readonly sets: ReadonlyMap<string, SetSpec>;
+  readonly origins: ReadonlyMap<string, Origin>;
+}
+
+/** What every compilation shares. */
+export interface Context {
+  readonly names: Names;
+  readonly facts: PeerFacts;
+  /** NFLOG group for what is dropped; absent: no log steps. */
+  readonly logGroup?: number;
+}
+
+export class PieceBuilder {
+  readonly context: Context;
+  readonly uses: SetUses;
+  readonly #chains = new Map<string, Chain>();
+  readonly #origins = new Map<string, Origin>();
+
+  constructor(context: Context) {
+    this.context = context;
+    this.uses = new SetUses(context.names, context.facts);
+  }
+
+  chain(name: string, chain: Chain): void {
+    this.#chains.set(name, chain);
+  }
+
+  /** Declares what an id stands for, and returns the id. */
+  origin(id: string, origin: Origin): string {
+    this.#origins.set(id, origin);
+    return id;
+  }
+
+  /** Steps that log under the id, where logging is on. Bounded, so that a flood cannot keep the host busy. */
+  log(verb: string, id: string): Step[] {
+    const group = this.context.logGroup;
+    if (group === undefined) return [];
+    return [
+      { kind: "limit", perSecond: 100, burst: 200 },
+      { kind: "log", group, prefix: `manx ${verb} ${id} ` },
+    ];
+  }
+
+  build(): Piece {
+    return { chains: this.#chains, sets: this.uses.all, origins: this.#origins };
+  }
+}
+
+/** Short id of a rule of a list. */
+export function ruleId(names: Names, list: RuleList, index: number): string {
+  return `${names.of("p", "", list.identity)}.${index}`;
+}
+
+export function letter(direction: Direction): "i" | "e" {
+  return direction === "ingress" ? "i" : "e";
+}

@@ -1,0 +1,125 @@
+/**
+ * A program as chains. The entry chain is shared by every endpoint with the same program; a policy without Pass has a chain
+ * of its own that all programs share; a tier with a Pass in it has one too, in which Pass is `return`.
+ */
+import { FAMILIES } from "../net/address.ts";
+import type { Rule, Verdict } from "./ir.ts";
+import { addressField } from "./match.ts";
+import type { Direction } from "./origin.ts";
+import { type Context, letter, type Piece, PieceBuilder } from "./piece.ts";
+import {
+  type NetworkStage,
+  type ProfileStage,
+  type Program,
+  programKey,
+  type RuleList,
+  type TierStage,
+} from "./program.ts";
+import { ALLOW, type AllowSteps, denyRules, listRules, passes } from "./rule-list.ts";
+import { ACCEPT, accept, chain, counter, isIn, jump, named } from "./steps.ts";
+
+export interface CompiledProgram extends Piece {
+  /** What the verdict map holds for an endpoint with this program. */
+  readonly entry: Verdict;
+  /** Policies whose own chains the program's chains jump to. */
+  readonly calls: ReadonlySet<RuleList>;
+}
+
+export function compileProgram(program: Program, context: Context): CompiledProgram {
+  const piece = new PieceBuilder(context);
+  if (isOpen(program)) return { ...piece.build(), entry: ACCEPT, calls: new Set() };
+  const calls = new Set<RuleList>();
+  const key = programKey(program);
+  const rules = program.tiers.flatMap((tier) => tierRules(tier, program.direction, key, piece, calls));
+  const [first] = program.profiles;
+  const profileRules = program.profiles.flatMap((stage) => stageRules(stage, program.direction, piece, calls));
+  const prefix = program.direction === "ingress" ? "to" : "from";
+  const hint = program.tiers.length > 0 ? "policy" : first?.kind === "network" ? first.network.name : "";
+  const name = context.names.of(prefix, hint, key);
+  piece.chain(name, chain(...rules, ...profileRules, ...endRules(program.direction, piece)));
+  return { ...piece.build(), entry: { kind: "goto", chain: name }, calls };
+}
+
+/** Nothing stands in the way: no policy applies, and the first profile is a network that allows everything. */
+function isOpen({ direction, tiers, profiles: [first] }: Program): boolean {
+  return tiers.length === 0 && first?.kind === "network" && isOpenNetwork(first.network, direction);
+}
+
+function isOpenNetwork({ isolation, internal }: NetworkStage, direction: Direction): boolean {
+  return !internal && (direction === "egress" || isolation === "off");
+}
+
+/** The chain of one policy or profile. */
+export function compileList(list: RuleList, context: Context): Piece {
+  const piece = new PieceBuilder(context);
+  piece.chain(listChain(list, context), chain(...listRules(list, piece)));
+  return piece.build();
+}
+
+function listChain(list: RuleList, { names }: Context): string {
+  const prefix = `${list.kind === "Profile" ? "profile" : list.staged ? "staged" : "policy"}-${letter(list.direction)}`;
+  return names.of(prefix, list.name, list.identity);
+}
+
+function tierRules(
+  tier: TierStage,
+  direction: Direction,
+  key: string,
+  piece: PieceBuilder,
+  calls: Set<RuleList>,
+): Rule[] {
+  const { context } = piece;
+  const rules = tier.policies.flatMap((list) => callRules(list, piece, calls, ALLOW));
+  const end = tier.end === "Deny" ? endOfTier(tier.name, direction, piece) : [];
+  if (!tier.policies.some(passes)) return [...rules, ...end];
+  const name = context.names.of(`tier-${letter(direction)}`, tier.name, `${tier.name} ${key}`);
+  piece.chain(name, chain(...rules, ...end));
+  return [{ steps: [jump(name)] }];
+}
+
+function callRules(list: RuleList, piece: PieceBuilder, calls: Set<RuleList>, allow: AllowSteps): Rule[] {
+  if (passes(list)) return listRules(list, piece, allow);
+  calls.add(list);
+  return [{ steps: [jump(listChain(list, piece.context))] }];
+}
+
+function endOfTier(tier: string, direction: Direction, piece: PieceBuilder): Rule[] {
+  const id = piece.context.names.of(`tier-${letter(direction)}`, "", tier);
+  return denyRules([], piece.origin(id, { kind: "end-of-tier", tier, direction }), piece);
+}
+
+function endRules(direction: Direction, piece: PieceBuilder): Rule[] {
+  return denyRules([], piece.origin(`no-profile-${letter(direction)}`, { kind: "no-profile", direction }), piece);
+}
+
+function stageRules(stage: ProfileStage, direction: Direction, piece: PieceBuilder, calls: Set<RuleList>): Rule[] {
+  switch (stage.kind) {
+    case "profile":
+      return callRules(stage.rules, piece, calls, ALLOW);
+    case "missing":
+      return endRules(direction, piece);
+    case "network":
+      return networkRules(stage.network, direction, piece);
+  }
+}
+
+function networkRules(network: NetworkStage, direction: Direction, piece: PieceBuilder): Rule[] {
+  const { names } = piece.context;
+  const id = (part: "members" | "published" | "open"): string => {
+    const name = `${names.of(`network-${letter(direction)}`, "", network.name)}.${part}`;
+    return piece.origin(name, { kind: "network", name: network.name, direction, part });
+  };
+  if (isOpenNetwork(network, direction)) return [named(id("open"), accept)];
+  const rules: Rule[] = [];
+  if (network.isolation !== "endpoint")
+    for (const family of FAMILIES) {
+      const field = addressField(direction === "ingress" ? "source" : "destination", family);
+      rules.push(named(id("members"), isIn([field], piece.uses.members(network.name, family)), accept));
+    }
+  if (direction === "ingress" && !network.internal)
+    for (const family of FAMILIES) {
+      const fields = [addressField("destination", family), "meta l4proto", "th dport"] as const;
+      rules.push(named(id("published"), isIn(fields, `published${family}`), counter, accept));
+    }
+  return rules;
+}

@@ -1,0 +1,84 @@
+/** Rules of one policy or profile in one direction, as rules of a chain. */
+import type { Rule, Step } from "./ir.ts";
+import { type Alternatives, alternatives } from "./match.ts";
+import type { Origin } from "./origin.ts";
+import { type PieceBuilder, ruleId } from "./piece.ts";
+import type { ResolvedRule, RuleList } from "./program.ts";
+import { accept, chain, counter, drop, jump, leave, named } from "./steps.ts";
+
+/** True if the list can pass to the next tier: then it stands in its tier's own chain, whose `return` is the pass. */
+export function passes(list: RuleList): boolean {
+  return !list.staged && list.rules.some(({ action }) => action === "Pass");
+}
+
+/** What Allow means where the chain stands. */
+export type AllowSteps = readonly Step[];
+export const ALLOW: AllowSteps = [accept];
+
+/** The list's rules. Pass is `return`, so it means what the chain's caller makes of it. */
+export function listRules(list: RuleList, piece: PieceBuilder, allow: AllowSteps = ALLOW): Rule[] {
+  return list.rules.flatMap((resolved, index) => {
+    const id = piece.origin(ruleId(piece.context.names, list, index), originOf(list, resolved, index));
+    const matches = alternatives(resolved, piece.uses);
+    return list.staged ? stagedRules(resolved, id, matches, piece) : enforcedRules(resolved, id, matches, piece, allow);
+  });
+}
+
+function originOf(list: RuleList, { action }: ResolvedRule, rule: number): Origin {
+  const { kind, name, direction, tier, namespace } = list;
+  return {
+    kind,
+    ...(tier === undefined ? {} : { tier }),
+    ...(namespace === undefined ? {} : { namespace }),
+    name,
+    direction,
+    rule,
+    action,
+  };
+}
+
+function enforcedRules(
+  { action }: ResolvedRule,
+  id: string,
+  matches: Alternatives,
+  piece: PieceBuilder,
+  allow: AllowSteps,
+): Rule[] {
+  switch (action) {
+    case "Allow":
+      return matches.map((match) => named(id, ...match, counter, ...allow));
+    case "Deny":
+      return matches.flatMap((match) => denyRules(match, id, piece));
+    case "Pass":
+      return matches.map((match) => named(id, ...match, counter, leave));
+    case "Log":
+      return logRules(id, matches, piece);
+  }
+}
+
+/** Drops what the steps match. The log stands in a rule of its own: a limit that is used up ends its rule. */
+export function denyRules(match: readonly Step[], id: string, piece: PieceBuilder): Rule[] {
+  const log = piece.log("deny", id);
+  const logs = log.length === 0 ? [] : [named(id, ...match, ...log)];
+  return [...logs, named(id, ...match, counter, drop)];
+}
+
+/** In a chain of its own, because a packet that matches in two ways is logged once. */
+function logRules(id: string, matches: Alternatives, piece: PieceBuilder): Rule[] {
+  const steps = [counter, ...piece.log("log", id)];
+  if (matches.length <= 1) return matches.map((match) => named(id, ...match, ...steps));
+  const name = piece.context.names.of("log", "", id);
+  const once = matches.flatMap((match) => [named(id, ...match, ...steps), named(id, ...match, leave)]);
+  piece.chain(name, chain(...once));
+  return [named(id, jump(name))];
+}
+
+/** A staged policy counts what it would decide, and leaves its chain there. */
+function stagedRules({ action }: ResolvedRule, id: string, matches: Alternatives, piece: PieceBuilder): Rule[] {
+  if (action === "Log") return [];
+  const log = piece.log(`staged-${action.toLowerCase()}`, id);
+  return matches.flatMap((match) => {
+    const logs = log.length === 0 ? [] : [named(id, ...match, ...log)];
+    return [...logs, named(id, ...match, counter, leave)];
+  });
+}
