@@ -1,0 +1,93 @@
+/**
+ * Makes the kernel what a HostState says. The firewall comes first and nothing else happens without it: an interface whose rules are
+ * not in force is an unknown one, and those are dropped. After it, what others stand on: settings, links, addresses, neighbours,
+ * routes. A part that fails does not keep the others from being made right.
+ */
+import type { HostState, LinkState, RouteState } from "../core/calc/host-state.ts";
+import { Reconciler, type Target } from "../core/reconcile/reconciler.ts";
+import type { Ruleset } from "../core/rules/ir.ts";
+
+export interface Firewall {
+  /** @returns how many kernel objects were written; 0: all was as it should be. */
+  apply(desired: Ruleset, signal: AbortSignal): Promise<number>;
+  resync(): void;
+}
+
+export interface DataplaneTargets {
+  readonly firewall: Firewall;
+  readonly sysctls: Target<string, string>;
+  readonly links: Target<string, LinkState>;
+  readonly gatewayAddresses: Target<string, true>;
+  readonly neighbours: Target<string, { readonly mac: string }>;
+  readonly routes: Target<string, RouteState>;
+}
+
+export type Stage = keyof DataplaneTargets;
+
+export interface Outcome {
+  /** Writes by stage; all zero when nothing was wrong. */
+  readonly writes: Readonly<Record<Stage, number>>;
+  readonly failures: ReadonlyMap<Stage, unknown>;
+}
+
+export class Dataplane {
+  readonly #firewall: Firewall;
+  readonly #sysctls: Reconciler<string, string>;
+  readonly #links: Reconciler<string, LinkState>;
+  readonly #gatewayAddresses: Reconciler<string, true>;
+  readonly #neighbours: Reconciler<string, { readonly mac: string }>;
+  readonly #routes: Reconciler<string, RouteState>;
+
+  constructor(targets: DataplaneTargets) {
+    this.#firewall = targets.firewall;
+    this.#sysctls = new Reconciler(targets.sysctls);
+    this.#links = new Reconciler(targets.links);
+    this.#gatewayAddresses = new Reconciler(targets.gatewayAddresses);
+    this.#neighbours = new Reconciler(targets.neighbours);
+    this.#routes = new Reconciler(targets.routes);
+  }
+
+  /** The next apply reads back what the kernel has. `stage` absent: everything. */
+  resync(stage?: Stage): void {
+    const all: Record<Stage, { resync(): void }> = {
+      firewall: this.#firewall,
+      sysctls: this.#sysctls,
+      links: this.#links,
+      gatewayAddresses: this.#gatewayAddresses,
+      neighbours: this.#neighbours,
+      routes: this.#routes,
+    };
+    for (const [name, part] of Object.entries(all)) if (stage === undefined || stage === name) part.resync();
+  }
+
+  async apply(state: HostState, signal: AbortSignal): Promise<Outcome> {
+    const writes = { firewall: 0, sysctls: 0, links: 0, gatewayAddresses: 0, neighbours: 0, routes: 0 };
+    const failures = new Map<Stage, unknown>();
+    const attempt = async (stage: Stage, work: () => Promise<number>): Promise<void> => {
+      try {
+        writes[stage] = await work();
+      } catch (error) {
+        signal.throwIfAborted();
+        failures.set(stage, error);
+      }
+    };
+    await attempt("firewall", () => this.#firewall.apply(state.ruleset, signal));
+    if (failures.size > 0) return { writes, failures };
+    await attempt("links", () => step(this.#links, state.links, signal));
+    await attempt("sysctls", () => step(this.#sysctls, state.sysctls, signal));
+    const gateways = new Map([...state.gatewayAddresses].map((address) => [address, true as const]));
+    await attempt("gatewayAddresses", () => step(this.#gatewayAddresses, gateways, signal));
+    await attempt("neighbours", () => step(this.#neighbours, state.neighbours, signal));
+    await attempt("routes", () => step(this.#routes, state.routes, signal));
+    return { writes, failures };
+  }
+}
+
+async function step<V>(
+  reconciler: Reconciler<string, V>,
+  desired: ReadonlyMap<string, V>,
+  signal: AbortSignal,
+): Promise<number> {
+  const { upserts, deletes } = await reconciler.step(desired, signal);
+  return upserts.size + deletes.size;
+}
