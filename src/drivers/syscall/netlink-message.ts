@@ -1,0 +1,351 @@
+/**
+ * Netlink messages as bytes (netlink(7), linux/netlink.h): a header of 16 bytes, the family's own fixed header, attributes.
+ * Pure. Numbers are in host order, which is little endian on all that Manx runs on; `Be` names those in network order, as
+ * nfnetlink wants them. Reading trusts no length: what does not fit throws, what is unknown is skipped.
+ */
+import { DriverError } from "../error.ts";
+
+export const NLMSG_ERROR = 2;
+export const NLMSG_DONE = 3;
+export const NLMSG_OVERRUN = 4;
+
+export const NLM_F_REQUEST = 0x1;
+export const NLM_F_MULTI = 0x2;
+export const NLM_F_ACK = 0x4;
+export const NLM_F_DUMP_INTR = 0x10;
+/** Modifiers of a GET. */
+export const NLM_F_DUMP = 0x300;
+/** Modifiers of a NEW. */
+export const NLM_F_REPLACE = 0x100;
+export const NLM_F_EXCL = 0x200;
+export const NLM_F_CREATE = 0x400;
+export const NLM_F_APPEND = 0x800;
+/** Of an acknowledgement: the request is not repeated in it; attributes (extended ACK) follow. */
+export const NLM_F_CAPPED = 0x100;
+export const NLM_F_ACK_TLVS = 0x200;
+
+export const NLA_F_NESTED = 0x8000;
+const NLA_TYPE_MASK = 0x3fff;
+export const NLMSG_HEADER = 16;
+const ATTRIBUTE_HEADER = 4;
+
+const align = (length: number): number => (length + 3) & ~3;
+const utf8 = new TextEncoder();
+const text = new TextDecoder();
+
+/** Writes messages one after another into one growing buffer. The socket fills in the sequence numbers. */
+export class MessageWriter {
+  #bytes: Uint8Array<ArrayBuffer>;
+  #view: DataView<ArrayBuffer>;
+  #length = 0;
+  #start = -1;
+
+  constructor(capacity = 1024) {
+    this.#bytes = new Uint8Array(capacity);
+    this.#view = new DataView(this.#bytes.buffer);
+  }
+
+  /** Opens a message; NLM_F_REQUEST is added to the flags. */
+  begin(type: number, flags: number): this {
+    if (this.#start >= 0) throw new Error("the message before is not ended");
+    this.#pad();
+    this.#start = this.#room(NLMSG_HEADER);
+    this.#view.setUint16(this.#start + 4, type, true);
+    this.#view.setUint16(this.#start + 6, flags | NLM_F_REQUEST, true);
+    return this;
+  }
+
+  /** Closes the message. */
+  end(): this {
+    if (this.#start < 0) throw new Error("there is no message to end");
+    this.#view.setUint32(this.#start, this.#length - this.#start, true);
+    this.#start = -1;
+    return this;
+  }
+
+  /** The family's fixed header, or a part of it. Padded to 4 bytes with the next attribute. */
+  raw(bytes: Uint8Array): this {
+    this.#bytes.set(bytes, this.#room(bytes.length));
+    return this;
+  }
+
+  /** `struct nfgenmsg` (linux/netfilter/nfnetlink.h); the resource id is in network order. */
+  nfgen(family: number, resource = 0): this {
+    const at = this.#room(4);
+    this.#bytes[at] = family;
+    this.#view.setUint16(at + 2, resource, false);
+    return this;
+  }
+
+  flag(type: number): this {
+    this.#attribute(type, 0);
+    return this;
+  }
+
+  u8(type: number, value: number): this {
+    this.#view.setUint8(this.#attribute(type, 1), value);
+    return this;
+  }
+
+  u16(type: number, value: number): this {
+    const at = this.#attribute(type, 2);
+    this.#view.setUint16(at, value, true);
+    return this;
+  }
+
+  u16Be(type: number, value: number): this {
+    const at = this.#attribute(type, 2);
+    this.#view.setUint16(at, value, false);
+    return this;
+  }
+
+  u32(type: number, value: number): this {
+    const at = this.#attribute(type, 4);
+    this.#view.setUint32(at, value, true);
+    return this;
+  }
+
+  u32Be(type: number, value: number): this {
+    const at = this.#attribute(type, 4);
+    this.#view.setUint32(at, value, false);
+    return this;
+  }
+
+  u64(type: number, value: bigint): this {
+    const at = this.#attribute(type, 8);
+    this.#view.setBigUint64(at, value, true);
+    return this;
+  }
+
+  u64Be(type: number, value: bigint): this {
+    const at = this.#attribute(type, 8);
+    this.#view.setBigUint64(at, value, false);
+    return this;
+  }
+
+  bytes(type: number, value: Uint8Array): this {
+    const at = this.#attribute(type, value.length);
+    this.#bytes.set(value, at);
+    return this;
+  }
+
+  /** UTF-8 with the closing zero that the kernel expects. */
+  string(type: number, value: string): this {
+    const encoded = utf8.encode(value);
+    const at = this.#attribute(type, encoded.length + 1);
+    this.#bytes.set(encoded, at);
+    return this;
+  }
+
+  /** An attribute of attributes, which `write` adds. */
+  nest(type: number, write: () => void): this {
+    const at = this.#attribute(type | NLA_F_NESTED, 0) - ATTRIBUTE_HEADER;
+    write();
+    this.#pad();
+    const length = this.#length - at;
+    if (length > 0xffff) throw new RangeError(`a nested attribute may have 65535 bytes, not ${length}`);
+    this.#view.setUint16(at, length, true);
+    return this;
+  }
+
+  /** Bytes written so far. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** All messages; a view that the next write may invalidate. */
+  finish(): Uint8Array<ArrayBuffer> {
+    if (this.#start >= 0) throw new Error("the message is not ended");
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  /** Empties the writer and keeps its buffer. */
+  reset(): this {
+    this.#length = 0;
+    this.#start = -1;
+    return this;
+  }
+
+  #attribute(type: number, length: number): number {
+    this.#pad();
+    if (length + ATTRIBUTE_HEADER > 0xffff) throw new RangeError(`an attribute may have 65531 bytes, not ${length}`);
+    const at = this.#room(ATTRIBUTE_HEADER + align(length));
+    this.#view.setUint16(at, ATTRIBUTE_HEADER + length, true);
+    this.#view.setUint16(at + 2, type, true);
+    return at + ATTRIBUTE_HEADER;
+  }
+
+  #pad(): void {
+    this.#room(align(this.#length) - this.#length);
+  }
+
+  /** Zeroed room at the end; its offset. */
+  #room(length: number): number {
+    const at = this.#length;
+    const end = at + length;
+    if (end > this.#bytes.length) {
+      const larger = new Uint8Array(Math.max(end, this.#bytes.length * 2));
+      larger.set(this.#bytes.subarray(0, at));
+      this.#bytes = larger;
+      this.#view = new DataView(larger.buffer);
+    } else {
+      this.#bytes.fill(0, at, end);
+    }
+    this.#length = end;
+    return at;
+  }
+}
+
+/** One message as it was received. */
+export interface NetlinkMessage {
+  readonly type: number;
+  readonly flags: number;
+  readonly sequence: number;
+  /** Port of the socket that asked; 0 for multicast and the kernel's own. */
+  readonly portId: number;
+  /** What follows the header: the family's fixed header, then attributes. */
+  readonly body: Uint8Array;
+}
+
+/** The messages of one datagram; their bodies are views into it. Throws `invalid` where a length does not fit. */
+export function parseMessages(datagram: Uint8Array): NetlinkMessage[] {
+  const view = viewOf(datagram);
+  const out: NetlinkMessage[] = [];
+  for (let at = 0; at < datagram.length; ) {
+    if (datagram.length - at < NLMSG_HEADER) throw malformed("a message", at);
+    const length = view.getUint32(at, true);
+    if (length < NLMSG_HEADER || length > datagram.length - at) throw malformed("a message", at);
+    out.push({
+      type: view.getUint16(at + 4, true),
+      flags: view.getUint16(at + 6, true),
+      sequence: view.getUint32(at + 8, true),
+      portId: view.getUint32(at + 12, true),
+      body: datagram.subarray(at + NLMSG_HEADER, at + length),
+    });
+    at += align(length);
+  }
+  return out;
+}
+
+/** Calls `visit` for each attribute in order, with its type (flags taken off) and payload. */
+export function forEachAttribute(bytes: Uint8Array, visit: (type: number, payload: Uint8Array) => void): void {
+  walk(bytes, viewOf(bytes), 0, (type, start, end) => visit(type, bytes.subarray(start, end)));
+}
+
+/**
+ * Finds attributes of one nest by their type, without making objects for those that nobody asks for. Reusable: `read`
+ * forgets what was there before. Of two attributes with one type the last counts; types above `max` are skipped.
+ */
+export class Attributes {
+  readonly #starts: Uint32Array;
+  readonly #ends: Uint32Array;
+  #bytes: Uint8Array = new Uint8Array();
+  #view: DataView = new DataView(new ArrayBuffer(0));
+
+  constructor(max: number) {
+    this.#starts = new Uint32Array(max + 1);
+    this.#ends = new Uint32Array(max + 1);
+  }
+
+  /** Takes the attributes that begin at `offset` (after the family's fixed header). */
+  read(bytes: Uint8Array, offset = 0): this {
+    if (offset > bytes.length) throw malformed("a fixed header", 0);
+    this.#ends.fill(0);
+    this.#bytes = bytes;
+    this.#view = viewOf(bytes);
+    walk(bytes, this.#view, offset, (type, start, end) => {
+      if (type >= this.#ends.length) return;
+      this.#starts[type] = start;
+      this.#ends[type] = end;
+    });
+    return this;
+  }
+
+  has(type: number): boolean {
+    return this.#ends[type] !== 0 && this.#ends[type] !== undefined;
+  }
+
+  u8(type: number): number | undefined {
+    const at = this.#find(type, 1);
+    return at === undefined ? undefined : this.#view.getUint8(at);
+  }
+
+  u16(type: number): number | undefined {
+    const at = this.#find(type, 2);
+    return at === undefined ? undefined : this.#view.getUint16(at, true);
+  }
+
+  u16Be(type: number): number | undefined {
+    const at = this.#find(type, 2);
+    return at === undefined ? undefined : this.#view.getUint16(at, false);
+  }
+
+  u32(type: number): number | undefined {
+    const at = this.#find(type, 4);
+    return at === undefined ? undefined : this.#view.getUint32(at, true);
+  }
+
+  u32Be(type: number): number | undefined {
+    const at = this.#find(type, 4);
+    return at === undefined ? undefined : this.#view.getUint32(at, false);
+  }
+
+  u64(type: number): bigint | undefined {
+    const at = this.#find(type, 8);
+    return at === undefined ? undefined : this.#view.getBigUint64(at, true);
+  }
+
+  u64Be(type: number): bigint | undefined {
+    const at = this.#find(type, 8);
+    return at === undefined ? undefined : this.#view.getBigUint64(at, false);
+  }
+
+  /** A view into the message. */
+  bytes(type: number): Uint8Array | undefined {
+    const end = this.#ends[type];
+    if (end === undefined || end === 0) return undefined;
+    return this.#bytes.subarray(this.#starts[type] ?? end, end);
+  }
+
+  /** Up to the closing zero, if there is one. */
+  string(type: number): string | undefined {
+    const payload = this.bytes(type);
+    return payload === undefined ? undefined : decodeString(payload);
+  }
+
+  #find(type: number, length: number): number | undefined {
+    const end = this.#ends[type];
+    if (end === undefined || end === 0) return undefined;
+    const start = this.#starts[type] ?? end;
+    if (end - start < length) throw malformed(`attribute ${type}`, start);
+    return start;
+  }
+}
+
+/** Text of a payload, up to the closing zero. */
+export function decodeString(payload: Uint8Array): string {
+  const zero = payload.indexOf(0);
+  return text.decode(zero < 0 ? payload : payload.subarray(0, zero));
+}
+
+function walk(
+  bytes: Uint8Array,
+  view: DataView,
+  offset: number,
+  visit: (type: number, start: number, end: number) => void,
+): void {
+  for (let at = offset; bytes.length - at >= ATTRIBUTE_HEADER; ) {
+    const length = view.getUint16(at, true);
+    if (length < ATTRIBUTE_HEADER || length > bytes.length - at) throw malformed("an attribute", at);
+    visit(view.getUint16(at + 2, true) & NLA_TYPE_MASK, at + ATTRIBUTE_HEADER, at + length);
+    at += align(length);
+  }
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function malformed(what: string, at: number): DriverError {
+  return new DriverError("invalid", `Cannot read the kernel's answer: ${what} at byte ${at} has an impossible length`);
+}
