@@ -1,0 +1,222 @@
+/**
+ * Typed client of the agent's API over its unix socket.
+ *
+ * A request that the agent refuses throws `ApiError`, with the agent's code and text. An agent that cannot be asked throws
+ * `UnreachableError`, whose message says why and whose remedy says what to type. Requests are not repeated.
+ *
+ * node:http rather than undici: for one request to a local socket it costs a command 45 ms at start instead of 120.
+ */
+import type { ClientRequest, IncomingMessage, RequestOptions } from "node:http";
+import type { AnyResource } from "../core/model/resources.ts";
+import { ApiError } from "./error.ts";
+import type { DoctorView, FixReport } from "./schema/doctor.ts";
+import type { EndpointView } from "./schema/endpoint.ts";
+import type { ErrorBody } from "./schema/error.ts";
+import type { NetworkDetail, NetworkView } from "./schema/network.ts";
+import type { PoolRequest, PoolView } from "./schema/pool.ts";
+import type { ChangeReport, ChangeRequest, ConfirmReport } from "./schema/resource.ts";
+import type { StatusView, VersionView } from "./schema/status.ts";
+import type { AgentEvent } from "./schema/watch.ts";
+import type { WhyQuery, WhyView } from "./schema/why.ts";
+import { SOCKET_PATH } from "./socket.ts";
+
+export { ApiError } from "./error.ts";
+export type * from "./schema/doctor.ts";
+export type * from "./schema/endpoint.ts";
+export type * from "./schema/network.ts";
+export type * from "./schema/pool.ts";
+export type * from "./schema/resource.ts";
+export type * from "./schema/status.ts";
+export type * from "./schema/watch.ts";
+export type * from "./schema/why.ts";
+
+export interface ClientOptions {
+  readonly socket?: string | undefined;
+  /** Milliseconds until an answer must have begun; 30,000 by default. Does not hold for `watch`. */
+  readonly timeout?: number | undefined;
+}
+
+/** The agent could not be asked. `reason` tells a missing agent from a missing permission. */
+export class UnreachableError extends Error {
+  override readonly name = "UnreachableError";
+  readonly reason: "not-running" | "denied" | "timeout" | "broken";
+  readonly remedy: string;
+
+  constructor(reason: UnreachableError["reason"], message: string, remedy: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.reason = reason;
+    this.remedy = remedy;
+  }
+}
+
+export interface AgentClient {
+  version(): Promise<VersionView>;
+  status(): Promise<StatusView>;
+  endpoints(filter?: {
+    readonly network?: string;
+    readonly container?: string;
+    readonly host?: string;
+  }): Promise<EndpointView[]>;
+  networks(): Promise<NetworkView[]>;
+  network(name: string): Promise<NetworkDetail>;
+  pools(): Promise<PoolView[]>;
+  addPool(pool: PoolRequest): Promise<PoolView>;
+  /** By name or CIDR. */
+  removePool(name: string): Promise<PoolView>;
+  doctor(): Promise<DoctorView>;
+  doctorFix(): Promise<FixReport>;
+  resources(kind: AnyResource["kind"], namespace?: string): Promise<{ revision: number; items: AnyResource[] }>;
+  resource(kind: AnyResource["kind"], name: string, namespace?: string): Promise<AnyResource>;
+  change(request: ChangeRequest): Promise<ChangeReport>;
+  confirm(): Promise<ConfirmReport>;
+  why(query: WhyQuery): Promise<WhyView>;
+  /** Changes as they happen, until the signal aborts. */
+  watch(topics: readonly AgentEvent["topic"][], signal: AbortSignal): AsyncIterable<AgentEvent>;
+}
+
+export function createClient(options: ClientOptions = {}): AgentClient {
+  const wire = new Wire(options);
+  const get = <T>(path: string, query: Query = {}): Promise<T> => wire.request("GET", path + search(query));
+  const post = <T>(path: string, body?: unknown): Promise<T> => wire.request("POST", path, body);
+  const part = encodeURIComponent;
+  return {
+    version: () => get("/v1/version"),
+    status: () => get("/v1/status"),
+    endpoints: (filter = {}) => get("/v1/endpoints", filter),
+    networks: () => get("/v1/networks"),
+    network: (name) => get(`/v1/networks/${part(name)}`),
+    pools: () => get("/v1/pools"),
+    addPool: (pool) => post("/v1/pools", pool),
+    removePool: (name) => wire.request("DELETE", `/v1/pools/${part(name)}`),
+    doctor: () => get("/v1/doctor"),
+    doctorFix: () => post("/v1/doctor/fix"),
+    resources: (kind, namespace) => get(`/v1/resources/${kind}`, { namespace }),
+    resource: (kind, name, namespace) => get(`/v1/resources/${kind}/${part(name)}`, { namespace }),
+    change: (request) => post("/v1/change", request),
+    confirm: () => post("/v1/confirm"),
+    why: (query) => post("/v1/why", query),
+    watch: (topics, signal) => wire.events(`/v1/watch${search({ topics: topics.join(",") })}`, signal),
+  };
+}
+
+type Query = Readonly<Record<string, string | undefined>>;
+
+function search(query: Query): string {
+  const given = Object.entries(query).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]]));
+  return given.length === 0 ? "" : `?${new URLSearchParams(given).toString()}`;
+}
+
+/** One request, one connection. */
+class Wire {
+  readonly #socket: string;
+  readonly #timeout: number;
+
+  constructor(options: ClientOptions) {
+    this.#socket = options.socket ?? SOCKET_PATH;
+    this.#timeout = options.timeout ?? 30_000;
+  }
+
+  async request<T>(method: string, path: string, body?: unknown): Promise<T> {
+    const response = await this.#send({ method, path, timeout: this.#timeout }, body);
+    const text = await this.#read(response);
+    const parsed = this.#parse(text);
+    if (response.statusCode !== 200) throw this.#refusal(parsed, response.statusCode);
+    return parsed as T;
+  }
+
+  async *events(path: string, signal: AbortSignal): AsyncIterable<AgentEvent> {
+    try {
+      const response = await this.#send({ method: "GET", path, signal });
+      if (response.statusCode !== 200)
+        throw this.#refusal(this.#parse(await this.#read(response)), response.statusCode);
+      yield* readEvents(response);
+    } catch (error) {
+      if (signal.aborted) return;
+      throw this.#explain(error);
+    }
+  }
+
+  async #send(options: RequestOptions, body?: unknown): Promise<IncomingMessage> {
+    const { request } = await import("node:http");
+    const text = body === undefined ? undefined : JSON.stringify(body);
+    const headers =
+      text === undefined ? {} : { "content-type": "application/json", "content-length": Buffer.byteLength(text) };
+    return new Promise((resolve, reject) => {
+      const outgoing: ClientRequest = request({ socketPath: this.#socket, headers, ...options }, resolve);
+      outgoing.on("timeout", () => outgoing.destroy(Object.assign(new Error("no answer"), { code: "ETIMEDOUT" })));
+      outgoing.on("error", (error) => reject(this.#explain(error)));
+      outgoing.end(text);
+    });
+  }
+
+  async #read(response: IncomingMessage): Promise<string> {
+    const chunks: Buffer[] = [];
+    try {
+      for await (const chunk of response) chunks.push(chunk as Buffer);
+    } catch (error) {
+      throw this.#explain(error);
+    }
+    return Buffer.concat(chunks).toString();
+  }
+
+  #parse(text: string): unknown {
+    try {
+      return JSON.parse(text) as unknown;
+    } catch (error) {
+      throw this.#broken("its answer is not JSON", error);
+    }
+  }
+
+  #refusal(body: unknown, status: number | undefined): Error {
+    if (!isErrorBody(body)) return this.#broken(`it answers with status ${status}`);
+    return new ApiError(body.code, body.message, { problems: body.problems, remedy: body.remedy });
+  }
+
+  #explain(error: unknown): Error {
+    if (error instanceof UnreachableError || error instanceof ApiError) return error;
+    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    const begin = `Cannot reach the agent at ${this.#socket}`;
+    if (code === "ENOENT" || code === "ECONNREFUSED" || code === "ENOTDIR") {
+      const why = code === "ECONNREFUSED" ? "nobody listens there" : "there is no such socket";
+      return new UnreachableError(
+        "not-running",
+        `${begin}: ${why}. The agent does not run.`,
+        "Start it: systemctl start manx",
+        error,
+      );
+    }
+    if (code === "EACCES" || code === "EPERM")
+      return new UnreachableError("denied", `${begin}: permission denied.`, "Run it as root: sudo manx ...", error);
+    if (code === "ETIMEDOUT") {
+      const message = `${begin}: no answer within ${Math.round(this.#timeout / 1000)} s.`;
+      return new UnreachableError("timeout", message, "See what it does: journalctl -u manx", error);
+    }
+    return this.#broken(error instanceof Error ? error.message : String(error), error);
+  }
+
+  #broken(why: string, cause?: unknown): UnreachableError {
+    const message = `Cannot talk to the agent at ${this.#socket}: ${why}.`;
+    return new UnreachableError("broken", message, "See what it does: journalctl -u manx", cause);
+  }
+}
+
+function isErrorBody(body: unknown): body is ErrorBody {
+  return typeof body === "object" && body !== null && "code" in body && "message" in body;
+}
+
+/** Server-sent events (WHATWG HTML, 9.2): `data:` lines up to an empty line; `:` begins a comment. */
+async function* readEvents(response: IncomingMessage): AsyncIterable<AgentEvent> {
+  let rest = "";
+  response.setEncoding("utf8");
+  for await (const chunk of response) {
+    const events = (rest + String(chunk)).split("\n\n");
+    rest = events.pop() ?? "";
+    for (const event of events) {
+      const data = event
+        .split("\n")
+        .filter((line) => line.startsWith("data:"))
+        .map((line) => line.slice(5).trimStart());
+      if (data.length > 0) yield JSON.parse(data.join("\n")) as AgentEvent;
+    }
+  }
+}

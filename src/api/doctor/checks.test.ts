@@ -1,0 +1,81 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { fakeFacts } from "../fake-agent.ts";
+import { diagnose } from "./checks.ts";
+import type { HostFacts } from "./facts.ts";
+
+/** What is wrong with the host -> the check that says so, its state, and whether it can be repaired. */
+const cases: readonly [string, Partial<HostFacts>, string, string, string | undefined][] = [
+  ["a dead agent", { agent: { running: false } }, "agent", "failed", undefined],
+  ["no nftables", { kernel: { release: "6", nfTables: false } }, "nf-tables", "failed", undefined],
+  ["not knowing about veth", { kernel: { release: "6" } }, "veth", "unknown", undefined],
+  ["no Docker", { engine: { state: "missing" } }, "engine", "failed", undefined],
+  [
+    "a network with Docker's own addresses",
+    { engine: { state: "running", foreignIpam: ["n"] } },
+    "ipam",
+    "failed",
+    undefined,
+  ],
+  [
+    "a deaf plugin socket",
+    { pluginSocket: { path: "/p", listening: false } },
+    "plugin",
+    "failed",
+    "reopen-plugin-socket",
+  ],
+  [
+    "FORWARD drops",
+    { forward: [{ family: 6, policy: "drop", accepted: false }] },
+    "forward",
+    "failed",
+    "accept-forward",
+  ],
+  ["a full disk", { freeBytes: 1024 }, "disk", "failed", undefined],
+  ["an overlap", { overlaps: [{ pool: "p", cidr: "10.0.0.0/8", with: "eth0" }] }, "overlap", "failed", undefined],
+  ["a full pool", { exhausted: ["p"] }, "exhausted", "failed", undefined],
+  ["drift", { drift: ["a", "b", "c", "d", "e", "f"] }, "drift", "failed", "resync"],
+  ["orphans", { orphans: ["manx0"] }, "orphans", "warning", "release-orphans"],
+  ["a dead BIRD", { bgp: { wanted: true, running: false } }, "bgp", "failed", undefined],
+  [
+    "a wrong sysctl",
+    { sysctls: [{ path: "net/ipv4/x", want: "1", have: "0" }] },
+    "sysctl-net.ipv4.x",
+    "failed",
+    "sysctl",
+  ],
+  ["an unreadable sysctl", { sysctls: [{ path: "net/ipv4/x", want: "1" }] }, "sysctl-net.ipv4.x", "unknown", "sysctl"],
+  ["something that could not be looked at", { errors: ["no"] }, "unknown-1", "unknown", undefined],
+];
+
+describe("doctor", () => {
+  it("finds nothing on a healthy host", () => {
+    const bad = diagnose(fakeFacts()).filter(({ state }) => state !== "ok");
+    assert.deepEqual(bad, []);
+  });
+  for (const [name, facts, id, state, fix] of cases)
+    it(`notices ${name}`, () => {
+      const bad = diagnose(fakeFacts(facts)).filter((check) => check.state !== "ok");
+      const worst = bad.filter((check) => check.id === id || check.state !== "unknown");
+      assert.deepEqual(
+        worst.map((check) => [check.id, check.state, check.fix?.kind]),
+        [[id, state, fix]],
+      );
+      if (state === "failed") assert.notEqual(worst[0]?.remedy ?? "", "");
+    });
+  it("does not call well what is not known", () => {
+    const blank: HostFacts = {
+      host: "h",
+      agent: { running: false },
+      kernel: { release: "6" },
+      sysctls: [],
+      engine: { state: "unknown" },
+      tools: {},
+      errors: [],
+    };
+    assert.deepEqual(
+      diagnose(blank).filter(({ state }) => state === "ok"),
+      [],
+    );
+  });
+});

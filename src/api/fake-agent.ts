@@ -1,0 +1,291 @@
+/** An agent that lives in memory: for tests of the API, the CLI and the dashboard. It refuses what the real one refuses. */
+import type { Endpoint, LocalEndpoint, PublishedPort, Snapshot } from "../core/calc/snapshot.ts";
+import type { IPPool, Network } from "../core/model/resources.ts";
+import { overlaps, parseCidr } from "../core/net/cidr.ts";
+import type { AgentView, PoolUsage } from "./agent.ts";
+import type { HostFacts } from "./doctor/facts.ts";
+import { ApiError } from "./error.ts";
+import type { FixAction } from "./schema/doctor.ts";
+import type { Component } from "./schema/status.ts";
+import type { AgentEvent } from "./schema/watch.ts";
+
+export function fakePool(name: string, cidr: string, spec: Partial<IPPool["spec"]> = {}): IPPool {
+  const blockSize = cidr.includes(":") ? 122 : 26;
+  return {
+    apiVersion: "projectcalico.org/v3",
+    kind: "IPPool",
+    metadata: { name },
+    spec: { cidr, blockSize, nodeSelector: "all()", allowedUses: ["Workload"], assignmentMode: "Automatic", ...spec },
+  };
+}
+
+export function fakeNetwork(name: string, spec: Partial<Network["spec"]> = {}): Network {
+  return {
+    apiVersion: "manx/v1",
+    kind: "Network",
+    metadata: { name },
+    spec: {
+      pools: [],
+      families: [4, 6],
+      publish: "address",
+      isolation: "network",
+      internal: false,
+      sticky: true,
+      ...spec,
+    },
+  };
+}
+
+export interface FakeEndpoint {
+  readonly container: string;
+  readonly network: string;
+  readonly addresses: readonly string[];
+  readonly host?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly published?: readonly PublishedPort[];
+  readonly joined?: boolean;
+}
+
+export function fakeEndpoint(given: FakeEndpoint): Endpoint {
+  const host = given.host ?? "h1";
+  const id = Buffer.from(`${given.network}/${given.container}/${host}`).toString("hex").padEnd(64, "0").slice(0, 64);
+  const local: LocalEndpoint = {
+    interface: `manx${id.slice(0, 11)}`,
+    peer: `mxp${id.slice(0, 11)}`,
+    mac: "ee:ee:ee:ee:ee:ee",
+    mtu: 1500,
+    gatewayIndex: 1,
+    joined: given.joined ?? true,
+  };
+  return {
+    id,
+    host,
+    namespace: "default",
+    container: given.container,
+    network: given.network,
+    addresses: given.addresses,
+    labels: new Map(Object.entries(given.labels ?? {})),
+    profiles: [given.network],
+    ports: [],
+    published: given.published ?? [],
+    ...(host === "h1" && { local }),
+  };
+}
+
+export function fakeSnapshot(given: Partial<Snapshot> = {}): Snapshot {
+  return {
+    host: "h1",
+    nodes: [
+      {
+        apiVersion: "projectcalico.org/v3",
+        kind: "Node",
+        metadata: { name: "h1" },
+        spec: { addresses: [{ address: "192.168.7.10" }] },
+      },
+    ],
+    pools: [
+      fakePool("default-v4", "10.65.0.0/16", { natOutgoing: true }),
+      fakePool("default-v6", "fd65::/64", { natOutgoing: true }),
+    ],
+    reservations: [],
+    blocks: ["10.65.0.0/26", "fd65::/122"],
+    networks: [fakeNetwork("apps"), fakeNetwork("db", { internal: true })],
+    endpoints: [
+      fakeEndpoint({ container: "web", network: "apps", addresses: ["10.65.0.2", "fd65::2"], labels: { role: "web" } }),
+      fakeEndpoint({
+        container: "api",
+        network: "apps",
+        addresses: ["10.65.0.3", "fd65::3"],
+        published: [{ protocol: "TCP", port: 8080 }],
+      }),
+      fakeEndpoint({ container: "postgres", network: "db", addresses: ["10.65.0.4", "fd65::4"] }),
+    ],
+    policies: [],
+    stagedPolicies: [],
+    tiers: [],
+    profiles: [],
+    networkSets: [],
+    hostEndpoints: [],
+    settings: { endpointToHost: "restricted", guardForwarding: true },
+    ...given,
+  };
+}
+
+export function fakeFacts(given: Partial<HostFacts> = {}): HostFacts {
+  return {
+    host: "h1",
+    agent: { running: true, version: "0.1.0" },
+    kernel: { release: "6.18.0", nfTables: true, veth: true, conntrack: true },
+    sysctls: [{ path: "net/ipv4/ip_forward", want: "1", have: "1" }],
+    engine: { state: "running", version: "26.1.5", liveRestore: false, foreignIpam: [] },
+    pluginSocket: { path: "/run/docker/plugins/manx.sock", listening: true },
+    forward: [{ family: 4, policy: "drop", accepted: true }],
+    firewalls: [{ name: "ufw", active: false }],
+    tools: { nft: "1.0.6", bird: "2.0.12" },
+    bgp: { wanted: false, running: false },
+    store: { path: "/var/lib/manx/store.db" },
+    overlaps: [],
+    exhausted: [],
+    drift: [],
+    orphans: [],
+    unit: { systemd: true, installed: true, enabled: true },
+    freeBytes: 8 * 1024 ** 3,
+    errors: [],
+    ...given,
+  };
+}
+
+const WELL: readonly Component[] = [
+  { name: "agent", state: "ok", summary: "manx 0.1.0, running for 2 hours" },
+  { name: "engine", state: "ok", summary: "Docker 26.1.5" },
+  { name: "store", state: "ok", summary: "SQLite, /var/lib/manx/store.db" },
+  { name: "dataplane", state: "ok", summary: "3 endpoints, nothing to change" },
+  { name: "bgp", state: "off", summary: "off", why: "no peer is configured" },
+];
+
+export class FakeAgent implements AgentView {
+  readonly startedAt = Date.UTC(2026, 10, 23, 10, 0, 0);
+  state: Snapshot;
+  hostFacts: HostFacts;
+  parts: readonly Component[] = WELL;
+  isAnnouncing = false;
+  /** Thrown by every method, where set. */
+  failure: Error | undefined;
+  readonly usage = new Map<string, PoolUsage>();
+  readonly fixed: FixAction[] = [];
+  readonly #listeners = new Set<(event: AgentEvent) => void>();
+  #revision = 1;
+
+  constructor(state: Snapshot = fakeSnapshot(), facts: HostFacts = fakeFacts()) {
+    this.state = state;
+    this.hostFacts = facts;
+    this.usage.set("default-v4", { allocated: 3, blocks: [{ cidr: "10.65.0.0/26", host: "h1", allocated: 3 }] });
+  }
+
+  async version() {
+    this.#check();
+    return { version: "0.1.0", node: "v26.10.0", kernel: "6.18.0", engine: "26.1.5", bird: "2.0.12" };
+  }
+
+  async components() {
+    this.#check();
+    return this.parts;
+  }
+
+  async snapshot() {
+    this.#check();
+    return this.state;
+  }
+
+  announcing() {
+    return this.isAnnouncing;
+  }
+
+  async poolUsage() {
+    return this.usage;
+  }
+
+  async addPool(pool: IPPool) {
+    this.#check();
+    const { name } = pool.metadata;
+    const block = parseCidr(pool.spec.cidr);
+    if (this.state.pools.some(({ metadata }) => metadata.name === name))
+      throw new ApiError("exists", `Cannot add the pool "${name}": there is one of that name`);
+    const other = this.state.pools.find(({ spec }) => {
+      const theirs = parseCidr(spec.cidr);
+      return block !== undefined && theirs !== undefined && overlaps(block, theirs);
+    });
+    if (other !== undefined)
+      throw new ApiError("refused", `Cannot add the pool "${name}": it overlaps the pool "${other.metadata.name}"`);
+    this.state = { ...this.state, pools: [...this.state.pools, pool] };
+    this.emit("pools");
+    return pool;
+  }
+
+  async removePool(name: string) {
+    const used = this.usage.get(name)?.allocated ?? 0;
+    if (used > 0)
+      throw new ApiError("refused", `Cannot remove the pool "${name}": ${used} addresses of it are in use`, {
+        remedy: "Remove the containers that have them first: manx ls",
+      });
+    this.state = { ...this.state, pools: this.state.pools.filter(({ metadata }) => metadata.name !== name) };
+    this.emit("pools");
+  }
+
+  async facts() {
+    this.#check();
+    return this.hostFacts;
+  }
+
+  async fix(action: FixAction) {
+    this.fixed.push(action);
+    if (action.kind === "resync") this.hostFacts = { ...this.hostFacts, drift: [] };
+    return `did ${action.kind}`;
+  }
+
+  async resources(kind: string) {
+    this.#check();
+    const { state } = this;
+    const all = [
+      ...state.nodes,
+      ...state.pools,
+      ...state.reservations,
+      ...state.networks,
+      ...state.policies,
+      ...state.stagedPolicies,
+      ...state.tiers,
+      ...state.profiles,
+      ...state.networkSets,
+      ...state.hostEndpoints,
+    ];
+    return { revision: this.#revision, items: all.filter((item) => item.kind === kind) };
+  }
+
+  async change(): Promise<never> {
+    throw new ApiError("unavailable", "Cannot change resources: this agent is a fake");
+  }
+
+  async confirm(): Promise<never> {
+    throw new ApiError("not-found", "Cannot confirm: no change waits for it");
+  }
+
+  async why(): Promise<never> {
+    throw new ApiError("unavailable", "Cannot explain: this agent is a fake");
+  }
+
+  emit(topic: AgentEvent["topic"]): void {
+    this.#revision++;
+    for (const listener of this.#listeners) listener({ topic, revision: this.#revision });
+  }
+
+  /** Number of watchers at present: a test sees that none is left over. */
+  get watchers(): number {
+    return this.#listeners.size;
+  }
+
+  async *watch(signal: AbortSignal): AsyncIterable<AgentEvent> {
+    const queue: AgentEvent[] = [];
+    let wake = (): void => {};
+    const listener = (event: AgentEvent): void => {
+      queue.push(event);
+      wake();
+    };
+    const stop = (): void => wake();
+    this.#listeners.add(listener);
+    signal.addEventListener("abort", stop);
+    try {
+      while (!signal.aborted) {
+        const event = queue.shift();
+        if (event !== undefined) yield event;
+        else await new Promise<void>((resolve) => (wake = resolve));
+      }
+    } finally {
+      this.#listeners.delete(listener);
+      signal.removeEventListener("abort", stop);
+    }
+  }
+
+  #check(): void {
+    if (this.failure !== undefined) throw this.failure;
+  }
+}

@@ -1,0 +1,139 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { PublishedPort, Snapshot } from "../core/calc/snapshot.ts";
+import type { Network } from "../core/model/resources.ts";
+import { type FakeEndpoint, fakeEndpoint, fakeNetwork, fakePool, fakeSnapshot } from "./fake-agent.ts";
+import { isPublic } from "./public-address.ts";
+import { outgoing, reachability, type Surroundings } from "./reachability.ts";
+
+const web = (given: Partial<FakeEndpoint> = {}) =>
+  fakeEndpoint({ container: "web", network: "apps", addresses: ["10.65.0.2"], ...given });
+const published: PublishedPort[] = [{ protocol: "TCP", port: 80 }];
+const onHost: PublishedPort[] = [{ protocol: "TCP", port: 80, host: { address: "", port: 8080 } }];
+const onLoopback: PublishedPort[] = [{ protocol: "TCP", port: 80, host: { address: "127.0.0.1", port: 8080 } }];
+
+function around(spec: Partial<Network["spec"]> = {}, announcing = false, more: Partial<Snapshot> = {}): Surroundings {
+  return { snapshot: fakeSnapshot({ networks: [fakeNetwork("apps", spec)], ...more }), announcing };
+}
+
+/** [case, endpoint, network's spec, BGP, "host / same network / other containers / LAN / internet"] */
+const cases: readonly [string, Partial<FakeEndpoint>, Partial<Network["spec"]>, boolean, string][] = [
+  ["a plain container is closed to all but its network", {}, {}, false, "yes / yes / no / no / no"],
+  ["BGP opens nothing by itself", {}, {}, true, "yes / yes / no / no / no"],
+  [
+    "a published port is open to whoever has a route",
+    { published },
+    {},
+    false,
+    "yes / yes / 80/tcp / 80/tcp if routed / no",
+  ],
+  ["with BGP the LAN has the route", { published }, {}, true, "yes / yes / 80/tcp / 80/tcp / no"],
+  [
+    "a published public address is open, if the provider routes it",
+    { published, addresses: ["2a01:4f8::2"] },
+    {},
+    false,
+    "yes / yes / 80/tcp / 80/tcp if routed / 80/tcp if routed",
+  ],
+  [
+    "a published public address that BGP announces is open",
+    { published, addresses: ["10.65.0.2", "2a01:4f8::2"] },
+    {},
+    true,
+    "yes / yes / 80/tcp / 80/tcp / 80/tcp",
+  ],
+  ["isolation off opens all", {}, { isolation: "off" }, false, "yes / yes / yes / if routed / no"],
+  ["isolation off and BGP", {}, { isolation: "off" }, true, "yes / yes / yes / yes / no"],
+  ["isolation endpoint keeps members apart", {}, { isolation: "endpoint" }, false, "yes / no / no / no / no"],
+  [
+    "isolation endpoint lets members in where published",
+    { published },
+    { isolation: "endpoint" },
+    false,
+    "yes / 80/tcp / 80/tcp / 80/tcp if routed / no",
+  ],
+  ["internal is closed even where published", { published }, { internal: true }, true, "yes / yes / no / no / no"],
+  [
+    "a host port needs no route",
+    { published: onHost },
+    { publish: "host" },
+    false,
+    "yes / yes / 80/tcp / host port 8080/tcp / no",
+  ],
+  [
+    "a host port on loopback is nobody's but the host's",
+    { published: onLoopback },
+    { publish: "host" },
+    false,
+    "yes / yes / 80/tcp / 80/tcp if routed / no",
+  ],
+  ["a stopped container is reached by nobody", { joined: false }, {}, true, "no / no / no / no / no"],
+  ["no address, nobody", { addresses: [] }, {}, true, "no / no / no / no / no"],
+  ["an unknown network is closed", { network: "other" }, {}, true, "no / no / no / no / no"],
+];
+
+describe("reachability", () => {
+  for (const [name, endpoint, spec, bgp, expected] of cases)
+    it(name, () => {
+      const { host, sameNetwork, otherContainers, lan, internet } = reachability(web(endpoint), around(spec, bgp));
+      const all = [host, sameNetwork, otherContainers, lan, internet];
+      assert.equal(all.map(({ brief }) => brief).join(" / "), expected);
+      for (const reach of all) assert.notEqual(reach.why, "");
+    });
+
+  it("names the command that would open a closed container", () => {
+    const closed = reachability(web(), around());
+    assert.equal(closed.otherContainers.change, "docker network connect apps OTHER");
+    assert.equal(closed.lan.change, "docker run -p PORT --network apps ...");
+    assert.equal(reachability(web({ joined: false }), around()).host.change, "docker start web");
+    assert.equal(reachability(web(), around({ publish: "off" })).lan.change, undefined);
+    assert.equal(
+      reachability(web(), around({ isolation: "endpoint" })).otherContainers.change?.includes("connect"),
+      false,
+    );
+  });
+
+  it("names the route that the LAN lacks: the pool on a single host, the block where there are more", () => {
+    const single = reachability(web({ published }), around());
+    assert.equal(single.lan.change, "ip route add 10.65.0.0/16 via 192.168.7.10");
+    const nodes = fakeSnapshot().nodes.flatMap((node) => [node, { ...node, metadata: { name: "h2" } }]);
+    const several = reachability(web({ published }), around({}, false, { nodes }));
+    assert.equal(several.lan.change, "ip route add 10.65.0.0/26 via 192.168.7.10");
+    const remote = reachability(web({ published, host: "h2", addresses: ["fd65::9"] }), around({}, false, { nodes }));
+    assert.equal(remote.lan.change, "ip -6 route add fd65::9 via ADDRESS-OF-h2");
+  });
+
+  it("leaves the answer to policies where there are any", () => {
+    const reach = reachability(web(), { ...around(), ingressPolicies: () => ["a", "b", "c", "d"] });
+    assert.equal(reach.sameNetwork.brief, "policy");
+    assert.equal(reach.sameNetwork.why, "policies a, b, c and 1 more decide");
+    assert.equal(reach.lan.change, "manx why SOURCE web PORT");
+    assert.equal(reach.host.brief, "yes");
+  });
+
+  it("says whether a container gets out", () => {
+    assert.equal(outgoing(web(), around()).brief, "yes");
+    assert.equal(outgoing(web(), around({ internal: true })).brief, "no");
+    const pools = [fakePool("p", "10.65.0.0/16")];
+    const routed = outgoing(web(), around({}, false, { pools }));
+    assert.equal(routed.brief, "if routed");
+    assert.equal(routed.change, "manx pool set p --nat-outgoing on");
+    assert.equal(outgoing(web({ addresses: ["2a01:4f8::2"] }), around({}, false, { pools })).brief, "yes");
+  });
+
+  it("knows public addresses from private ones", () => {
+    for (const text of ["8.8.8.8", "100.128.0.1", "172.32.0.1", "2a01:4f8::2"]) assert.ok(isPublic(text), text);
+    for (const text of [
+      "10.0.0.1",
+      "100.64.0.1",
+      "172.31.0.1",
+      "192.168.1.1",
+      "fd65::1",
+      "fe80::1",
+      "2001:db8::1",
+      "web",
+      "",
+    ])
+      assert.ok(!isPublic(text), text);
+  });
+});

@@ -1,0 +1,219 @@
+/**
+ * From where an endpoint can be reached: the summary of `manx ls`. It tells apart what the firewall lets in and what a route
+ * leads to, and never says "no" about something that is merely not routed: "if routed" is the truth then.
+ *
+ * It reads a snapshot; `manx why` is what evaluates the compiled rules for one flow.
+ */
+import type { Endpoint, PublishedPort, Snapshot } from "../core/calc/snapshot.ts";
+import type { Network } from "../core/model/resources.ts";
+import { type Address, parseAddress } from "../core/net/address.ts";
+import { contains, parseCidr } from "../core/net/cidr.ts";
+import { isPublic } from "./public-address.ts";
+import type { Reach, Reachability } from "./schema/endpoint.ts";
+
+export interface Surroundings {
+  readonly snapshot: Snapshot;
+  /** Blocks are announced by BGP at present. */
+  readonly announcing: boolean;
+  /** Policies that decide about what comes in to the endpoint, by name; where there are any, they decide alone. */
+  readonly ingressPolicies?: (endpoint: Endpoint) => readonly string[];
+}
+
+const yes = (why: string): Reach => ({ answer: "yes", brief: "yes", why });
+const no = (why: string, change?: string): Reach => ({ answer: "no", brief: "no", why, ...(change && { change }) });
+const partly = (brief: string, why: string, change?: string): Reach => ({
+  answer: "partly",
+  brief,
+  why,
+  ...(change && { change }),
+});
+
+export function reachability(endpoint: Endpoint, around: Surroundings): Reachability {
+  const network = around.snapshot.networks.find(({ metadata }) => metadata.name === endpoint.network);
+  const closed = closedToAll(endpoint, network);
+  if (closed !== undefined || network === undefined) {
+    const reach = closed ?? no("its network is not known");
+    return { host: reach, sameNetwork: reach, otherContainers: reach, lan: reach, internet: reach };
+  }
+  const spec = network.spec;
+  const host = yes("a host reaches its own containers");
+  const policies = around.ingressPolicies?.(endpoint) ?? [];
+  if (policies.length > 0) {
+    const reach = byPolicy(endpoint, policies);
+    return { host, sameNetwork: reach, otherContainers: reach, lan: reach, internet: reach };
+  }
+  return {
+    host,
+    sameNetwork: fromSameNetwork(endpoint, spec),
+    otherContainers: fromOthers(endpoint, spec),
+    lan: fromLan(endpoint, spec, around),
+    internet: fromInternet(endpoint, spec, around),
+  };
+}
+
+/** What holds for every source: without these nothing gets in at all. */
+function closedToAll(endpoint: Endpoint, network: Network | undefined): Reach | undefined {
+  if (endpoint.local?.joined === false)
+    return no(
+      "the container is not running",
+      endpoint.container === "" ? undefined : `docker start ${endpoint.container}`,
+    );
+  if (endpoint.addresses.length === 0) return no("it has no address");
+  if (network === undefined) return no(`its network "${endpoint.network}" is not known, so nothing is let through`);
+  return undefined;
+}
+
+function byPolicy(endpoint: Endpoint, policies: readonly string[]): Reach {
+  const some = policies.slice(0, 3).join(", ");
+  const rest = policies.length > 3 ? ` and ${policies.length - 3} more` : "";
+  const [verb, noun] = policies.length === 1 ? ["decides", "policy"] : ["decide", "policies"];
+  return partly(
+    "policy",
+    `${noun} ${some}${rest} ${verb}`,
+    `manx why SOURCE ${endpoint.container || endpoint.id} PORT`,
+  );
+}
+
+function fromSameNetwork(endpoint: Endpoint, spec: Network["spec"]): Reach {
+  if (spec.isolation !== "endpoint") return yes(`everybody on "${endpoint.network}" reaches everybody`);
+  const why = `"${endpoint.network}" keeps its members apart (isolation=endpoint)`;
+  const ports = briefPorts(endpoint.published);
+  if (ports === "") return no(`${why}, and no port is published`, publishCommand(endpoint, spec));
+  return partly(ports, `${why}; ${ports} ${isAre(endpoint)} published`);
+}
+
+function fromOthers(endpoint: Endpoint, spec: Network["spec"]): Reach {
+  // Where members are kept apart, becoming a member does not help.
+  const join =
+    spec.isolation === "endpoint" ? publishCommand(endpoint, spec) : `docker network connect ${endpoint.network} OTHER`;
+  if (spec.internal) return no(`"${endpoint.network}" is internal: nothing gets in or out`, join);
+  if (spec.isolation === "off") return yes(`"${endpoint.network}" is open to everybody (isolation=off)`);
+  const ports = briefPorts(endpoint.published);
+  if (ports === "") return no("other networks are kept out, and no port is published", join);
+  return partly(ports, `${ports} ${isAre(endpoint)} published; everything else from other networks is dropped`, join);
+}
+
+function fromLan(endpoint: Endpoint, spec: Network["spec"], around: Surroundings): Reach {
+  const firewall = firewallOutside(endpoint, spec);
+  if (firewall.answer === "no") return firewall;
+  const open = firewall.answer === "yes" ? "it is" : `${firewall.brief} ${isAre(endpoint)}`;
+  if (around.announcing) {
+    const why = `${open} open, and BGP announces its address`;
+    return firewall.answer === "yes" ? yes(why) : partly(firewall.brief, why);
+  }
+  const viaHost = hostPorts(endpoint);
+  if (viaHost !== "") return partly(viaHost, `${viaHost} of ${endpoint.host} ${isAre(endpoint)} forwarded to it`);
+  const brief = firewall.answer === "yes" ? "if routed" : `${firewall.brief} if routed`;
+  return partly(
+    brief,
+    `${open} open to whoever has a route to ${endpoint.addresses[0]}; BGP is off, so others do not learn one`,
+    staticRoute(endpoint, around.snapshot),
+  );
+}
+
+function fromInternet(endpoint: Endpoint, spec: Network["spec"], around: Surroundings): Reach {
+  const firewall = firewallOutside(endpoint, spec);
+  if (firewall.answer === "no") return firewall;
+  const open = firewall.answer === "yes" ? "it is" : `${firewall.brief} ${isAre(endpoint)}`;
+  const routable = endpoint.addresses.find(isPublic);
+  if (routable !== undefined) {
+    if (around.announcing) {
+      const why = `${open} open, and BGP announces the public address ${routable}`;
+      return firewall.answer === "yes" ? yes(why) : partly(firewall.brief, why);
+    }
+    const brief = firewall.answer === "yes" ? "if routed" : `${firewall.brief} if routed`;
+    return partly(brief, `${open} open, if your provider routes ${routable} to ${endpoint.host}`);
+  }
+  const viaHost = hostPorts(endpoint);
+  const hostAddress = nodeAddresses(endpoint.host, around.snapshot).find(isPublic);
+  if (viaHost !== "" && hostAddress !== undefined)
+    return partly(
+      viaHost,
+      `${viaHost} of ${endpoint.host}'s public address ${hostAddress} ${isAre(endpoint)} forwarded to it`,
+    );
+  const why = `${endpoint.addresses[0]} is not a public address`;
+  if (viaHost === "") return no(why, `docker network create -d manx --ipam-driver manx -o publish=host NAME`);
+  return no(`${why}, and neither has ${endpoint.host} one: a router in front must forward a port to it`);
+}
+
+/** What the firewall lets in from outside Manx's networks, whether or not anything is routed there. */
+function firewallOutside(endpoint: Endpoint, spec: Network["spec"]): Reach {
+  if (spec.internal) return no(`"${endpoint.network}" is internal: nothing gets in or out`);
+  if (spec.isolation === "off") return yes("isolation=off");
+  const ports = briefPorts(endpoint.published);
+  return ports === "" ? no("no port is published", publishCommand(endpoint, spec)) : partly(ports, "published");
+}
+
+function publishCommand(endpoint: Endpoint, spec: Network["spec"]): string | undefined {
+  return spec.publish === "off" || spec.internal ? undefined : `docker run -p PORT --network ${endpoint.network} ...`;
+}
+
+/** The route that a machine or router of the LAN needs to reach the endpoint's first address, and what lies near it. */
+function staticRoute(endpoint: Endpoint, snapshot: Snapshot): string | undefined {
+  const text = endpoint.addresses[0] ?? "";
+  const first = parseAddress(text);
+  if (first === undefined) return undefined;
+  const via = nodeAddresses(endpoint.host, snapshot).find((other) => parseAddress(other)?.family === first.family);
+  const ip = first.family === 4 ? "ip" : "ip -6";
+  // With several hosts a pool is spread over them, and only a block lies wholly on one.
+  const alone = snapshot.nodes.length <= 1;
+  const here = endpoint.host === snapshot.host;
+  const prefix = alone ? poolOf(text, snapshot)?.spec.cidr : here ? snapshot.blocks.find(holds(first)) : undefined;
+  return `${ip} route add ${prefix ?? text} via ${via ?? `ADDRESS-OF-${endpoint.host}`}`;
+}
+
+function poolOf(text: string, snapshot: Snapshot): Snapshot["pools"][number] | undefined {
+  const a = parseAddress(text);
+  return a === undefined ? undefined : snapshot.pools.find(({ spec }) => holds(a)(spec.cidr));
+}
+
+const holds =
+  (a: Address) =>
+  (text: string): boolean => {
+    const block = parseCidr(text);
+    return block !== undefined && contains(block, a);
+  };
+
+function nodeAddresses(host: string, snapshot: Snapshot): string[] {
+  const node = snapshot.nodes.find(({ metadata }) => metadata.name === host);
+  const bgp = [node?.spec.bgp?.ipv4Address, node?.spec.bgp?.ipv6Address].filter((text) => text !== undefined);
+  return [...bgp, ...(node?.spec.addresses ?? []).map(({ address }) => address)].map(
+    (text) => text.split("/")[0] ?? "",
+  );
+}
+
+/** `80/tcp, 53/udp`; empty where nothing is published. */
+export function briefPorts(published: readonly PublishedPort[]): string {
+  return list(published.map(({ protocol, port }) => `${port}/${protocol.toLowerCase()}`));
+}
+
+/** Ports of the host that lead to the endpoint: `port 8080/tcp`. */
+function hostPorts(endpoint: Endpoint): string {
+  const ports = endpoint.published.flatMap(({ protocol, host }) =>
+    host === undefined || isLoopback(host.address) ? [] : [`${host.port}/${protocol.toLowerCase()}`],
+  );
+  return ports.length === 0 ? "" : `host port ${list(ports)}`;
+}
+
+const isLoopback = (text: string): boolean => text.startsWith("127.") || text === "::1";
+const list = (words: readonly string[]): string => [...new Set(words)].join(", ");
+const isAre = (endpoint: Endpoint): string => (endpoint.published.length > 1 ? "are" : "is");
+
+/** Whether the endpoint can open connections to the internet. */
+export function outgoing(endpoint: Endpoint, around: Surroundings): Reach {
+  const { snapshot } = around;
+  const network = snapshot.networks.find(({ metadata }) => metadata.name === endpoint.network);
+  const closed = closedToAll(endpoint, network);
+  if (closed !== undefined) return closed;
+  if (network?.spec.internal) return no(`"${endpoint.network}" is internal: nothing gets in or out`);
+  const routable = endpoint.addresses.find(isPublic);
+  if (routable !== undefined) return yes(`from its public address ${routable}`);
+  const masked = endpoint.addresses.find((text) => poolOf(text, snapshot)?.spec.natOutgoing === true);
+  if (masked !== undefined) return yes(`from the address of ${endpoint.host}: its pool has natOutgoing`);
+  const pool = poolOf(endpoint.addresses[0] ?? "", snapshot);
+  return partly(
+    "if routed",
+    `${endpoint.addresses[0]} is not a public address, and its pool has no natOutgoing: a router must translate it`,
+    pool && `manx pool set ${pool.metadata.name} --nat-outgoing on`,
+  );
+}

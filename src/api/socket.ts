@@ -1,0 +1,2 @@
+/** Where the agent listens. */
+export const SOCKET_PATH = "/run/manx/manx.sock";
