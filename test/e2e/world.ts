@@ -1,0 +1,128 @@
+/** One lab and the questions that the end-to-end tests ask of it: who reaches whom, with real packets. */
+import assert from "node:assert/strict";
+import { isIPv6 } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { EngineName } from "../../src/lab/engines.ts";
+import type { Host, Machine } from "../../src/lab/host.ts";
+import { type Lab, type LabOptions, up } from "../../src/lab/lab.ts";
+
+export interface ContainerView {
+  readonly pid: number;
+  /** By network name. */
+  readonly networks: ReadonlyMap<string, { readonly ipv4: string; readonly ipv6: string; readonly mac: string }>;
+}
+
+/** Where a probe starts: a container of a host, or a machine itself. */
+export type From = string | Machine;
+
+export class World implements AsyncDisposable {
+  readonly lab: Lab;
+  readonly host: Host;
+
+  private constructor(lab: Lab) {
+    this.lab = lab;
+    this.host = lab.host(1);
+  }
+
+  static async start(name: string, options: Omit<LabOptions, "name"> = {}): Promise<World> {
+    const lab = await up({ hosts: 1, ...options, name: `${name}-${process.pid}` });
+    return new World(lab);
+  }
+
+  /** `manx ARGS -o json` on the host. */
+  async manx(...args: readonly string[]): Promise<unknown> {
+    return JSON.parse(await this.host.mustExec(["manx", ...args, "-o", "json"]));
+  }
+
+  async network(name: string, ...args: readonly string[]): Promise<void> {
+    await this.host.docker("network", "create", "-d", "manx", "--ipam-driver", "manx", ...args, name);
+  }
+
+  /** Starts a container that answers ping, and HTTP on port 80 with its name. */
+  async run(name: string, network: string, ...args: readonly string[]): Promise<ContainerView> {
+    const page = `mkdir -p /www && echo ${name} > /www/index.html && exec httpd -f -p 80 -h /www`;
+    await this.host.docker("run", "-d", "--name", name, "--network", network, ...args, "busybox", "sh", "-c", page);
+    return this.inspect(name);
+  }
+
+  async inspect(name: string): Promise<ContainerView> {
+    const [found] = JSON.parse(await this.host.docker("inspect", name)) as {
+      State: { Pid: number };
+      NetworkSettings: {
+        Networks: Record<string, { IPAddress: string; GlobalIPv6Address: string; MacAddress: string }>;
+      };
+    }[];
+    assert.ok(found !== undefined);
+    const networks = Object.entries(found.NetworkSettings.Networks).map(
+      ([network, { IPAddress, GlobalIPv6Address, MacAddress }]) =>
+        [network, { ipv4: IPAddress, ipv6: GlobalIPv6Address, mac: MacAddress }] as const,
+    );
+    return { pid: found.State.Pid, networks: new Map(networks) };
+  }
+
+  /** The address of a container; on its only network, or on the named one. */
+  async address(name: string, family: 4 | 6, network?: string): Promise<string> {
+    const { networks } = await this.inspect(name);
+    const found = network === undefined ? [...networks.values()][0] : networks.get(network);
+    const address = family === 4 ? found?.ipv4 : found?.ipv6;
+    assert.ok(address !== undefined && address !== "", `${name} has no IPv${family} address`);
+    return address;
+  }
+
+  /** Runs a command where the probe starts: in a container's network only, or on a machine. */
+  async at(from: From, argv: readonly string[]): Promise<{ ok: boolean; out: string }> {
+    const line =
+      typeof from === "string"
+        ? this.host.exec(["nsenter", "-t", String((await this.inspect(from)).pid), "-n", ...argv])
+        : from.exec(argv);
+    const { code, stdout, stderr } = await line;
+    return { ok: code === 0, out: `${stdout}${stderr}` };
+  }
+
+  /** One echo request, answered within a second. */
+  async pings(from: From, address: string): Promise<boolean> {
+    return (await this.at(from, ["ping", "-n", "-c", "1", "-W", "1", address])).ok;
+  }
+
+  /** A page of the address's web server, within a second. */
+  async fetches(from: From, address: string, port = 80): Promise<boolean> {
+    const host = isIPv6(address) ? `[${address}]` : address;
+    return (await this.at(from, ["busybox", "wget", "-q", "-T", "1", "-O", "-", `http://${host}:${port}/`])).ok;
+  }
+
+  /** Ping and TCP in both families; each must come out as wanted. */
+  async expectReach(from: From, to: string, wanted: boolean, network?: string): Promise<void> {
+    const { networks } = await this.inspect(to);
+    const found = network === undefined ? [...networks.values()] : [networks.get(network)];
+    const addresses = found.flatMap((on) => [on?.ipv4 ?? "", on?.ipv6 ?? ""]).filter((address) => address !== "");
+    assert.ok(addresses.length > 0, `${to} has no address`);
+    const got = await Promise.all(
+      addresses.flatMap((address) => [
+        this.pings(from, address).then((ok) => `ping ${address} ${ok}`),
+        this.fetches(from, address).then((ok) => `tcp ${address} ${ok}`),
+      ]),
+    );
+    const label = typeof from === "string" ? from : from.name;
+    const want = addresses.flatMap((address) => [`ping ${address} ${wanted}`, `tcp ${address} ${wanted}`]);
+    assert.deepEqual(got, want, `${label} -> ${to}`);
+  }
+
+  /** Waits until the check holds; fails with its last error after `seconds`. */
+  async eventually(check: () => Promise<void>, seconds = 10): Promise<void> {
+    for (const end = Date.now() + seconds * 1000; ; await sleep(100)) {
+      try {
+        return await check();
+      } catch (error) {
+        if (Date.now() > end) throw error;
+      }
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.lab[Symbol.asyncDispose]();
+  }
+}
+
+/** The engines that everything is tried with; ENGINE names one of them. */
+export const ENGINES: readonly EngineName[] =
+  process.env["ENGINE"] === undefined ? ["20.10", "26.1"] : [process.env["ENGINE"] as EngineName];
