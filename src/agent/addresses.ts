@@ -47,6 +47,15 @@ export interface PoolGrant {
   readonly data: Readonly<Record<string, string>>;
 }
 
+/** What CreateNetwork says of a pool (IPv4Data, IPv6Data). */
+export interface BindAsk {
+  readonly family: Family;
+  /** CIDR, as Docker has it from our answer. */
+  readonly pool: string;
+  /** Gateway and auxiliary addresses, without prefix length; leave 0.0.0.0 and :: out. Tells apart what is alike otherwise. */
+  readonly reserved?: readonly string[];
+}
+
 export interface AddressAsk {
   readonly poolId: string;
   /** `--ip`, `--ip6`, `--gateway`, `--aux-address`: this one or an error. With or without prefix length. */
@@ -92,7 +101,7 @@ export interface Addresses {
    * `pools` restricts them to IP pools by name (`-o pools=`). Synchronous: may be part of a `LocalState.change`.
    * @returns the pool IDs, in the order of the data. @throws AddressError
    */
-  bind(networkId: string, data: readonly { family: Family; pool: string }[], pools?: readonly string[]): string[];
+  bind(networkId: string, data: readonly BindAsk[], pools?: readonly string[]): string[];
   /** @returns the address with /32 or /128, canonical. @throws AddressError */
   request(ask: AddressAsk, signal?: AbortSignal): Promise<string>;
   /** Gives the address back. Repeatable; an address that is not in use is nothing to do. */

@@ -121,6 +121,15 @@ export function release(
   return { ...block, allocations, free: [...block.free, ordinal] };
 }
 
+/** The same allocation with other attributes. @throws RangeError if the address is outside or not allocated */
+export function annotate(block: Block, a: Address, attributes: Readonly<Record<string, string>>): Allocated {
+  const ordinal = ordinalOf(block, a);
+  const found = block.allocations.get(ordinal);
+  if (found === undefined) throw new RangeError(`ordinal ${ordinal} of ${formatCidr(block.cidr)} is not allocated`);
+  const allocations = new Map(block.allocations).set(ordinal, { ...found, attributes });
+  return { block: { ...block, allocations }, address: a, ordinal };
+}
+
 /** What is wrong with a block that was read back: every ordinal must be there exactly once. Empty: nothing. */
 export function blockProblems(block: Block): string[] {
   const count = Number(size(block.cidr));

@@ -14,6 +14,9 @@ import { type Cidr, formatCidr, parseCidr } from "../net/cidr.ts";
 export const IPAM = "/manx/v1/ipam/";
 export const BLOCKS = `${IPAM}blocks/`;
 
+/** Whoever adds a pool compares and writes this key, so that two pools that overlap cannot come to be at once. */
+export const POOLS_GUARD = `${IPAM}pools`;
+
 export type AffinityState = "pending" | "confirmed" | "releasing";
 
 export interface Affinity {
@@ -47,16 +50,17 @@ export function blockKey(block: Cidr): string {
   return BLOCKS + slug(block);
 }
 
+/** `host` is a host name: no `/` in it. */
 export function affinityKey(host: string, block: Cidr): string {
   return affinitiesOf(host) + slug(block);
 }
 
 export function affinitiesOf(host: string): string {
-  return `${IPAM}affinities/${encodeURIComponent(host)}/`;
+  return `${IPAM}affinities/${host}/`;
 }
 
 export function publishedKey(host: string, block: Cidr): string {
-  return `${IPAM}published/${encodeURIComponent(host)}/${slug(block)}`;
+  return `${IPAM}published/${host}/${slug(block)}`;
 }
 
 /** First step: says what we are about to do. Holds only if nobody has the block. */
@@ -136,7 +140,7 @@ export function parseAffinity(key: string, value: string): Affinity | undefined 
   const pool = fields?.["pool"];
   if (match === null || block === undefined || typeof pool !== "string") return undefined;
   if (state !== "pending" && state !== "confirmed" && state !== "releasing") return undefined;
-  return { host: decodeURIComponent(match[1] as string), block, pool, state };
+  return { host: match[1] as string, block, pool, state };
 }
 
 export function parseBlockOwner(key: string, value: string): BlockOwner | undefined {

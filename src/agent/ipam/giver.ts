@@ -1,0 +1,210 @@
+/**
+ * Gives addresses out of this host's own blocks and takes them back: local transactions only, nothing here waits.
+ *
+ * Order of choice for an automatic address: what the container had before; then, pool by pool, what was never used or is
+ * free the longest and is kept for nobody; then what is kept for a container that is gone, the oldest such first. Keeping
+ * an address never costs a new block.
+ */
+import { allocate, allocationOf, annotate, assign, type Holder, release } from "../../core/ipam/block.ts";
+import { reservedCidrs } from "../../core/ipam/choice.ts";
+import type { IPReservation } from "../../core/model/resources.ts";
+import { type Address, address, formatAddress } from "../../core/net/address.ts";
+import { type Cidr, contains, overlaps } from "../../core/net/cidr.ts";
+import type { LocalStateFile } from "../local-state.ts";
+import type { Allowance, Grants } from "./grants.ts";
+import { addressIn, type Holds } from "./holds.ts";
+import type { GrantRecord } from "./records.ts";
+import type { BlockTable, OwnBlock } from "./table.ts";
+
+/** Attribute of an address that Docker gave back while one of our endpoints still had it. */
+const RELEASING = "releasing";
+
+export interface GiverOptions {
+  readonly state: LocalStateFile;
+  readonly blocks: BlockTable;
+  readonly grants: Grants;
+  readonly holds: Holds;
+  readonly reservations: () => readonly IPReservation[];
+  /** Milliseconds of a clock that nobody turns back. */
+  readonly now: () => number;
+}
+
+export interface InUse {
+  readonly address: Address;
+  readonly pool: string;
+  readonly block: Cidr;
+  readonly handle: string;
+  readonly sequence: number;
+  readonly since: string;
+  readonly releasing: boolean;
+}
+
+export class Giver {
+  readonly #options: GiverOptions;
+  #reservations: readonly IPReservation[] | undefined;
+  #reserved: readonly Cidr[] = [];
+  /** Addresses that are only marked. */
+  readonly #releasing = new Set<string>();
+  /** When this process gave the address out. */
+  readonly #givenAt = new Map<string, number>();
+  readonly #start: number;
+
+  constructor(options: GiverOptions) {
+    this.#options = options;
+    this.#start = options.now();
+    for (const use of this.inUse()) if (use.releasing) this.#releasing.add(formatAddress(use.address));
+  }
+
+  /** CIDRs that IPReservations keep out of automatic assignment. */
+  reserved(): readonly Cidr[] {
+    const now = this.#options.reservations();
+    if (now !== this.#reservations) {
+      this.#reservations = now;
+      this.#reserved = reservedCidrs(now);
+    }
+    return this.#reserved;
+  }
+
+  /** An automatic address out of the blocks that this host owns; undefined if none of them has one. */
+  give(grant: GrantRecord, allowance: Allowance, prefer: readonly string[]): Address | undefined {
+    return this.#again(grant, allowance, prefer) ?? this.#fresh(grant, allowance) ?? this.#kept(grant, allowance);
+  }
+
+  #again(grant: GrantRecord, allowance: Allowance, prefer: readonly string[]): Address | undefined {
+    for (const text of prefer) {
+      const a = addressIn(text);
+      if (a === undefined || a.family !== grant.family || !this.#mayGive(a, allowance)) continue;
+      const own = this.#options.blocks.holding(a);
+      if (own === undefined || !allowance.usable.some(({ name }) => name === own.pool)) continue;
+      if (this.take(grant, a) !== undefined) return a;
+    }
+    return undefined;
+  }
+
+  #fresh(grant: GrantRecord, allowance: Allowance): Address | undefined {
+    const { holds, blocks } = this.#options;
+    const free = (a: Address): boolean => this.#mayGive(a, allowance) && holds.of(formatAddress(a)) === undefined;
+    for (const own of this.ownBlocks(allowance)) {
+      const given = allocate(own.block, holder(grant), free);
+      if (given === undefined) continue;
+      blocks.keep(own.pool, given);
+      this.#note(given.address);
+      return given.address;
+    }
+    return undefined;
+  }
+
+  #kept(grant: GrantRecord, allowance: Allowance): Address | undefined {
+    const free = this.ownBlocks(allowance).flatMap(({ block }) => {
+      return block.free.map((ordinal) => ({ family: block.cidr.family, value: block.cidr.value + BigInt(ordinal) }));
+    });
+    const oldest = this.#options.holds.oldest(free.filter((a) => this.#mayGive(a, allowance)));
+    return oldest === undefined ? undefined : this.take(grant, oldest);
+  }
+
+  /** This host's blocks in pools that may be used, in the order of the pools. */
+  ownBlocks({ usable, subnet, range }: Allowance): OwnBlock[] {
+    const within = range ?? subnet;
+    const all = usable.flatMap(({ name }) => this.#options.blocks.of(name));
+    return within === undefined ? all : all.filter(({ block }) => overlaps(block.cidr, within));
+  }
+
+  #mayGive(a: Address, { subnet, range }: Allowance): boolean {
+    const within = range ?? subnet;
+    if (within !== undefined && !contains(within, a)) return false;
+    return !this.reserved().some((c) => contains(c, a)) && !this.#options.grants.isReserved(formatAddress(a));
+  }
+
+  /** This very address, if one of our blocks has it free; whoever it was kept for loses it. */
+  take(grant: GrantRecord, a: Address): Address | undefined {
+    const { blocks, holds, state } = this.#options;
+    const own = blocks.holding(a);
+    const taken = own === undefined ? undefined : assign(own.block, a, holder(grant));
+    if (own === undefined || taken === undefined) return undefined;
+    state.change(() => {
+      blocks.keep(own.pool, taken);
+      holds.drop(formatAddress(a));
+    });
+    this.#note(a);
+    return a;
+  }
+
+  #note(a: Address): void {
+    this.#givenAt.set(formatAddress(a), this.#options.now());
+  }
+
+  /** When the address was given out; what an earlier process gave counts from the start of this one. */
+  givenAt(a: Address): number {
+    return this.#givenAt.get(formatAddress(a)) ?? this.#start;
+  }
+
+  /** Gives it back, if it is out under this handle. While an endpoint record has the address, it is only marked. */
+  release(handle: string, a: Address, sequence?: number): boolean {
+    const { blocks } = this.#options;
+    const own = blocks.holding(a);
+    const found = own === undefined ? undefined : allocationOf(own.block, a);
+    if (own === undefined || found === undefined || found.handle !== handle) return false;
+    if (this.endpointWith(formatAddress(a)) !== undefined) {
+      this.#releasing.add(formatAddress(a));
+      blocks.keep(own.pool, annotate(own.block, a, { ...found.attributes, [RELEASING]: "true" }));
+      return true;
+    }
+    const released = release(own.block, a, { handle, ...(sequence !== undefined && { sequence }) });
+    if (released === undefined) return false;
+    blocks.drop(own.pool, released, a);
+    this.#givenAt.delete(formatAddress(a));
+    return true;
+  }
+
+  /** Gives back what Docker gave back before its endpoint went. */
+  sweep(): void {
+    for (const text of this.#releasing) {
+      if (this.endpointWith(text) !== undefined) continue;
+      this.#releasing.delete(text);
+      const use = this.find(address(text));
+      if (use?.releasing === true) this.release(use.handle, use.address, use.sequence);
+    }
+  }
+
+  endpointWith(text: string): { readonly id: string; readonly networkId: string } | undefined {
+    for (const endpoint of this.#options.state.endpoints.values())
+      if (endpoint.addresses.includes(text)) return endpoint;
+    return undefined;
+  }
+
+  find(a: Address): InUse | undefined {
+    const own = this.#options.blocks.holding(a);
+    const found = own === undefined ? undefined : allocationOf(own.block, a);
+    if (own === undefined || found === undefined) return undefined;
+    return toUse(formatAddress(a), own, found);
+  }
+
+  inUse(): InUse[] {
+    const { blocks, state } = this.#options;
+    return [...state.ipam.allocations.all].flatMap(([text, allocation]) => {
+      const own = blocks.all.get(allocation.block);
+      return own === undefined ? [] : [toUse(text, own, allocation)];
+    });
+  }
+}
+
+function toUse(
+  text: string,
+  { pool, block }: OwnBlock,
+  { handle, sequence, attributes }: { handle: string; sequence: number; attributes: Readonly<Record<string, string>> },
+): InUse {
+  const since = attributes["since"] ?? "";
+  return {
+    address: address(text),
+    pool,
+    block: block.cidr,
+    handle,
+    sequence,
+    since,
+    releasing: attributes[RELEASING] !== undefined,
+  };
+}
+
+function holder(grant: GrantRecord): Holder {
+  return { handle: grant.id, attributes: { since: new Date().toISOString() } };
+}

@@ -1,0 +1,297 @@
+/** Answers to RequestPool: which pools an ask means, and whose they are. */
+import { type Pool, type Refusal, usablePools } from "../../core/ipam/choice.ts";
+import { isSubnetPool, unusable } from "../../core/ipam/pools.ts";
+import { type Family, parseAddress } from "../../core/net/address.ts";
+import { type Cidr, cidr, covers, equalCidrs, formatCidr, overlaps, parseCidr } from "../../core/net/cidr.ts";
+import { AddressError, type BindAsk, type PoolAsk, type PoolGrant } from "../addresses.ts";
+import type { LocalStateFile } from "../local-state.ts";
+import { makePoolId, type PoolDescription, parsePoolId, parsePoolNames } from "./pool-id.ts";
+import type { PoolList } from "./pool-list.ts";
+import type { PoolStore } from "./pool-store.ts";
+import type { GrantRecord } from "./records.ts";
+
+/** Answers that keep Docker from asking for a gateway address; 0.0.0.0/0 also keeps it from comparing the pool with routes. */
+const ANY: Readonly<Record<Family, string>> = { 4: "0.0.0.0/0", 6: "::/0" };
+const GATEWAY = "com.docker.network.gateway";
+
+export interface GrantsOptions {
+  readonly state: LocalStateFile;
+  readonly pools: PoolList;
+  readonly store: PoolStore;
+  readonly selects: (nodeSelector: string) => boolean;
+  /** Milliseconds of a clock that nobody turns back. */
+  readonly now: () => number;
+}
+
+/** What a grant allows at this moment. */
+export interface Allowance {
+  readonly family: Family;
+  readonly usable: readonly Pool[];
+  readonly refused: readonly Refusal[];
+  /** Explicit addresses must lie in here, automatic ones in `range` as well. */
+  readonly subnet?: Cidr;
+  readonly range?: Cidr;
+}
+
+export class Grants {
+  readonly #options: GrantsOptions;
+  readonly #madeAt = new Map<string, number>();
+  readonly #start: number;
+
+  constructor(options: GrantsOptions) {
+    this.#options = options;
+    this.#start = options.now();
+  }
+
+  get all(): ReadonlyMap<string, GrantRecord> {
+    return this.#options.state.ipam.grants.all;
+  }
+
+  async request(ask: PoolAsk, signal: AbortSignal): Promise<PoolGrant> {
+    const asked = describe(ask);
+    const ready = await this.#ready(asked, signal);
+    const { id, pool } = this.#put(makePoolId(ready), ready);
+    return { poolId: id, pool, data: { [GATEWAY]: ANY[ask.family] } };
+  }
+
+  /** Makes sure that there is a pool for what is asked, and says which. @throws AddressError */
+  async #ready(asked: PoolDescription, signal: AbortSignal): Promise<PoolDescription> {
+    if (asked.subnet !== undefined) return this.#readySubnet(asked, cidr(asked.subnet), signal);
+    const { usable, refused } = this.#choose(asked);
+    if (usable.length > 0 && (asked.pools === undefined || refused.length === 0)) return asked;
+    throw new AddressError("not-found", `Cannot make an IPv${asked.family} network: ${explain(refused)}`);
+  }
+
+  async #readySubnet(asked: PoolDescription, subnet: Cidr, signal: AbortSignal): Promise<PoolDescription> {
+    const { pools, store } = this.#options;
+    const text = formatCidr(subnet);
+    const bad = unusable(subnet);
+    if (bad !== undefined) throw new AddressError("invalid", `Cannot use the subnet "${text}": it ${bad}`);
+    const near = pools.all().filter((pool) => overlaps(pool.cidr, subnet));
+    const around = near.find((pool) => covers(pool.cidr, subnet));
+    // A subnet's own pool that is disabled is being removed, or its removal did not get to the end: `forSubnet` sees to it.
+    if (around !== undefined && !(isSubnetPool(around.resource) && around.resource.spec.disabled === true)) {
+      const { refused } = usablePools([around], { family: asked.family, names: [around.name] }, () => true);
+      if (refused.length > 0)
+        throw new AddressError("conflict", `Cannot use the subnet "${text}": ${explain(refused)}`);
+      return { ...asked, pools: [around.name] };
+    }
+    if (around === undefined && near[0] !== undefined)
+      throw new AddressError(
+        "conflict",
+        `Cannot use the subnet "${text}": it contains the pool "${near[0].name}" (${formatCidr(near[0].cidr)}). Choose one inside the pool, or apart from it`,
+      );
+    const made = await store.forSubnet(subnet, signal);
+    return { ...asked, pools: [made.name] };
+  }
+
+  #choose({ family, pools, subnet }: PoolDescription) {
+    const ask = {
+      family,
+      ...(pools !== undefined && { names: pools }),
+      ...(subnet !== undefined && { within: cidr(subnet) }),
+    };
+    return usablePools(this.#options.pools.all(), ask, this.#options.selects);
+  }
+
+  #put(id: string, asked: PoolDescription): GrantRecord {
+    const record: GrantRecord = {
+      id,
+      ...asked,
+      pool: this.#answer(asked),
+      reserved: [],
+      createdAt: new Date().toISOString(),
+    };
+    this.#options.state.ipam.grants.put(id, record);
+    this.#madeAt.set(id, this.#options.now());
+    return record;
+  }
+
+  /** When the grant was made; those of an earlier process count from the start of this one. */
+  madeAt(id: string): number {
+    return this.#madeAt.get(id) ?? this.#start;
+  }
+
+  /**
+   * Engines ask again and again for another pool where the one we name overlaps a route or name server of the host, except
+   * for 0.0.0.0/0. For IPv6 they compare with name servers only, but with those of any kind; a name server in a pool is odd.
+   */
+  #answer(asked: PoolDescription): string {
+    if (asked.subnet !== undefined) return asked.subnet;
+    const first = this.#choose(asked).usable[0];
+    return asked.family === 4 || first === undefined ? ANY[asked.family] : formatCidr(first.cidr);
+  }
+
+  /** The grant of a pool ID of ours, made again where we have lost it. @throws AddressError `not-found` */
+  async use(poolId: string, signal: AbortSignal): Promise<GrantRecord> {
+    const found = this.all.get(poolId);
+    if (found !== undefined) return found;
+    const described = parsePoolId(poolId);
+    if (described === undefined)
+      throw new AddressError(
+        "not-found",
+        `Cannot find the pool ID "${poolId.slice(0, 100)}": Manx gave out no such ID`,
+      );
+    const ready = await this.#ready(described, signal);
+    return this.all.get(poolId) ?? this.#put(poolId, ready);
+  }
+
+  allowance(grant: GrantRecord): Allowance {
+    const { usable, refused } = this.#choose(grant);
+    return {
+      family: grant.family,
+      usable,
+      refused,
+      ...(grant.subnet !== undefined && { subnet: cidr(grant.subnet) }),
+      ...(grant.range !== undefined && { range: cidr(grant.range) }),
+    };
+  }
+
+  /** Addresses that some network keeps free of containers. */
+  isReserved(address: string): boolean {
+    for (const { reserved } of this.all.values()) if (reserved.includes(address)) return true;
+    return false;
+  }
+
+  reserve(grant: GrantRecord, address: string): void {
+    if (grant.reserved.includes(address)) return;
+    this.#options.state.ipam.grants.put(grant.id, { ...grant, reserved: [...grant.reserved, address] });
+  }
+
+  /** @returns whether it was reserved */
+  unreserve(grant: GrantRecord, address: string): boolean {
+    if (!grant.reserved.includes(address)) return false;
+    this.#options.state.ipam.grants.put(grant.id, { ...grant, reserved: grant.reserved.filter((a) => a !== address) });
+    return true;
+  }
+
+  remove(poolId: string): boolean {
+    this.#madeAt.delete(poolId);
+    return this.#options.state.ipam.grants.delete(poolId);
+  }
+
+  /** All or nothing: an error leaves every grant as it was. */
+  bind(networkId: string, data: readonly BindAsk[], pools: readonly string[] | undefined): string[] {
+    return this.#options.state.change(() => {
+      const chosen = new Set<string>();
+      for (const ask of data) {
+        const grant = this.#match(networkId, ask, chosen);
+        if (grant === undefined)
+          throw new AddressError(
+            "not-found",
+            `Cannot find whose IPv${ask.family} pool ${ask.pool} is: Manx gave out none that is not in use. Is the network made with --ipam-driver manx?`,
+          );
+        chosen.add(grant.id);
+        this.#tie(grant, networkId, pools);
+      }
+      if (pools !== undefined) this.#allServed(pools, data);
+      return [...chosen];
+    });
+  }
+
+  #match(networkId: string, { family, pool, reserved }: BindAsk, chosen: ReadonlySet<string>): GrantRecord | undefined {
+    const same = parseCidr(pool);
+    const fits = [...this.all.values()].filter((grant) => {
+      const told = cidr(grant.pool);
+      const free = grant.networkId === undefined || grant.networkId === networkId;
+      return free && !chosen.has(grant.id) && grant.family === family && same !== undefined && equalCidrs(told, same);
+    });
+    // Two networks of one subnet may be in the making at once: gateway and auxiliary addresses tell which grant is whose.
+    const wanted = new Set(reserved ?? []);
+    const score = (grant: GrantRecord): number =>
+      (grant.networkId === networkId ? 2 : 0) + (sameSet(wanted, grant.reserved) ? 1 : 0);
+    return fits.sort((a, b) => score(b) - score(a) || (a.createdAt < b.createdAt ? -1 : 1))[0];
+  }
+
+  #tie(grant: GrantRecord, networkId: string, pools: readonly string[] | undefined): void {
+    if (pools !== undefined && grant.subnet !== undefined)
+      throw new AddressError(
+        "invalid",
+        `Cannot use both the subnet ${grant.subnet} and the pools ${pools.join(", ")}: choose one of them`,
+      );
+    const own = pools?.filter((name) => this.#options.pools.named(name)?.cidr.family === grant.family);
+    const tied = { ...grant, networkId, ...(own !== undefined && { pools: own }) };
+    if (own !== undefined) {
+      const { usable, refused } = this.#choose(tied);
+      if (usable.length === 0 || refused.length > 0)
+        throw new AddressError(
+          "not-found",
+          `Cannot make the network: ${refused.length > 0 ? explain(refused) : `none of the pools ${pools?.join(", ")} is an IPv${grant.family} pool`}`,
+        );
+    }
+    this.#options.state.ipam.grants.put(grant.id, tied);
+  }
+
+  #allServed(pools: readonly string[], data: readonly BindAsk[]): void {
+    for (const name of pools) {
+      const pool = this.#options.pools.named(name);
+      if (pool === undefined)
+        throw new AddressError("not-found", `Cannot make the network: pool "${name}" does not exist`);
+      const { family } = pool.cidr;
+      if (!data.some((ask) => ask.family === family))
+        throw new AddressError(
+          "invalid",
+          `Cannot make the network: pool "${name}" is for IPv${family}, which the network does not have`,
+        );
+    }
+  }
+}
+
+function sameSet(a: ReadonlySet<string>, b: readonly string[]): boolean {
+  return a.size === b.length && b.every((item) => a.has(item));
+}
+
+export function explain(refused: readonly Refusal[]): string {
+  if (refused.length === 0) return "there is no IP pool. Add one: manx pool add CIDR";
+  return refused.map(({ pool, why }) => `pool "${pool}" ${why}`).join("; ");
+}
+
+/** Reads what Docker asks for. @throws AddressError `invalid`, naming the field */
+function describe({ family, pool, subPool, options }: PoolAsk): PoolDescription {
+  const named = poolNames(options ?? {});
+  const asked = pool === undefined || pool === "" || pool === ANY[4] || pool === ANY[6] ? undefined : pool;
+  if (named !== undefined && asked !== undefined)
+    throw new AddressError("invalid", `Cannot use both "${asked}" and the IPAM option pool: choose one of them`);
+  const names = named ?? (asked === undefined || asked.includes("/") ? undefined : namesIn(asked, "pool"));
+  const subnet = asked?.includes("/") === true ? cidrIn(asked, family, "subnet") : undefined;
+  const range = subPool === undefined || subPool === "" ? undefined : cidrIn(subPool, family, "ip-range");
+  if (range !== undefined && subnet === undefined)
+    throw new AddressError("invalid", `Cannot use the ip-range "${subPool}" without a subnet: add --subnet`);
+  if (range !== undefined && subnet !== undefined && !covers(subnet, range))
+    throw new AddressError(
+      "invalid",
+      `Cannot use the ip-range "${subPool}": it lies outside of the subnet ${formatCidr(subnet)}`,
+    );
+  return {
+    family,
+    ...(names !== undefined && { pools: names }),
+    ...(subnet !== undefined && { subnet: formatCidr(subnet) }),
+    ...(range !== undefined && { range: formatCidr(range) }),
+  };
+}
+
+function poolNames(options: Readonly<Record<string, string>>): string[] | undefined {
+  const unknown = Object.keys(options).find((name) => name !== "pool" && name !== "pools");
+  if (unknown !== undefined)
+    throw new AddressError("invalid", `Cannot use the IPAM option "${unknown.slice(0, 100)}": Manx knows only "pool"`);
+  const text = options["pool"] ?? options["pools"];
+  return text === undefined ? undefined : namesIn(text, "IPAM option pool");
+}
+
+function namesIn(text: string, field: string): string[] {
+  const names = parsePoolNames(text);
+  if (names === undefined)
+    throw new AddressError("invalid", `Cannot read ${field} "${text.slice(0, 100)}": not the name of an IP pool`);
+  return names;
+}
+
+function cidrIn(text: string, family: Family, field: string): Cidr {
+  const parsed = text.length <= 64 ? parseCidr(text) : undefined;
+  if (parsed === undefined) {
+    const bare = parseAddress(text) === undefined ? "" : ": its /LENGTH is missing";
+    throw new AddressError("invalid", `Cannot read ${field} "${text.slice(0, 100)}": it is not a CIDR${bare}`);
+  }
+  if (parsed.family !== family)
+    throw new AddressError("invalid", `Cannot use ${field} "${text}": it is not IPv${family}`);
+  return parsed;
+}

@@ -1,0 +1,107 @@
+/** Sticky addresses: which container had which address, kept for it until somebody else needs it. */
+import { type Address, FAMILIES, type Family, formatAddress, parseAddress } from "../../core/net/address.ts";
+import type { LocalStateFile } from "../local-state.ts";
+import type { HoldRecord } from "./records.ts";
+
+/** A host remembers so many; the oldest go first. */
+const MOST = 4096;
+
+export class Holds {
+  readonly #state: LocalStateFile;
+  /** Key of the hold by its address. */
+  readonly #byAddress = new Map<string, string>();
+  #touched = 0;
+
+  constructor(state: LocalStateFile) {
+    this.#state = state;
+    for (const [key, { address, touched }] of this.#all) {
+      this.#byAddress.set(address, key);
+      this.#touched = Math.max(this.#touched, touched);
+    }
+  }
+
+  get #all(): ReadonlyMap<string, HoldRecord> {
+    return this.#state.ipam.holds.all;
+  }
+
+  of(address: string): HoldRecord | undefined {
+    const key = this.#byAddress.get(address);
+    return key === undefined ? undefined : this.#all.get(key);
+  }
+
+  /** An address has one hold, and a container one address of a family on a network. */
+  remember(networkId: string, container: string, a: Address): void {
+    const address = formatAddress(a);
+    const key = keyOf(networkId, container, a.family);
+    const record = { networkId, container, family: a.family, address, touched: ++this.#touched };
+    this.#state.change(() => {
+      const other = this.#byAddress.get(address);
+      if (other !== undefined && other !== key) this.#remove(other);
+      this.#remove(key);
+      this.#state.ipam.holds.put(key, record);
+      this.#mirror(address, key);
+      if (this.#all.size > MOST) this.#removeOldest();
+    });
+  }
+
+  #removeOldest(): void {
+    const oldest = [...this.#all].reduce((a, b) => (a[1].touched <= b[1].touched ? a : b));
+    this.#remove(oldest[0]);
+  }
+
+  drop(address: string): void {
+    const key = this.#byAddress.get(address);
+    if (key !== undefined) this.#state.change(() => this.#remove(key));
+  }
+
+  forget(networkId: string, container: string | undefined): void {
+    this.#state.change(() => {
+      for (const [key, hold] of this.#all)
+        if (hold.networkId === networkId && (container === undefined || hold.container === container))
+          this.#remove(key);
+    });
+  }
+
+  /** IPv4 before IPv6. */
+  remembered(networkId: string, container: string): string[] {
+    const found = FAMILIES.map((family) => this.#all.get(keyOf(networkId, container, family))?.address);
+    return found.filter((address) => address !== undefined);
+  }
+
+  #remove(key: string): void {
+    const hold = this.#all.get(key);
+    if (hold === undefined) return;
+    this.#state.ipam.holds.delete(key);
+    if (this.#byAddress.get(hold.address) === key) this.#mirror(hold.address, undefined);
+  }
+
+  #mirror(address: string, key: string | undefined): void {
+    this.#state.mirror(() => {
+      const before = this.#byAddress.get(address);
+      this.#set(address, key);
+      return () => this.#set(address, before);
+    });
+  }
+
+  #set(address: string, key: string | undefined): void {
+    if (key === undefined) this.#byAddress.delete(address);
+    else this.#byAddress.set(address, key);
+  }
+
+  /** The one of these addresses whose hold is the oldest. */
+  oldest(addresses: readonly Address[]): Address | undefined {
+    const age = (a: Address): number => this.of(formatAddress(a))?.touched ?? 0;
+    return addresses.length === 0 ? undefined : addresses.reduce((a, b) => (age(a) <= age(b) ? a : b));
+  }
+}
+
+function keyOf(networkId: string, container: string, family: Family): string {
+  return JSON.stringify([networkId, container, family]);
+}
+
+/** Reads an address with or without prefix length; undefined if it is none. */
+export function addressIn(text: string): Address | undefined {
+  const slash = text.indexOf("/");
+  if (slash < 0) return parseAddress(text);
+  return /^\/[0-9]{1,3}$/.test(text.slice(slash)) ? parseAddress(text.slice(0, slash)) : undefined;
+}

@@ -1,0 +1,431 @@
+/** `Addresses` on this host's local state and the cluster store: which part does what, and in which order. */
+import type { Pool } from "../../core/ipam/choice.ts";
+import type { IPPool, IPReservation } from "../../core/model/resources.ts";
+import { type Address, formatAddress, parseAddress, width } from "../../core/net/address.ts";
+import { type Cidr, cidrOf, contains, formatCidr, size } from "../../core/net/cidr.ts";
+import { DriverError } from "../../drivers/error.ts";
+import type { Store } from "../../drivers/store/store.ts";
+import {
+  type AddressAsk,
+  AddressError,
+  type Addresses,
+  type AddressInUse,
+  type BindAsk,
+  type PoolAsk,
+  type PoolGrant,
+  type ReconcileReport,
+} from "../addresses.ts";
+import type { LocalStateFile } from "../local-state.ts";
+import { BlockClaims, type ClaimResult } from "./claims.ts";
+import { Giver } from "./giver.ts";
+import { type Allowance, explain, Grants } from "./grants.ts";
+import { addressIn, Holds } from "./holds.ts";
+import { PoolList } from "./pool-list.ts";
+import { PoolStore } from "./pool-store.ts";
+import { Publisher } from "./publisher.ts";
+import { type Live, Reconcile } from "./reconcile.ts";
+import type { GrantRecord } from "./records.ts";
+import { BlockTable } from "./table.ts";
+
+export interface AddressesOptions {
+  readonly state: LocalStateFile;
+  readonly store: Store;
+  /** Name of this host. */
+  readonly host: string;
+  readonly pools: () => readonly IPPool[];
+  readonly reservations: () => readonly IPReservation[];
+  /** Whether a pool's nodeSelector matches this host. */
+  readonly selects: (nodeSelector: string) => boolean;
+  /** CIDRs of the host's routes, without ours and without those that BGP brought. */
+  readonly routes: () => readonly string[];
+  /** Most blocks of a family for this host; absent: no limit. */
+  readonly maxBlocks?: number;
+  /** Told of what went wrong in the background, and (undefined) when it is well again. */
+  readonly onTrouble?: (message: string | undefined) => void;
+  /** Milliseconds of a clock that nobody turns back; for tests. */
+  readonly now?: () => number;
+}
+
+/** How long a pool that had no block left is not asked again in the background. */
+const FULL_MS = 30_000;
+/** What a user means by "any" in place of an address. */
+const UNSPECIFIED = new Set(["", "0.0.0.0", "::"]);
+const GATEWAYS = { 4: "169.254.1.1", 6: "fe80::1" } as const;
+
+export function openAddresses(options: AddressesOptions): LocalAddresses {
+  return new LocalAddresses(options);
+}
+
+export class LocalAddresses implements Addresses, AsyncDisposable {
+  readonly #options: AddressesOptions;
+  readonly #now: () => number;
+  readonly #closed = new AbortController();
+  readonly #list: PoolList;
+  readonly #blocks: BlockTable;
+  readonly #claims: BlockClaims;
+  readonly #poolStore: PoolStore;
+  readonly #grants: Grants;
+  readonly #holds: Holds;
+  readonly #giver: Giver;
+  readonly #reconcile: Reconcile;
+  readonly #publisher: Publisher;
+  readonly #stopListening: () => void;
+  /** Claims one after the other: the second waiter finds what the first one claimed. */
+  #turn: Promise<unknown> = Promise.resolve();
+  readonly #toppingUp = new Set<string>();
+  readonly #full = new Map<string, number>();
+
+  constructor(options: AddressesOptions) {
+    const { state, store, host, routes, reservations, selects } = options;
+    this.#options = options;
+    this.#now = options.now ?? (() => performance.now());
+    this.#list = new PoolList(options.pools);
+    this.#blocks = new BlockTable(state, host);
+    this.#claims = new BlockClaims(store, host, this.#blocks);
+    const vacate = (pool: string, signal: AbortSignal): Promise<string[]> => this.#vacate(pool, signal);
+    this.#poolStore = new PoolStore({ store, list: this.#list, claims: this.#claims, routes, vacate });
+    const now = this.#now;
+    this.#grants = new Grants({ state, pools: this.#list, store: this.#poolStore, selects, now });
+    this.#holds = new Holds(state);
+    const parts = { state, blocks: this.#blocks, grants: this.#grants };
+    this.#giver = new Giver({ ...parts, holds: this.#holds, reservations, now });
+    this.#reconcile = new Reconcile({ ...parts, giver: this.#giver });
+    this.#publisher = new Publisher({
+      store,
+      host,
+      blocks: this.#blocks,
+      onTrouble: options.onTrouble ?? (() => undefined),
+    });
+    this.#stopListening = state.onChange((changed) => {
+      if (changed.has("endpoints")) this.#giver.sweep();
+      if (changed.has("addresses")) this.#publisher.look();
+    });
+  }
+
+  async requestPool(ask: PoolAsk, signal?: AbortSignal): Promise<PoolGrant> {
+    return this.#guard(() => this.#grants.request(ask, this.#until(signal)));
+  }
+
+  async releasePool(poolId: string, signal?: AbortSignal): Promise<void> {
+    const grant = this.#grants.all.get(poolId);
+    if (grant === undefined) return;
+    this.#options.state.change(() => {
+      for (const use of this.#giver.inUse()) if (use.handle === poolId) this.#giver.release(poolId, use.address);
+      this.#grants.remove(poolId);
+    });
+    await this.#guard(() => this.#dropSubnetPools(grant, this.#until(signal)));
+  }
+
+  async #dropSubnetPools(grant: GrantRecord, signal: AbortSignal): Promise<void> {
+    if (grant.subnet === undefined) return;
+    const shared = [...this.#grants.all.values()].some(({ subnet }) => subnet === grant.subnet);
+    if (!shared) for (const pool of grant.pools ?? []) await this.#poolStore.drop(pool, signal);
+  }
+
+  bind(networkId: string, data: readonly BindAsk[], pools?: readonly string[]): string[] {
+    return this.#grants.bind(networkId, data, pools);
+  }
+
+  async request(ask: AddressAsk, signal?: AbortSignal): Promise<string> {
+    const until = this.#until(signal);
+    return this.#guard(async () => {
+      const grant = await this.#grants.use(ask.poolId, until);
+      const wanted = UNSPECIFIED.has(ask.address?.replace(/\/.*/s, "") ?? "")
+        ? undefined
+        : wantedIn(ask.address ?? "", grant);
+      if (ask.isGateway === true || (wanted !== undefined && grant.networkId === undefined))
+        return withLength(this.#keepFree(grant, wanted));
+      if (wanted !== undefined) return withLength(await this.#exactly(grant, wanted, until));
+      return withLength(await this.#any(grant, ask.prefer ?? [], until));
+    });
+  }
+
+  /** Gateways, and the addresses that Docker asks for while it creates a network (`--aux-address`). */
+  #keepFree(grant: GrantRecord, wanted: Address | undefined): Address {
+    if (wanted === undefined) return parseAddress(GATEWAYS[grant.family]) as Address;
+    const text = formatAddress(wanted);
+    const use = this.#giver.find(wanted);
+    if (use !== undefined)
+      throw new AddressError("conflict", `Cannot reserve the address ${text}: ${this.#holderOf(wanted)} has it`);
+    this.#grants.reserve(grant, text);
+    return wanted;
+  }
+
+  async #exactly(grant: GrantRecord, wanted: Address, signal: AbortSignal): Promise<Address> {
+    const text = formatAddress(wanted);
+    const refuse = (why: string): AddressError =>
+      new AddressError("conflict", `Cannot give out the address ${text}: ${why}`);
+    const allowance = this.#grants.allowance(grant);
+    if (allowance.subnet !== undefined && !contains(allowance.subnet, wanted))
+      throw new AddressError(
+        "invalid",
+        `Cannot give out the address ${text}: it lies outside of the subnet ${grant.subnet}`,
+      );
+    const pool = allowance.usable.find((candidate) => contains(candidate.cidr, wanted));
+    if (pool === undefined)
+      throw new AddressError(
+        "invalid",
+        `Cannot give out the address ${text}: it lies in no IP pool that this network may use (${describePools(allowance)})`,
+      );
+    if (this.#grants.isReserved(text)) throw refuse("it is a gateway or auxiliary address of a network");
+    if (this.#giver.find(wanted) !== undefined) throw refuse(`${this.#holderOf(wanted)} has it`);
+    if (this.#blocks.holding(wanted) === undefined) {
+      const exact = cidrOf(wanted, pool.blockSize);
+      const result = await this.#alone(() => this.#claim(pool, { exact }, signal));
+      if (!result.ok) throw refuse(`pool "${pool.name}" ${result.why}`);
+    }
+    const taken = this.#giver.take(grant, wanted);
+    if (taken === undefined) throw refuse(`${this.#holderOf(wanted)} has it`);
+    return taken;
+  }
+
+  async #any(grant: GrantRecord, prefer: readonly string[], signal: AbortSignal): Promise<Address> {
+    const allowance = this.#grants.allowance(grant);
+    const given = this.#giver.give(grant, allowance, prefer);
+    if (given !== undefined) {
+      this.#topUp(allowance);
+      return given;
+    }
+    return this.#alone(() => this.#afterClaim(grant, prefer, signal));
+  }
+
+  async #afterClaim(grant: GrantRecord, prefer: readonly string[], signal: AbortSignal): Promise<Address> {
+    const allowance = this.#grants.allowance(grant);
+    const found = this.#giver.give(grant, allowance, prefer);
+    if (found !== undefined) return found;
+    const tried = [...allowance.refused];
+    for (const pool of allowance.usable) {
+      const within = allowance.range ?? allowance.subnet;
+      const result = await this.#claim(pool, within === undefined ? {} : { within }, signal);
+      const given = result.ok ? this.#giver.give(grant, allowance, prefer) : undefined;
+      if (given !== undefined) return given;
+      tried.push({
+        pool: pool.name,
+        why: `(${formatCidr(pool.cidr)}) ${result.ok ? "has only reserved addresses" : result.why}`,
+      });
+    }
+    throw new AddressError(
+      "exhausted",
+      `Cannot give out an IPv${grant.family} address${rangeText(allowance)}: ${explain(tried)}`,
+    );
+  }
+
+  async #claim(pool: Pool, want: { exact?: Cidr; within?: Cidr }, signal: AbortSignal): Promise<ClaimResult> {
+    const { maxBlocks } = this.#options;
+    const owned = [...this.#blocks.all.values()].filter(({ block }) => block.cidr.family === pool.cidr.family).length;
+    if (maxBlocks !== undefined && owned >= maxBlocks)
+      return { ok: false, why: `may give this host no further block (limit ${maxBlocks})` };
+    return this.#claims.claim({ pool, ...want, reserved: this.#giver.reserved() }, signal);
+  }
+
+  #alone<T>(work: () => Promise<T>): Promise<T> {
+    const mine = this.#turn.then(work, work);
+    this.#turn = mine.catch(() => undefined);
+    return mine;
+  }
+
+  /** Claims the next block in the background when few addresses are left, so that no container waits for the store. */
+  #topUp(allowance: Allowance): void {
+    const pool = allowance.usable[0];
+    const within = allowance.range ?? allowance.subnet;
+    if (pool === undefined || (within !== undefined && within.length >= pool.blockSize)) return;
+    const own = this.#giver.ownBlocks({ ...allowance, usable: [pool] });
+    const free = own.reduce((sum, { block }) => sum + block.free.length, 0);
+    const low = Math.max(1, Number(size({ ...pool.cidr, length: pool.blockSize })) / 4);
+    const key = `${pool.name} ${within === undefined ? "" : formatCidr(within)}`;
+    if (free >= low || this.#toppingUp.has(key) || (this.#full.get(key) ?? -Infinity) > this.#now() - FULL_MS) return;
+    this.#toppingUp.add(key);
+    void this.#alone(() => this.#claim(pool, within === undefined ? {} : { within }, this.#closed.signal))
+      .then(
+        ({ ok }) => ok || this.#full.set(key, this.#now()),
+        (error: unknown) => {
+          this.#full.set(key, this.#now());
+          if (!this.#closed.signal.aborted)
+            this.#options.onTrouble?.(`Cannot claim an address block ahead of need: ${text(error)}`);
+        },
+      )
+      .finally(() => this.#toppingUp.delete(key));
+  }
+
+  release(poolId: string, address: string): void {
+    const a = addressIn(address);
+    if (a === undefined) return;
+    const grant = this.#grants.all.get(poolId);
+    if (grant !== undefined && this.#grants.unreserve(grant, formatAddress(a))) return;
+    this.#giver.release(poolId, a);
+  }
+
+  remember(networkId: string, container: string, address: string): void {
+    const a = addressIn(address);
+    if (a !== undefined && networkId.length <= 256 && container.length <= 512)
+      this.#holds.remember(networkId, container, a);
+  }
+
+  forget(networkId: string, container?: string): void {
+    this.#holds.forget(networkId, container);
+  }
+
+  remembered(networkId: string, container: string): string[] {
+    return this.#holds.remembered(networkId, container);
+  }
+
+  inUse(): AddressInUse[] {
+    const endpoints = new Map(
+      [...this.#options.state.endpoints.values()].flatMap((e) => e.addresses.map((a) => [a, e] as const)),
+    );
+    return this.#giver.inUse().map(({ address, pool, block, handle, since }) => {
+      const endpoint = endpoints.get(formatAddress(address));
+      const networkId = endpoint?.networkId ?? this.#grants.all.get(handle)?.networkId;
+      return {
+        address: formatAddress(address),
+        family: address.family,
+        poolId: handle,
+        pool,
+        block: formatCidr(block),
+        ...(networkId !== undefined && { networkId }),
+        ...(endpoint !== undefined && { endpointId: endpoint.id }),
+        since,
+      };
+    });
+  }
+
+  mark(): number {
+    return this.#now();
+  }
+
+  async reconcile(live: ReadonlyMap<string, Live>, mark: number, signal?: AbortSignal): Promise<ReconcileReport> {
+    const until = this.#until(signal);
+    const report = this.#reconcile.run(live, mark);
+    const problems = [...report.problems];
+    await this.#background(problems, async () => {
+      for (const grant of report.collected) await this.#dropSubnetPools(grant, until);
+      for (const block of this.#reconcile.idleBlocks(this.#list.all(), this.#options.selects))
+        await this.#alone(() => this.#giveBackIfEmpty(block, until));
+    });
+    const adopted: string[] = [];
+    for (const missing of report.missing) {
+      await this.#background(problems, async () => {
+        adopted.push(formatAddress(await this.#adopt(missing.grant, missing.address, until)));
+      });
+    }
+    return { released: report.released, adopted, collected: report.collected.map(({ id }) => id), problems };
+  }
+
+  async #adopt(grant: GrantRecord, a: Address, signal: AbortSignal): Promise<Address> {
+    this.#grants.unreserve(grant, formatAddress(a));
+    return this.#exactly(grant, a, signal);
+  }
+
+  async #giveBackIfEmpty(block: Cidr, signal: AbortSignal): Promise<void> {
+    const own = this.#blocks.all.get(formatCidr(block));
+    if (own !== undefined && own.block.allocations.size === 0) await this.#claims.giveBack(block, signal);
+  }
+
+  async #background(problems: string[], work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      problems.push(text(error));
+    }
+  }
+
+  /** CIDRs of the blocks that this host owns. */
+  blocks(): string[] {
+    return [...this.#blocks.all.keys()];
+  }
+
+  /** Brings local state and cluster store together; to be called once the store can be reached. @returns what is left wrong */
+  async recover(signal?: AbortSignal): Promise<string[]> {
+    const problems = await this.#guard(() =>
+      this.#alone(() => this.#claims.recover(this.#list.all(), this.#until(signal))),
+    );
+    this.#publisher.look();
+    return problems;
+  }
+
+  /** @throws AddressError `conflict` for a pool that overlaps another one or a route of this host */
+  async addPool(pool: IPPool, signal?: AbortSignal): Promise<IPPool> {
+    return this.#guard(async () => (await this.#poolStore.add(pool, this.#until(signal))).resource);
+  }
+
+  /** @throws AddressError `not-found`, or `conflict` while addresses of it are in use */
+  async removePool(name: string, signal?: AbortSignal): Promise<void> {
+    return this.#guard(() => this.#poolStore.remove(name, this.#until(signal)));
+  }
+
+  async #vacate(pool: string, signal: AbortSignal): Promise<string[]> {
+    return this.#alone(async () => {
+      const used = this.#giver.inUse().filter((use) => use.pool === pool);
+      if (used.length > 0) return used.map(({ address }) => formatAddress(address));
+      for (const { block } of this.#blocks.of(pool)) await this.#claims.giveBack(block.cidr, signal);
+      return [];
+    });
+  }
+
+  #holderOf(a: Address): string {
+    const { state } = this.#options;
+    const endpoint = this.#giver.endpointWith(formatAddress(a));
+    const record = endpoint === undefined ? undefined : state.endpoints.get(endpoint.id);
+    const handle = this.#giver.find(a)?.handle;
+    const networkId =
+      endpoint?.networkId ?? (handle === undefined ? undefined : this.#grants.all.get(handle)?.networkId);
+    const network =
+      networkId === undefined ? undefined : (state.networks.get(networkId)?.name ?? networkId.slice(0, 12));
+    const who = record?.container === undefined ? "another container" : `the container "${record.container.name}"`;
+    return network === undefined ? who : `${who} on the network "${network}"`;
+  }
+
+  #until(signal: AbortSignal | undefined): AbortSignal {
+    return signal === undefined ? this.#closed.signal : AbortSignal.any([signal, this.#closed.signal]);
+  }
+
+  async #guard<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof DriverError)) throw error;
+      throw new AddressError(
+        "unavailable",
+        `Cannot reach the cluster store, which this needs: ${error.message}`,
+        error,
+      );
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopListening();
+    this.#closed.abort();
+    await this.#turn;
+    await this.#publisher[Symbol.asyncDispose]();
+  }
+}
+
+function wantedIn(text: string, grant: GrantRecord): Address {
+  const a = text.length <= 64 ? addressIn(text) : undefined;
+  if (a === undefined)
+    throw new AddressError("invalid", `Cannot read the address "${text.slice(0, 100)}": it is not an IP address`);
+  if (a.family !== grant.family)
+    throw new AddressError(
+      "invalid",
+      `Cannot give out the address ${text}: the network's pool is for IPv${grant.family}`,
+    );
+  return a;
+}
+
+function withLength(a: Address): string {
+  return `${formatAddress(a)}/${width(a.family)}`;
+}
+
+function rangeText({ range, subnet }: Allowance): string {
+  const within = range ?? subnet;
+  return within === undefined ? "" : ` from ${formatCidr(within)}`;
+}
+
+function describePools({ usable, refused }: Allowance): string {
+  if (usable.length === 0) return explain(refused);
+  return usable.map(({ name, cidr }) => `${name} ${formatCidr(cidr)}`).join(", ");
+}
+
+function text(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,142 @@
+/** IP pools in the cluster store: adding and removing them, by hand or by a network's `--subnet`, without two that overlap. */
+import { type Pool, poolOf } from "../../core/ipam/choice.ts";
+import { POOLS_GUARD } from "../../core/ipam/claim.ts";
+import { isSubnetPool, poolConflict, subnetPool } from "../../core/ipam/pools.ts";
+import type { IPPool } from "../../core/model/resources.ts";
+import { type Cidr, formatCidr } from "../../core/net/cidr.ts";
+import type { Store } from "../../drivers/store/store.ts";
+import { AddressError } from "../addresses.ts";
+import { RESOURCES, resourceKey } from "../cluster-cache.ts";
+import type { BlockClaims } from "./claims.ts";
+import type { PoolList } from "./pool-list.ts";
+
+const TRIES = 10;
+
+export interface PoolStoreOptions {
+  readonly store: Store;
+  readonly list: PoolList;
+  readonly claims: BlockClaims;
+  /** CIDRs of the host's routes. */
+  readonly routes: () => readonly string[];
+  /** Gives this host's empty blocks of the pool back. @returns the addresses that are still in use */
+  readonly vacate: (pool: string, signal: AbortSignal) => Promise<string[]>;
+}
+
+export class PoolStore {
+  readonly #options: PoolStoreOptions;
+
+  constructor(options: PoolStoreOptions) {
+    this.#options = options;
+  }
+
+  /** Adds a pool that overlaps neither another one nor a route of this host. @throws AddressError `conflict` */
+  async add(pool: IPPool, signal: AbortSignal): Promise<Pool> {
+    const { store, routes, list } = this.#options;
+    const { name } = pool.metadata;
+    const parsed = poolOf(pool);
+    for (let attempt = 0; attempt < TRIES; attempt++) {
+      const guard = await store.get(POOLS_GUARD, signal);
+      const others = await this.#stored(signal);
+      if (others.some(({ metadata }) => metadata.name === name))
+        throw new AddressError("conflict", `Cannot add the pool "${name}": there is one of that name`);
+      const why = poolConflict(parsed.cidr, others, routes());
+      if (why !== undefined)
+        throw new AddressError("conflict", `Cannot add the pool "${name}": ${formatCidr(parsed.cidr)} ${why}`);
+      const key = resourceKey(pool);
+      const compares = [
+        { key: POOLS_GUARD, modRevision: guard?.modRevision ?? 0 },
+        { key, modRevision: 0 },
+      ];
+      const ops = [POOLS_GUARD, key].map((k) => ({
+        kind: "put" as const,
+        key: k,
+        value: k === key ? JSON.stringify(pool) : "",
+      }));
+      if (!(await store.commit({ compares, ops }, signal)).ok) continue;
+      list.stored(pool);
+      return parsed;
+    }
+    throw new AddressError("conflict", `Cannot add the pool "${name}": the pools change all the time. Try again`);
+  }
+
+  async #stored(signal: AbortSignal): Promise<IPPool[]> {
+    const { entries } = await this.#options.store.list(`${RESOURCES}IPPool/`, signal);
+    return entries.map(({ value }) => JSON.parse(value) as IPPool);
+  }
+
+  /** The pool of a network's subnet that lies in no other pool: found or made. */
+  async forSubnet(subnet: Cidr, signal: AbortSignal): Promise<Pool> {
+    const pool = subnetPool(subnet);
+    const found = await this.#options.store.get(resourceKey(pool), signal);
+    if (found === undefined) return this.add(pool, signal);
+    const stored = JSON.parse(found.value) as IPPool;
+    // A removal that did not get to its end leaves the pool disabled.
+    if (stored.spec.disabled === true)
+      await this.#write({ ...stored, spec: { ...stored.spec, disabled: false } }, found.modRevision, signal);
+    this.#options.list.stored(pool);
+    return poolOf(pool);
+  }
+
+  async #write(pool: IPPool, modRevision: number, signal: AbortSignal): Promise<number | undefined> {
+    const key = resourceKey(pool);
+    const ops = [{ kind: "put" as const, key, value: JSON.stringify(pool) }];
+    const { ok, revision } = await this.#options.store.commit({ compares: [{ key, modRevision }], ops }, signal);
+    return ok ? revision : undefined;
+  }
+
+  /**
+   * Removes a pool that nobody has addresses of. It is disabled first, which stops claims in flight, then looked at.
+   * @throws AddressError `not-found`, or `conflict` with the addresses in use; the pool is then as it was
+   */
+  async remove(name: string, signal: AbortSignal): Promise<void> {
+    const { store, claims, list, vacate } = this.#options;
+    const key = resourceKey({ kind: "IPPool", metadata: { name } });
+    const found = await store.get(key, signal);
+    if (found === undefined)
+      throw new AddressError("not-found", `Cannot remove the pool "${name}": there is none of that name`);
+    const pool = JSON.parse(found.value) as IPPool;
+    const disabled = await this.#write({ ...pool, spec: { ...pool.spec, disabled: true } }, found.modRevision, signal);
+    if (disabled === undefined) throw changing(name);
+    const used = await vacate(name, signal);
+    const owners = await claims.ownersIn(poolOf(pool).cidr, signal);
+    if (used.length > 0 || owners.length > 0) {
+      await this.#write(pool, disabled, signal);
+      throw new AddressError(
+        "conflict",
+        `Cannot remove the pool "${name}": ${inUse(
+          used,
+          owners.map(({ host }) => host),
+        )}`,
+      );
+    }
+    const ops = [{ kind: "delete" as const, key }];
+    if (!(await store.commit({ compares: [{ key, modRevision: disabled }], ops }, signal)).ok) throw changing(name);
+    list.removed(name);
+  }
+
+  /** Removes a subnet's pool if nobody uses it any more; otherwise leaves it to the last one who does. */
+  async drop(name: string, signal: AbortSignal): Promise<void> {
+    const pool = this.#options.list.named(name);
+    if (pool === undefined || !isSubnetPool(pool.resource)) return;
+    try {
+      await this.remove(name, signal);
+    } catch (error) {
+      if (!(error instanceof AddressError)) throw error;
+    }
+  }
+}
+
+function changing(name: string): AddressError {
+  return new AddressError(
+    "conflict",
+    `Cannot remove the pool "${name}": somebody changes it at the same time. Try again`,
+  );
+}
+
+function inUse(used: readonly string[], hosts: readonly string[]): string {
+  if (used.length > 0) {
+    const shown = used.slice(0, 5).join(", ");
+    return `${used.length} addresses are in use (${shown}${used.length > 5 ? ", ..." : ""}). Remove their containers and networks first, or disable the pool`;
+  }
+  return `hosts have blocks of it (${[...new Set(hosts)].join(", ")})`;
+}

@@ -1,0 +1,132 @@
+/** What this host thinks is given out against what Docker says is alive. */
+import type { Pool } from "../../core/ipam/choice.ts";
+import { type Address, formatAddress, parseAddress } from "../../core/net/address.ts";
+import { type Cidr, formatCidr } from "../../core/net/cidr.ts";
+import type { LocalState } from "../local-state.ts";
+import type { Giver, InUse } from "./giver.ts";
+import type { Grants } from "./grants.ts";
+import type { GrantRecord } from "./records.ts";
+import type { BlockTable, OwnBlock } from "./table.ts";
+
+export interface Live {
+  readonly networkId: string;
+  readonly endpointId?: string;
+}
+
+export interface Findings {
+  readonly released: readonly string[];
+  /** Addresses that Docker uses and we do not know: to be taken. */
+  readonly missing: readonly { readonly grant: GrantRecord; readonly address: Address }[];
+  readonly collected: readonly GrantRecord[];
+  readonly problems: readonly string[];
+}
+
+/** A start takes as long as the engine retries a call (15 s each); well beyond that nothing is in flight. */
+const ADDRESS_GRACE_MS = 120_000;
+/** Between RequestPool and CreateNetwork the engine does little. */
+const GRANT_GRACE_MS = 600_000;
+
+export interface ReconcileOptions {
+  readonly state: LocalState;
+  readonly grants: Grants;
+  readonly giver: Giver;
+  readonly blocks: BlockTable;
+}
+
+export class Reconcile {
+  readonly #options: ReconcileOptions;
+  /** Found dead by the last call. */
+  #suspects = new Set<string>();
+  #idle = new Set<string>();
+
+  constructor(options: ReconcileOptions) {
+    this.#options = options;
+  }
+
+  run(live: ReadonlyMap<string, Live>, mark: number): Findings {
+    const released = this.#releaseDead(live, mark);
+    const { missing, problems } = this.#findMissing(live);
+    return { released, missing, collected: this.#collect(mark), problems };
+  }
+
+  #releaseDead(live: ReadonlyMap<string, Live>, mark: number): string[] {
+    const { giver } = this.#options;
+    const released: string[] = [];
+    const suspects = new Set<string>();
+    for (const use of giver.inUse()) {
+      const text = formatAddress(use.address);
+      if (live.has(text) || giver.endpointWith(text) !== undefined) continue;
+      if (giver.givenAt(use.address) > mark - ADDRESS_GRACE_MS) continue;
+      if (this.#suspects.has(keyOf(use)) && giver.release(use.handle, use.address, use.sequence)) released.push(text);
+      else suspects.add(keyOf(use));
+    }
+    this.#suspects = suspects;
+    return released;
+  }
+
+  #findMissing(live: ReadonlyMap<string, Live>) {
+    const { giver, grants } = this.#options;
+    const missing: Findings["missing"][number][] = [];
+    const problems: string[] = [];
+    for (const [text, { networkId }] of live) {
+      const a = parseAddress(text);
+      if (a === undefined) continue;
+      const use = giver.find(a);
+      const grant = [...grants.all.values()].find((g) => g.networkId === networkId && g.family === a.family);
+      if (use === undefined && grant !== undefined) missing.push({ grant, address: a });
+      if (use === undefined && grant === undefined)
+        problems.push(`Docker uses ${text} on the network ${networkId.slice(0, 12)}, for which Manx has no pool`);
+      const holder = use === undefined ? undefined : grants.all.get(use.handle)?.networkId;
+      if (holder !== undefined && holder !== networkId)
+        problems.push(
+          `Docker uses ${text} on the network ${networkId.slice(0, 12)}, Manx gave it to the network ${holder.slice(0, 12)}`,
+        );
+    }
+    return { missing, problems };
+  }
+
+  #collect(mark: number): GrantRecord[] {
+    const { state, grants, giver } = this.#options;
+    const used = new Set(giver.inUse().map(({ handle }) => handle));
+    const dead = [...grants.all.values()].filter(({ id, networkId }) => {
+      const wanted = networkId !== undefined && state.networks.has(networkId);
+      return !wanted && !used.has(id) && grants.madeAt(id) <= mark - GRANT_GRACE_MS;
+    });
+    for (const { id } of dead) grants.remove(id);
+    return dead;
+  }
+
+  /** Blocks that can go back to their pool: nothing was in them at the call before, and they are not the host's last. */
+  idleBlocks(pools: readonly Pool[], selects: (nodeSelector: string) => boolean): Cidr[] {
+    const byPool = Map.groupBy(this.#options.blocks.all.values(), ({ pool }) => pool);
+    const idle = [...byPool].flatMap(([name, own]) =>
+      spare(
+        own,
+        mayUse(
+          pools.find((pool) => pool.name === name),
+          selects,
+        ),
+      ),
+    );
+    const before = this.#idle;
+    this.#idle = new Set(idle.map(formatCidr));
+    return idle.filter((block) => before.has(formatCidr(block)));
+  }
+}
+
+/** The empty ones; but where the pool is in use here and no other block has room, one stays for the next container. */
+function spare(own: readonly OwnBlock[], poolInUse: boolean): Cidr[] {
+  const empty = own.filter(({ block }) => block.allocations.size === 0).map(({ block }) => block.cidr);
+  const room = own.some(({ block }) => block.allocations.size > 0 && block.free.length > 0);
+  return poolInUse && !room ? empty.slice(1) : empty;
+}
+
+function mayUse(pool: Pool | undefined, selects: (nodeSelector: string) => boolean): boolean {
+  if (pool === undefined) return false;
+  const { disabled, nodeSelector } = pool.resource.spec;
+  return disabled !== true && selects(nodeSelector);
+}
+
+function keyOf({ address, sequence }: InUse): string {
+  return `${formatAddress(address)} ${sequence}`;
+}
