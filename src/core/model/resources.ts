@@ -38,6 +38,11 @@ export interface IPPoolSpec {
 export type IPPool = Calico<"IPPool", IPPoolSpec>;
 export type IPReservation = Calico<"IPReservation", { readonly reservedCIDRs: readonly string[] }>;
 
+export type IPAMConfiguration = Calico<
+  "IPAMConfiguration",
+  { readonly strictAffinity: boolean; readonly autoAllocateBlocks: boolean; readonly maxBlocksPerHost: number }
+>;
+
 export type Action = "Allow" | "Deny" | "Log" | "Pass";
 /** A name (`TCP`) or an IP protocol number. */
 export type Protocol = string | number;
@@ -180,6 +185,7 @@ export type Network = Resource<
 export type AnyResource =
   | IPPool
   | IPReservation
+  | IPAMConfiguration
   | NetworkPolicy
   | GlobalNetworkPolicy
   | StagedNetworkPolicy

@@ -1,0 +1,153 @@
+/**
+ * A YAML document as a plain value, and back from a path to the place in the text. Plain means: what JSON can hold, maps by
+ * their own keys only. Aliases are followed, but what they multiply is bounded; keys must be text; a number with a leading
+ * zero is refused, because YAML 1.1 (which Calico reads) and 1.2 disagree about it.
+ */
+import { type Document, isAlias, isMap, isPair, isScalar, isSeq, type Node, type Pair } from "yaml";
+import type { Segment } from "./loose.ts";
+
+export type YamlDocument = Document<Node, boolean>;
+
+export interface Source {
+  readonly document: YamlDocument;
+  /** Place of an offset into the text. */
+  at(offset: number): { file: string; line: number; column: number };
+}
+
+export interface YamlProblem {
+  readonly offset: number;
+  readonly segments: readonly Segment[];
+  readonly message: string;
+}
+
+/** Nodes of one document after aliases are followed. */
+export const MAX_NODES = 2_000_000;
+const MAX_DEPTH = 100;
+
+export function toValue(document: YamlDocument): { value: unknown; problems: readonly YamlProblem[] } {
+  const reader = new Reader(document);
+  try {
+    return { value: reader.read(document.contents, []), problems: reader.problems };
+  } catch (error) {
+    if (!(error instanceof TooMuch)) throw error;
+    return {
+      value: undefined,
+      problems: [{ offset: startOfDocument(document), segments: [], message: error.message }],
+    };
+  }
+}
+
+/** Stops the reading of a whole document. */
+class TooMuch extends Error {}
+
+class Reader {
+  readonly problems: YamlProblem[] = [];
+  readonly #document: YamlDocument;
+  #nodes = 0;
+
+  constructor(document: YamlDocument) {
+    this.#document = document;
+  }
+
+  read(node: unknown, at: readonly Segment[]): unknown {
+    this.#nodes++;
+    if (this.#nodes > MAX_NODES)
+      throw new TooMuch(`becomes more than ${MAX_NODES} values when its aliases are followed`);
+    if (at.length > MAX_DEPTH) throw new TooMuch(`is nested more than ${MAX_DEPTH} levels deep`);
+    if (isAlias(node)) {
+      const target = node.resolve(this.#document);
+      if (target === undefined) this.#tell(node, at, `there is no anchor "${node.source}" before this alias`);
+      return this.read(target ?? null, at);
+    }
+    if (isScalar(node)) return this.#scalar(node, at);
+    if (isSeq(node)) return node.items.map((item, index) => this.read(item, [...at, index]));
+    return isMap(node) ? this.#map(node.items, at) : null;
+  }
+
+  #scalar(node: Node & { value: unknown; source?: string; type?: string }, at: readonly Segment[]): unknown {
+    if (node.tag !== undefined && !/^tag:yaml\.org,2002:(str|int|float|bool|null)$/.test(node.tag))
+      this.#tell(node, at, `the tag ${node.tag} means nothing here`);
+    if (node.type === "PLAIN" && /^[-+]?0[0-9_]+$/.test(node.source ?? "") && typeof node.value === "number")
+      this.#tell(
+        node,
+        at,
+        `${node.source} is read in two ways (the leading zero can mean octal): write it without, or in quotes`,
+      );
+    if (typeof node.value === "number" && !Number.isFinite(node.value))
+      this.#tell(node, at, `${node.source ?? "this"} is not a number that JSON has`);
+    return typeof node.value === "bigint" ? Number(node.value) : node.value;
+  }
+
+  #map(pairs: readonly unknown[], at: readonly Segment[]): Record<string, unknown> {
+    const out: Record<string, unknown> = {};
+    for (const pair of pairs) {
+      if (!isPair(pair)) continue;
+      if (isMerge(pair)) this.#merge(pair, out, at);
+      else this.#put(pair, out, at);
+    }
+    return out;
+  }
+
+  #put(pair: Pair, out: Record<string, unknown>, at: readonly Segment[]): void {
+    const key = isScalar(pair.key) ? pair.key.value : undefined;
+    if (typeof key !== "string") this.#tell(pair.key, at, "a key must be text: put it in quotes");
+    else define(out, key, this.read(pair.value, [...at, key]));
+  }
+
+  /** `<<: *defaults`: the map's own keys win. */
+  #merge(pair: Pair, out: Record<string, unknown>, at: readonly Segment[]): void {
+    const sources = isSeq(pair.value) ? pair.value.items : [pair.value];
+    for (const source of sources) {
+      const merged = this.read(source, at);
+      if (typeof merged !== "object" || merged === null || Array.isArray(merged))
+        this.#tell(pair.value, at, "<< takes a map, or a list of maps");
+      else for (const [key, value] of Object.entries(merged)) if (!Object.hasOwn(out, key)) define(out, key, value);
+    }
+  }
+
+  #tell(node: unknown, segments: readonly Segment[], message: string): void {
+    this.problems.push({ offset: startOf(node) ?? startOfDocument(this.#document), segments, message });
+  }
+}
+
+/** As an own property whatever it is called: `__proto__` too. */
+function define(out: Record<string, unknown>, key: string, value: unknown): void {
+  Object.defineProperty(out, key, { value, enumerable: true, configurable: true, writable: true });
+}
+
+function isMerge(pair: Pair): boolean {
+  return isScalar(pair.key) && (pair.key.value === "<<" || typeof pair.key.value === "symbol");
+}
+
+function startOfDocument(document: YamlDocument): number {
+  return document.range?.[0] ?? 0;
+}
+
+function startOf(node: unknown): number | undefined {
+  return typeof node === "object" && node !== null && "range" in node && Array.isArray(node.range)
+    ? (node.range[0] as number)
+    : undefined;
+}
+
+/**
+ * Where in the text the value at a path stands. What is not there (a missing field) is placed at what should hold it, an
+ * unknown field at its key.
+ */
+export function placeOf(document: YamlDocument, segments: readonly Segment[]): number {
+  let node: unknown = document.contents;
+  let offset = startOf(node) ?? startOfDocument(document);
+  for (const [depth, part] of segments.entries()) {
+    if (isAlias(node)) node = node.resolve(document);
+    const isLast = depth === segments.length - 1;
+    if (isMap(node)) {
+      const pair = node.items.find(({ key }) => isScalar(key) && key.value === part);
+      if (pair === undefined) return offset;
+      node = pair.value;
+      offset = (isLast && isScalar(node) && node.value !== null ? startOf(node) : startOf(pair.key)) ?? offset;
+    } else if (isSeq(node) && typeof part === "number" && part < node.items.length) {
+      node = node.items[part];
+      offset = startOf(node) ?? offset;
+    } else return offset;
+  }
+  return offset;
+}

@@ -1,0 +1,238 @@
+/** One entry a kind: what it is called, where it lives, what checks it. Everything else about kinds is derived from here. */
+import { z } from "zod";
+import * as check from "./checks.ts";
+import { textThat } from "./fields.ts";
+import { whyNotGlobalPolicyName, whyNotName, whyNotNamespace, whyNotPolicyName, whyNotTierName } from "./names.ts";
+import {
+  GlobalNetworkPolicySpec,
+  NetworkPolicySpec,
+  StagedGlobalNetworkPolicySpec,
+  StagedNetworkPolicySpec,
+} from "./policy.ts";
+import type { Kind } from "./resources.ts";
+import * as specs from "./specs.ts";
+
+export interface KindInfo {
+  readonly kind: Kind;
+  readonly apiVersion: "projectcalico.org/v3" | "manx/v1";
+  /** One line for `manx explain` and the list of kinds. */
+  readonly description: string;
+  /** What commands also call it, in lower case; the first is the plural. */
+  readonly aliases: readonly string[];
+  readonly namespaced: boolean;
+  /** Made by Manx itself: shown, never applied. */
+  readonly readOnly: boolean;
+  /** Each field by itself. */
+  readonly schema: z.ZodType;
+  /** What needs several fields. */
+  readonly check: check.Check;
+}
+
+const CALICO = "projectcalico.org/v3";
+
+/** In the order in which a set of resources is applied, so that what others refer to comes first. */
+export const KINDS: readonly KindInfo[] = [
+  entry("Node", CALICO, "A host", ["nodes", "no"], specs.NodeSpec, check.checkNode),
+  entry(
+    "IPAMConfiguration",
+    CALICO,
+    "How hosts take address blocks",
+    ["ipamconfigurations", "ipamconfig", "ipamconfigs"],
+    specs.IPAMConfigurationSpec,
+    check.checkIpamConfiguration,
+  ),
+  entry(
+    "IPPool",
+    CALICO,
+    "Addresses for containers",
+    ["ippools", "ipp", "ipps", "pool", "pools"],
+    specs.IPPoolSpec,
+    check.checkPool,
+  ),
+  entry(
+    "IPReservation",
+    CALICO,
+    "Addresses that are not given out",
+    ["ipreservations", "ipres"],
+    specs.IPReservationSpec,
+    () => {},
+  ),
+  entry(
+    "Network",
+    "manx/v1",
+    "A Docker network of the driver manx",
+    ["networks", "net", "nets"],
+    specs.NetworkSpec,
+    check.checkNetwork,
+  ),
+  entry(
+    "Tier",
+    CALICO,
+    "A group of policies with a place among the others",
+    ["tiers"],
+    specs.TierSpec,
+    check.checkTier,
+    { name: whyNotTierName },
+  ),
+  entry(
+    "Profile",
+    CALICO,
+    "Labels and rules that endpoints share",
+    ["profiles", "pro", "pros"],
+    specs.ProfileSpec,
+    check.checkProfile,
+  ),
+  entry(
+    "GlobalNetworkSet",
+    CALICO,
+    "Addresses that have labels, in no namespace",
+    ["globalnetworksets", "gns", "gnetsets"],
+    specs.NetworkSetSpec,
+    check.checkNetworkSet,
+  ),
+  entry(
+    "NetworkSet",
+    CALICO,
+    "Addresses that have labels, in a namespace",
+    ["networksets", "netset", "netsets"],
+    specs.NetworkSetSpec,
+    check.checkNetworkSet,
+    { namespaced: true },
+  ),
+  entry(
+    "HostEndpoint",
+    CALICO,
+    "An interface of a host under policy",
+    ["hostendpoints", "hep", "heps"],
+    specs.HostEndpointSpec,
+    check.checkHostEndpoint,
+  ),
+  entry(
+    "WorkloadEndpoint",
+    CALICO,
+    "An interface of a container, as policy sees it",
+    ["workloadendpoints", "wep", "weps"],
+    specs.WorkloadEndpointSpec,
+    check.checkWorkloadEndpoint,
+    { namespaced: true, readOnly: true, name: whyNotNothing },
+  ),
+  entry(
+    "GlobalNetworkPolicy",
+    CALICO,
+    "Rules for endpoints of all namespaces",
+    ["globalnetworkpolicies", "gnp", "gnps"],
+    GlobalNetworkPolicySpec,
+    check.checkGlobalPolicy,
+    { name: whyNotGlobalPolicyName },
+  ),
+  entry(
+    "NetworkPolicy",
+    CALICO,
+    "Rules for endpoints of one namespace",
+    ["networkpolicies", "np", "nps", "policy", "policies", "pol", "pols", "cnp"],
+    NetworkPolicySpec,
+    check.checkPolicy,
+    { namespaced: true, name: whyNotPolicyName },
+  ),
+  entry(
+    "StagedGlobalNetworkPolicy",
+    CALICO,
+    "A GlobalNetworkPolicy on trial: counted, never enforced",
+    ["stagedglobalnetworkpolicies", "sgnp", "sgnps"],
+    StagedGlobalNetworkPolicySpec,
+    check.checkStaged(check.checkGlobalPolicy),
+    { name: whyNotGlobalPolicyName },
+  ),
+  entry(
+    "StagedNetworkPolicy",
+    CALICO,
+    "A NetworkPolicy on trial: counted, never enforced",
+    ["stagednetworkpolicies", "snp", "snps"],
+    StagedNetworkPolicySpec,
+    check.checkStaged(check.checkPolicy),
+    { namespaced: true, name: whyNotPolicyName },
+  ),
+];
+
+const BY_NAME = new Map(
+  KINDS.flatMap((info) => [info.kind.toLowerCase(), ...info.aliases].map((name) => [name, info])),
+);
+
+/** The kind that a user means by `IPPool`, `ippool`, `ippools`, `pool`; undefined if none. */
+export function findKind(name: string): KindInfo | undefined {
+  return BY_NAME.get(name.toLowerCase());
+}
+
+export function kindInfo(kind: Kind): KindInfo {
+  const info = BY_NAME.get(kind.toLowerCase());
+  if (info === undefined) throw new Error(`no such kind: ${kind}`);
+  return info;
+}
+
+interface Exceptions {
+  readonly namespaced?: boolean;
+  readonly readOnly?: boolean;
+  readonly name?: (name: string) => string | undefined;
+}
+
+function entry(
+  kind: Kind,
+  apiVersion: KindInfo["apiVersion"],
+  description: string,
+  aliases: readonly string[],
+  spec: z.ZodType,
+  checkKind: check.Check,
+  { namespaced = false, readOnly = false, name = whyNotName }: Exceptions = {},
+): KindInfo {
+  const schema = z
+    .strictObject({
+      apiVersion: z.literal(apiVersion).meta({ description: "Version of the format" }),
+      kind: z.literal(kind).meta({ description: "What it is" }),
+      metadata: metadataSchema(namespaced, name),
+      spec: spec.meta({ description }),
+      status: z.unknown().optional().meta({ description: "Ignored: what Calico says about the resource" }),
+    })
+    .meta({ description, title: kind });
+  const checkAll: check.Check = (resource, report) => {
+    check.checkMetadata(resource, report);
+    checkKind(resource, report);
+  };
+  return { kind, apiVersion, description, aliases, namespaced, readOnly, schema, check: checkAll };
+}
+
+function metadataSchema(namespaced: boolean, whyNot: (name: string) => string | undefined) {
+  const texts = z.record(z.string(), z.string());
+  const ignored = z.unknown().optional().meta({ description: "Ignored: kept by Kubernetes" });
+  return z
+    .strictObject({
+      name: textThat(whyNot).meta({ description: "Its name" }),
+      namespace: textThat(whyNotNamespace)
+        .exactOptional()
+        .meta(
+          namespaced
+            ? { description: "Its namespace: the name of a compose project, or default", default: "default" }
+            : { description: "Ignored: the kind has no namespaces" },
+        ),
+      labels: texts.exactOptional().meta({ description: "Names and values by which selectors find it" }),
+      annotations: texts.exactOptional().meta({ description: "Free text for people and tools" }),
+      uid: z.string().exactOptional().meta({ description: "Given by Manx" }),
+      creationTimestamp: z.string().exactOptional().meta({ description: "When it was made; given by Manx" }),
+      resourceVersion: z
+        .string()
+        .exactOptional()
+        .meta({ description: "The version that a change is based on; given by Manx" }),
+      generation: ignored,
+      selfLink: ignored,
+      managedFields: ignored,
+      ownerReferences: ignored,
+      finalizers: ignored,
+      deletionTimestamp: ignored,
+      deletionGracePeriodSeconds: ignored,
+    })
+    .meta({ description: "Name, labels and notes" });
+}
+
+/** Made by us, from names that Docker has checked. */
+function whyNotNothing(): undefined {
+  return undefined;
+}
