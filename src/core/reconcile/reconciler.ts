@@ -2,8 +2,11 @@ import { type Delta, diff, isEmpty } from "./delta.ts";
 
 /** Something outside this process whose contents we own: an nftables table, our routes, the BGP daemon. */
 export interface Target<K, V> {
-  /** Reads back all that is ours, including what an earlier run or an older version left. */
-  list(signal: AbortSignal): Promise<ReadonlyMap<K, V>>;
+  /**
+   * Reads back all that is ours, including what an earlier run or an older version left. `desired` is for things that bear
+   * no mark of ownership, as kernel settings: it says what to look at.
+   */
+  list(signal: AbortSignal, desired: ReadonlyMap<K, V>): Promise<ReadonlyMap<K, V>>;
   /** Applies a delta: upserts first, then deletes, so that a replacement leaves no gap. */
   apply(delta: Delta<K, V>, signal: AbortSignal): Promise<void>;
   readonly equal: (a: V, b: V) => boolean;
@@ -30,7 +33,7 @@ export class Reconciler<K, V> {
     const readBack = this.#stale;
     this.#stale = false; // cleared before the first await: a resync() during this step must survive it
     try {
-      if (readBack) this.#actual = await this.#target.list(signal);
+      if (readBack) this.#actual = await this.#target.list(signal, desired);
       const delta = diff(desired, this.#actual, this.#target.equal);
       if (!isEmpty(delta)) await this.#target.apply(delta, signal);
       this.#actual = desired;

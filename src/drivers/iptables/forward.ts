@@ -1,0 +1,130 @@
+/**
+ * Keeps Docker's FORWARD DROP, ufw and other users of iptables from stopping Manx traffic: see rules.ts. Both backends, both families;
+ * a table that is not there is not made.
+ */
+import { readFile } from "node:fs/promises";
+import { DriverError } from "../error.ts";
+import { findBinary, type Result, type RunOptions, run } from "../exec.ts";
+import { type Command, chooseChain, isAccepted, missing, parseTable, removals } from "./rules.ts";
+
+export interface ForwardState {
+  readonly family: 4 | 6;
+  readonly backend: "nft" | "legacy";
+  readonly policy: "accept" | "drop";
+  /** The chain that decides, where one does. */
+  readonly chain?: string;
+  /** Packets of Manx interfaces pass: nothing stops them, or our rules stand. */
+  readonly accepted: boolean;
+}
+
+interface Backend {
+  readonly family: 4 | 6;
+  readonly kind: "nft" | "legacy";
+  readonly program: string;
+}
+
+export interface ForwardOptions {
+  /** How programs are run; in tests: inside a network namespace. */
+  readonly run?: (argv: readonly string[], options?: RunOptions) => Promise<Result>;
+  /** The network namespace's /proc/net. */
+  readonly procNet?: string;
+}
+
+export class Forward {
+  readonly #run: NonNullable<ForwardOptions["run"]>;
+  readonly #procNet: string;
+
+  constructor(options: ForwardOptions = {}) {
+    this.#run = options.run ?? run;
+    this.#procNet = options.procNet ?? "/proc/self/net";
+  }
+
+  /** Looks without changing anything. */
+  async look(signal?: AbortSignal): Promise<ForwardState[]> {
+    return this.#each(async (backend) => {
+      const table = parseTable(await this.#print(backend, signal));
+      const chain = chooseChain(table);
+      return {
+        family: backend.family,
+        backend: backend.kind,
+        policy: table.policy === "ACCEPT" ? "accept" : "drop",
+        accepted: isAccepted(table),
+        ...(chain === undefined ? {} : { chain }),
+      } as const;
+    });
+  }
+
+  /** Puts our rules where they are needed and missing. May be repeated: 0 when all was right. */
+  async ensure(signal?: AbortSignal): Promise<number> {
+    return this.#change(missing, signal);
+  }
+
+  /** Takes all of our rules away. May be repeated. */
+  async remove(signal?: AbortSignal): Promise<number> {
+    return this.#change(removals, signal);
+  }
+
+  async #change(commands: (table: ReturnType<typeof parseTable>) => Command[], signal?: AbortSignal): Promise<number> {
+    const counts = await this.#each(async (backend) => {
+      const todo = commands(parseTable(await this.#print(backend, signal)));
+      for (const command of todo) await this.#iptables(backend, command, signal);
+      return todo.length;
+    });
+    return counts.reduce((total, count) => total + count, 0);
+  }
+
+  /** One backend that fails does not keep the others from being made right. */
+  async #each<T>(work: (backend: Backend) => Promise<T>): Promise<T[]> {
+    const done: T[] = [];
+    const errors: unknown[] = [];
+    for (const backend of await this.#backends()) {
+      try {
+        done.push(await work(backend));
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+    if (errors.length === 0) return done;
+    if (errors.length === 1) throw errors[0];
+    const texts = errors.map((error) => (error instanceof Error ? error.message : String(error)));
+    throw new DriverError("failed", texts.join("; "), new AggregateError(errors));
+  }
+
+  async #backends(): Promise<Backend[]> {
+    const found: Backend[] = [];
+    for (const [family, name] of [
+      [4, "iptables"],
+      [6, "ip6tables"],
+    ] as const) {
+      const nft = findBinary(`${name}-nft`);
+      if (nft !== undefined) found.push({ family, kind: "nft", program: nft });
+      // Asking the legacy tools for a table makes the kernel create it.
+      const legacy = findBinary(`${name}-legacy`);
+      if (legacy !== undefined && (await this.#hasLegacyFilter(family))) {
+        found.push({ family, kind: "legacy", program: legacy });
+      }
+    }
+    return found;
+  }
+
+  async #hasLegacyFilter(family: 4 | 6): Promise<boolean> {
+    const names = await readFile(`${this.#procNet}/${family === 4 ? "ip" : "ip6"}_tables_names`, "utf8").catch(
+      () => "",
+    );
+    return names.split("\n").includes("filter");
+  }
+
+  #print(backend: Backend, signal: AbortSignal | undefined): Promise<string> {
+    return this.#iptables(backend, ["-S"], signal);
+  }
+
+  async #iptables({ program }: Backend, command: Command, signal: AbortSignal | undefined): Promise<string> {
+    const argv = [program, "-w", "5", ...command];
+    const { code, stdout, stderr } = await this.#run(argv, {
+      timeoutMs: 20_000,
+      ...(signal === undefined ? {} : { signal }),
+    });
+    if (code === 0) return stdout;
+    throw new DriverError("failed", `Cannot run "${argv.join(" ")}": ${stderr.trim() || `exit status ${code}`}`);
+  }
+}
