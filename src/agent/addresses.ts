@@ -113,6 +113,8 @@ export interface Addresses {
   forget(networkId: string, container?: string): void;
   /** The remembered addresses, IPv4 before IPv6: what `prefer` wants. */
   remembered(networkId: string, container: string): string[];
+  /** Containers that have remembered addresses on the network, the most recently remembered first. */
+  rememberedNames(networkId: string): string[];
 
   inUse(): AddressInUse[];
   /** A mark in time: take it before asking Docker what is live, and give it to `reconcile`. */

@@ -68,6 +68,12 @@ export class Holds {
     return found.filter((address) => address !== undefined);
   }
 
+  /** Who has holds on the network, the last touched first. */
+  names(networkId: string): string[] {
+    const holds = [...this.#all.values()].filter((hold) => hold.networkId === networkId);
+    return [...new Set(holds.sort((a, b) => b.touched - a.touched).map(({ container }) => container))];
+  }
+
   #remove(key: string): void {
     const hold = this.#all.get(key);
     if (hold === undefined) return;

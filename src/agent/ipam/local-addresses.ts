@@ -269,6 +269,10 @@ export class LocalAddresses implements Addresses, AsyncDisposable {
     return this.#holds.remembered(networkId, container);
   }
 
+  rememberedNames(networkId: string): string[] {
+    return this.#holds.names(networkId);
+  }
+
   inUse(): AddressInUse[] {
     const endpoints = new Map(
       [...this.#options.state.endpoints.values()].flatMap((e) => e.addresses.map((a) => [a, e] as const)),
