@@ -50,8 +50,8 @@ describe("EngineClient", () => {
       networks: { apps: { networkId: hex("1"), endpointId: hex("2") } },
     });
     fake.containers.set(hex("b"), { id: hex("b"), name: "webx1" });
-    const [web] = await engine.containers("web.1");
-    assert.equal((await engine.containers("web.1")).length, 1);
+    const [web] = await engine.containers(["web.1"]);
+    assert.equal((await engine.containers(["web.1"])).length, 1);
     assert.deepEqual(Object.entries(web?.labels ?? {}).length, 3);
     assert.ok(Object.hasOwn(web?.labels ?? {}, "__proto__"));
     assert.deepEqual(web?.attachments, [{ network: "apps", networkId: hex("1"), endpointId: hex("2") }]);

@@ -35,8 +35,8 @@ export interface Engine {
   ping(signal?: AbortSignal): Promise<void>;
   version(signal?: AbortSignal): Promise<EngineVersion>;
   info(signal?: AbortSignal): Promise<EngineInfo>;
-  /** All containers, the stopped ones too; with a name only that one (or none). */
-  containers(name?: string, signal?: AbortSignal): Promise<readonly EngineContainer[]>;
+  /** All containers, the stopped ones too; with names only those of them that exist. */
+  containers(names?: readonly string[], signal?: AbortSignal): Promise<readonly EngineContainer[]>;
   /** Networks, of one driver or of all; without their endpoints. */
   networks(driver?: string, signal?: AbortSignal): Promise<readonly EngineNetwork[]>;
   /** One network by ID, with its endpoints. */
@@ -70,11 +70,13 @@ export class EngineClient implements Engine, AsyncDisposable {
     return readInfo(...(await this.#get("read Docker's settings", "/info", signal)));
   }
 
-  async containers(name?: string, signal?: AbortSignal): Promise<readonly EngineContainer[]> {
-    const filter = name === undefined ? "" : `&filters=${filters({ name: [`^/${escapeRegExp(name)}$`] })}`;
+  async containers(names?: readonly string[], signal?: AbortSignal): Promise<readonly EngineContainer[]> {
+    if (names?.length === 0) return [];
+    const patterns = names?.map((name) => `^/${escapeRegExp(name)}$`);
+    const filter = patterns === undefined ? "" : `&filters=${filters({ name: patterns })}`;
     const answer = await this.#get("list containers", `/containers/json?all=1${filter}`, signal);
     const found = readContainers(...answer);
-    return name === undefined ? found : found.filter((container) => container.name === name);
+    return names === undefined ? found : found.filter((container) => names.includes(container.name));
   }
 
   async networks(driver?: string, signal?: AbortSignal): Promise<readonly EngineNetwork[]> {

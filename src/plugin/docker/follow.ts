@@ -1,0 +1,152 @@
+/** What Docker does not tell a driver but tells everybody who listens: names, renames, starts, and that something went. */
+import type { EndpointRecord } from "../../agent/records.ts";
+import type { EngineEvent } from "../../drivers/docker/events.ts";
+import type { EngineNetwork } from "../../drivers/docker/values.ts";
+import type { PluginContext } from "./context.ts";
+import { extraAddresses } from "./endpoint-options.ts";
+import { containerRecord, keepIdentity, nameIn } from "./identity.ts";
+
+export interface FollowHooks {
+  /** Events come again after a gap, or for the first time: time to reconcile. Also says that the engine answers. */
+  readonly onResync: () => void;
+  /** The engine went away or does not answer. */
+  readonly onLost: (why: string) => void;
+  /** Something went without the calls that should have told so: reconcile before long. */
+  readonly onDoubt: () => void;
+  /** The container runs and its sandbox exists: for what must be done inside it (addresses beyond those that Docker sets). */
+  readonly afterStart: (endpoint: EndpointRecord, signal: AbortSignal) => Promise<void>;
+}
+
+/** Follows the engine until the signal aborts. Never throws: what fails is logged, and `reconcile` comes by later. */
+export async function followEngine(context: PluginContext, hooks: FollowHooks, signal: AbortSignal): Promise<void> {
+  for await (const event of context.engine.events(signal)) {
+    try {
+      await take(context, hooks, event, signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      const why = error instanceof Error ? error.message : String(error);
+      context.log("warn", "an event of Docker could not be followed", { event, why });
+    }
+  }
+}
+
+async function take(
+  context: PluginContext,
+  hooks: FollowHooks,
+  event: EngineEvent,
+  signal: AbortSignal,
+): Promise<void> {
+  switch (event.kind) {
+    case "resync":
+      return hooks.onResync();
+    case "lost":
+      return hooks.onLost(event.why);
+    case "container":
+      return takeContainer(context, hooks, event, signal);
+    case "network":
+      return takeNetwork(context, hooks, event, signal);
+  }
+}
+
+async function takeContainer(
+  context: PluginContext,
+  hooks: FollowHooks,
+  event: Extract<EngineEvent, { kind: "container" }>,
+  signal: AbortSignal,
+): Promise<void> {
+  switch (event.action) {
+    case "rename":
+      return refreshContainer(context, event.id, event.name, signal);
+    case "start":
+      await refreshUnknown(context, signal);
+      return started(context, hooks, endpointsOf(context, event.id), signal);
+    case "destroy":
+      if (endpointsOf(context, event.id).length > 0) hooks.onDoubt();
+      return;
+    default:
+      return;
+  }
+}
+
+async function takeNetwork(
+  context: PluginContext,
+  hooks: FollowHooks,
+  event: Extract<EngineEvent, { kind: "network" }>,
+  signal: AbortSignal,
+): Promise<void> {
+  const network = context.state.networks.get(event.id);
+  if (network === undefined) return;
+  switch (event.action) {
+    case "create":
+      if (event.name !== "" && network.name !== event.name) context.state.putNetwork({ ...network, name: event.name });
+      return;
+    case "destroy":
+      return hooks.onDoubt();
+    case "connect": {
+      await refreshUnknown(context, signal);
+      const here = endpointsOf(context, event.container ?? "").filter(({ networkId }) => networkId === network.id);
+      return started(context, hooks, here, signal);
+    }
+    default:
+      return;
+  }
+}
+
+function endpointsOf({ state }: PluginContext, containerId: string): EndpointRecord[] {
+  return [...state.endpoints.values()].filter((endpoint) => endpoint.container?.id === containerId);
+}
+
+async function started(
+  { log }: PluginContext,
+  hooks: FollowHooks,
+  endpoints: readonly EndpointRecord[],
+  signal: AbortSignal,
+): Promise<void> {
+  for (const endpoint of endpoints) {
+    if (!endpoint.joined || extraAddresses(endpoint).length === 0) continue;
+    await hooks.afterStart(endpoint, signal).catch((error: unknown) => {
+      const why = error instanceof Error ? error.message : String(error);
+      log("error", "a container did not get its additional addresses", { endpoint: endpoint.id, why });
+    });
+  }
+}
+
+async function refreshContainer(context: PluginContext, id: string, name: string, signal: AbortSignal): Promise<void> {
+  const endpoints = endpointsOf(context, id);
+  if (endpoints.length === 0) return;
+  const [found] = await context.engine.containers([name], signal);
+  if (found?.id !== id) return; // renamed once more: that event comes next
+  for (const endpoint of endpoints) keepIdentity(context, endpoint.id, { container: containerRecord(found) });
+}
+
+/** Asks again about endpoints whose Join got no answer. */
+async function refreshUnknown(context: PluginContext, signal: AbortSignal): Promise<void> {
+  const unknown = [...context.state.endpoints.values()].filter(
+    ({ joined, container }) => joined && container === undefined,
+  );
+  for (const networkId of new Set(unknown.map((endpoint) => endpoint.networkId)))
+    await refreshIdentities(context, await context.engine.network(networkId, signal), signal);
+}
+
+/** Makes the network's endpoints carry the names that the engine lists. @returns the endpoints that were corrected */
+export async function refreshIdentities(
+  context: PluginContext,
+  network: EngineNetwork,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const { state, engine } = context;
+  const wrong = new Map<string, string>();
+  for (const endpoint of state.endpoints.values()) {
+    const name = endpoint.networkId === network.id ? nameIn(network, endpoint.id) : undefined;
+    if (name !== undefined && name !== endpoint.container?.name) wrong.set(endpoint.id, name);
+  }
+  const containers = await engine.containers([...new Set(wrong.values())], signal);
+  const corrected: string[] = [];
+  for (const [endpointId, name] of wrong) {
+    const found = containers.find((container) => container.name === name);
+    if (found === undefined) continue;
+    keepIdentity(context, endpointId, { container: containerRecord(found), networkName: network.name });
+    corrected.push(endpointId);
+  }
+  return corrected;
+}

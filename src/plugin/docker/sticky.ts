@@ -1,0 +1,106 @@
+/**
+ * A container that comes back under its name gets its addresses back. RequestAddress does not say for whom it asks; what helps:
+ *
+ * 1. Only names can come back that have remembered addresses on this network and no interface on it now. Mostly there is
+ *    none, and nothing is asked.
+ * 2. Those of them that exist as containers are probed: the engine holds the lock of the one that it starts or connects.
+ * 3. Several can be locked: containers started side by side. Then their addresses stay within the group, but who gets which
+ *    is a guess (the first created first). `--ip` is for who must not leave it to that.
+ *
+ * Hints only: a wrong or missing one costs the old address, never a conflict. An engine that does not answer costs `LIST_LIMIT`.
+ */
+import type { NetworkRecord } from "../../agent/records.ts";
+import { type Family, parseAddress } from "../../core/net/address.ts";
+import type { EngineContainer } from "../../drivers/docker/values.ts";
+import { type PluginContext, poolsOf } from "./context.ts";
+
+/** Milliseconds. */
+const LIST_LIMIT = 300;
+const PROBE_LIMIT = 40;
+/** As many names are looked at, the most recent first. */
+const MOST_NAMES = 32;
+/** Docker asks for the IPv6 address right after the IPv4 one; milliseconds in which that is taken for the same container. */
+const PAIR_TIME = 3000;
+
+interface Guess {
+  readonly containers: readonly string[];
+  readonly at: number;
+}
+
+export class Sticky {
+  readonly #context: PluginContext;
+  /** By network: for whom IPv4 addresses were asked whose IPv6 address was not asked yet, in order. */
+  readonly #pairs = new Map<string, Guess[]>();
+
+  constructor(context: PluginContext) {
+    this.#context = context;
+  }
+
+  /** Addresses to prefer, best first, for a container that is about to get one on the network. */
+  async prefer(network: NetworkRecord, family: Family, signal: AbortSignal): Promise<string[]> {
+    if (!network.spec.sticky) return [];
+    const containers = this.#paired(network, family) ?? (await this.#guess(network, signal));
+    if (family === 4 && poolsOf(network, 6).length > 0) this.#keep(network.id, containers);
+    const { addresses } = this.#context;
+    return containers
+      .flatMap((name) => addresses.remembered(network.id, name))
+      .filter((held) => parseAddress(held)?.family === family);
+  }
+
+  #paired(network: NetworkRecord, family: Family): readonly string[] | undefined {
+    if (family === 4) return undefined;
+    const oldest = this.#context.now().getTime() - PAIR_TIME;
+    const guesses = (this.#pairs.get(network.id) ?? []).filter(({ at }) => at >= oldest);
+    const next = guesses.shift();
+    if (guesses.length > 0) this.#pairs.set(network.id, guesses);
+    else this.#pairs.delete(network.id);
+    return next?.containers;
+  }
+
+  #keep(networkId: string, containers: readonly string[]): void {
+    const at = this.#context.now().getTime();
+    const recent = (this.#pairs.get(networkId) ?? []).filter((guess) => guess.at >= at - PAIR_TIME);
+    this.#pairs.set(networkId, [...recent, { containers, at }]);
+  }
+
+  async #guess(network: NetworkRecord, signal: AbortSignal): Promise<readonly string[]> {
+    const names = this.#absent(network);
+    if (names.length === 0) return [];
+    const { engine, locked, log } = this.#context;
+    try {
+      const limited = AbortSignal.any([signal, AbortSignal.timeout(LIST_LIMIT)]);
+      const existing = (await engine.containers(names, limited)).toSorted(byCreation);
+      if (existing.length === 0) return [];
+      const ids = await locked(
+        existing.map(({ id }) => id),
+        PROBE_LIMIT,
+        limited,
+      );
+      return existing.filter(({ id }) => ids.includes(id)).map(({ name }) => name);
+    } catch (error) {
+      log("warn", "Docker did not tell which container starts; it may get another address than before", {
+        network: network.id,
+        why: error instanceof Error ? error.message : String(error),
+      });
+      return [];
+    }
+  }
+
+  /** Names that have remembered addresses here and no interface now. */
+  #absent(network: NetworkRecord): string[] {
+    const { state, addresses } = this.#context;
+    const present = new Set<string>();
+    for (const endpoint of state.endpoints.values())
+      if (endpoint.networkId === network.id && endpoint.container !== undefined) present.add(endpoint.container.name);
+    const absent: string[] = [];
+    for (const name of addresses.rememberedNames(network.id)) {
+      if (!present.has(name)) absent.push(name);
+      if (absent.length === MOST_NAMES) break;
+    }
+    return absent;
+  }
+}
+
+function byCreation(a: EngineContainer, b: EngineContainer): number {
+  return a.created - b.created || (a.name < b.name ? -1 : 1);
+}
