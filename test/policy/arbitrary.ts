@@ -1,0 +1,279 @@
+/** Random snapshots and flows, small enough that rules often meet packets. */
+import fc from "fast-check";
+import type { Endpoint, Snapshot } from "../../src/core/calc/snapshot.ts";
+import type {
+  EntityRule,
+  GlobalNetworkPolicy,
+  GlobalNetworkSet,
+  NetworkPolicy,
+  NetworkPolicySpec,
+  NetworkSet,
+  PolicyRule,
+  Profile,
+  Tier,
+} from "../../src/core/model/resources.ts";
+import type { Flow } from "./oracle.ts";
+import { emptySnapshot, endpoint, HOST, network } from "./world.ts";
+
+const V3 = "projectcalico.org/v3";
+const NAMESPACES = ["default", "shop"];
+export const HOST_ADDRESSES = ["192.0.2.1", "2001:db8::1"];
+const OUTSIDE = ["198.51.100.7", "203.0.113.9", "2001:db8:1::7"];
+const PORTS = [22, 53, 80, 443, 8080];
+
+const label = fc.constantFrom("role", "env", "extra");
+const value = fc.constantFrom("web", "db", "x");
+const atom = fc.oneof(
+  fc.tuple(label, fc.constantFrom("==", "!="), value).map(([l, op, v]) => `${l} ${op} "${v}"`),
+  label.map((l) => `has(${l})`),
+  fc
+    .tuple(label, fc.constantFrom("in", "not in"), fc.subarray(["web", "db", "x"]))
+    .map(([l, op, vs]) => `${l} ${op} {${vs.map((v) => `"${v}"`).join(", ")}}`),
+  fc.constant("all()"),
+);
+const selectorText = fc.oneof(
+  { weight: 3, arbitrary: atom },
+  { weight: 1, arbitrary: fc.tuple(atom, fc.constantFrom("&&", "||"), atom).map((parts) => parts.join(" ")) },
+  { weight: 1, arbitrary: atom.map((text) => `!(${text})`) },
+);
+const namespaceSelector = fc.constantFrom(
+  "all()",
+  "global()",
+  `projectcalico.org/name == "shop"`,
+  `team == "red"`,
+  `team != "red"`,
+);
+
+const net4 = fc.constantFrom("10.65.0.0/30", "10.65.0.0/16", "10.65.0.2", "198.51.100.0/24", "0.0.0.0/0", "192.0.2.1");
+const net6 = fc.constantFrom("fd65::/126", "fd65::/64", "fd65::2", "2001:db8:1::/64", "::/0");
+const nets = fc.uniqueArray(fc.oneof({ weight: 3, arbitrary: net4 }, net6), { minLength: 1, maxLength: 3 });
+const port = fc.oneof(
+  fc.constantFrom(...PORTS),
+  fc.constantFrom("1:100", "8000:9000", "443:443"),
+  fc.constantFrom("http", "dns"),
+);
+const ports = fc.array(port, { minLength: 1, maxLength: 3 });
+
+/** At most two conditions: with more, hardly any packet meets them all. */
+function entity(withPorts: boolean): fc.Arbitrary<EntityRule> {
+  const parts: fc.Arbitrary<EntityRule>[] = [
+    nets.map((list) => ({ nets: list })),
+    nets.map((list) => ({ notNets: list })),
+    selectorText.map((text) => ({ selector: text })),
+    selectorText.map((text) => ({ notSelector: text })),
+    namespaceSelector.map((text) => ({ namespaceSelector: text })),
+    ...(withPorts ? [ports.map((list) => ({ ports: list })), ports.map((list) => ({ notPorts: list }))] : []),
+  ];
+  const part = fc.oneof(...parts);
+  return fc.oneof(
+    fc.constant({}),
+    part,
+    fc.tuple(part, part).map(([a, b]) => ({ ...a, ...b })),
+  );
+}
+
+function defined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(value).filter(([, one]) => one !== undefined)) as {
+    [K in keyof T]: Exclude<T[K], undefined>;
+  };
+}
+
+const action = fc.constantFrom("Allow", "Allow", "Deny", "Pass", "Log") as fc.Arbitrary<PolicyRule["action"]>;
+const icmp = fc
+  .record({ type: fc.constantFrom(0, 3, 8, 128) })
+  .chain((one) => fc.option(fc.constantFrom(0, 1), { nil: undefined }).map((code) => defined({ ...one, code })));
+
+function ruleOf(actions: fc.Arbitrary<PolicyRule["action"]>): fc.Arbitrary<PolicyRule> {
+  const plain = fc.record({ action: actions, source: entity(false), destination: entity(false) });
+  return fc.oneof(
+    { weight: 2, arbitrary: plain },
+    {
+      weight: 4,
+      arbitrary: fc.record({
+        action: actions,
+        protocol: fc.constantFrom("TCP", "UDP", "SCTP", "tcp", 6, 17),
+        source: entity(true),
+        destination: entity(true),
+      }),
+    },
+    {
+      weight: 1,
+      arbitrary: fc
+        .record({
+          action: actions,
+          protocol: fc.constantFrom("ICMP", "ICMPv6"),
+          icmp: fc.option(icmp, { nil: undefined }),
+          notICMP: fc.option(icmp, { nil: undefined }),
+        })
+        .map((rule) => defined(rule)),
+    },
+    {
+      weight: 1,
+      arbitrary: fc
+        .record({
+          action: actions,
+          notProtocol: fc.constantFrom("TCP", "ICMP", 17),
+          ipVersion: fc.option(fc.constantFrom(4 as const, 6 as const), { nil: undefined }),
+          source: entity(false),
+        })
+        .map((rule) => defined(rule)),
+    },
+  );
+}
+
+const spec: fc.Arbitrary<NetworkPolicySpec> = fc
+  .record({
+    tier: fc.constantFrom("default", "default", "security", "last", "ghost"),
+    order: fc.option(fc.constantFrom(1, 10, 10.5, 100), { nil: undefined }),
+    selector: selectorText,
+    types: fc.constantFrom<NetworkPolicySpec["types"][]>(["Ingress"], ["Egress"], ["Ingress", "Egress"], []),
+    ingress: fc.array(ruleOf(action), { maxLength: 4 }),
+    egress: fc.array(ruleOf(action), { maxLength: 3 }),
+  })
+  .map((one) => defined(one));
+
+const name = fc.constantFrom("a", "b", "c", "d");
+const globalPolicy: fc.Arbitrary<GlobalNetworkPolicy> = fc
+  .tuple(name, spec, fc.option(namespaceSelector, { nil: undefined, freq: 4 }))
+  .map(([policyName, one, scope]) => ({
+    apiVersion: V3,
+    kind: "GlobalNetworkPolicy",
+    metadata: { name: policyName },
+    spec: { ...one, ...(scope === undefined ? {} : { namespaceSelector: scope }) },
+  }));
+const namespacedPolicy: fc.Arbitrary<NetworkPolicy> = fc
+  .tuple(name, fc.constantFrom(...NAMESPACES), spec)
+  .map(([policyName, namespace, one]) => ({
+    apiVersion: V3,
+    kind: "NetworkPolicy",
+    metadata: { name: policyName, namespace },
+    spec: one,
+  }));
+
+const tier: fc.Arbitrary<Tier> = fc
+  .tuple(
+    fc.constantFrom("security", "last", "default"),
+    fc.option(fc.constantFrom(5, 2e6), { nil: undefined }),
+    fc.constantFrom("Deny" as const, "Pass" as const),
+  )
+  .map(([tierName, order, defaultAction]) => ({
+    apiVersion: V3,
+    kind: "Tier",
+    metadata: { name: tierName },
+    spec: { defaultAction, ...(order === undefined ? {} : { order }) },
+  }));
+
+const labels = fc.dictionary(label, value, { noNullPrototype: true });
+const profileActions = fc.constantFrom("Allow", "Deny") as fc.Arbitrary<PolicyRule["action"]>;
+const profile: fc.Arbitrary<Profile> = fc
+  .tuple(
+    fc.constantFrom("p1", "p2", "kns.shop", "kns.default"),
+    labels,
+    fc.constantFrom("red", "blue"),
+    fc.array(ruleOf(profileActions), { maxLength: 2 }),
+  )
+  .map(([profileName, labelsToApply, team, rules]) => ({
+    apiVersion: V3,
+    kind: "Profile",
+    metadata: { name: profileName },
+    spec: profileName.startsWith("kns.")
+      ? { labelsToApply: { "pcns.team": team } }
+      : { labelsToApply, ingress: rules, egress: rules.slice(0, 1) },
+  }));
+
+const networkSet: fc.Arbitrary<GlobalNetworkSet | NetworkSet> = fc
+  .tuple(name, fc.option(fc.constantFrom(...NAMESPACES), { nil: undefined }), labels, nets)
+  .map(([setName, namespace, own, list]) => {
+    const common = { apiVersion: V3, spec: { nets: list } } as const;
+    return namespace === undefined
+      ? { ...common, kind: "GlobalNetworkSet", metadata: { name: setName, labels: own } }
+      : { ...common, kind: "NetworkSet", metadata: { name: setName, namespace, labels: own } };
+  });
+
+function endpointAt(index: number): fc.Arbitrary<Endpoint> {
+  return fc
+    .record({
+      host: fc.constantFrom(HOST, HOST, HOST, "h2"),
+      namespace: fc.constantFrom(...NAMESPACES),
+      network: fc.constantFrom("apps", "apps", "dbs", "alone", "inner", "open"),
+      labels,
+      profiles: fc.subarray(["p1", "p2", "nobody"], { maxLength: 2 }),
+      ports: fc.subarray([
+        { name: "http", protocol: "TCP" as const, port: 80 },
+        { name: "http", protocol: "TCP" as const, port: 8080 },
+        { name: "dns", protocol: "UDP" as const, port: 53 },
+      ]),
+      published: fc.subarray([
+        { protocol: "TCP" as const, port: 443 },
+        { protocol: "UDP" as const, port: 53 },
+        { protocol: "TCP" as const, port: 22, host: { address: "127.0.0.1", port: 2222 } },
+      ]),
+      container: fc.constantFrom(`c${index}`, `c${index}`, "shared"),
+      hasProfiles: fc.boolean(),
+      joined: fc.constantFrom(true, true, true, true, false),
+    })
+    .map(({ hasProfiles, profiles, ...parts }) =>
+      endpoint(`e${index}`, {
+        ...parts,
+        addresses: [`10.65.0.${index}`, `fd65::${index}`],
+        profiles: hasProfiles ? [...profiles, parts.network] : [parts.network],
+      }),
+    );
+}
+
+export const anySnapshot: fc.Arbitrary<Snapshot> = fc
+  .record({
+    endpoints: fc.tuple(...[1, 2, 3, 4, 5, 6].map(endpointAt)),
+    policies: fc.uniqueArray(fc.oneof(globalPolicy, namespacedPolicy), {
+      maxLength: 5,
+      selector: ({ kind, metadata }) => `${kind}/${metadata.namespace}/${metadata.name}`,
+    }),
+    tiers: fc.uniqueArray(tier, { maxLength: 3, selector: ({ metadata }) => metadata.name }),
+    profiles: fc.uniqueArray(profile, { maxLength: 4, selector: ({ metadata }) => metadata.name }),
+    networkSets: fc.uniqueArray(networkSet, {
+      maxLength: 3,
+      selector: ({ metadata }) => `${metadata.namespace}/${metadata.name}`,
+    }),
+    logGroup: fc.option(fc.constant(7), { nil: undefined }),
+    endpointToHost: fc.constantFrom("allow" as const, "restricted" as const, "deny" as const),
+  })
+  .map(({ logGroup, endpointToHost, ...parts }) =>
+    emptySnapshot({
+      ...parts,
+      networks: [
+        network("apps"),
+        network("dbs"),
+        network("alone", { isolation: "endpoint" }),
+        network("inner", { internal: true }),
+        network("open", { isolation: "off" }),
+      ],
+      settings: {
+        endpointToHost,
+        guardForwarding: false,
+        ...(logGroup === undefined ? {} : { logGroup }),
+      },
+    }),
+  );
+
+/** A flow between two places of one family, not from a place that this host cannot see (another host's inside). */
+export const anyFlow: fc.Arbitrary<Flow> = fc.boolean().chain((six) => {
+  const inside = [1, 2, 3, 4, 5, 6].map((index) => (six ? `fd65::${index}` : `10.65.0.${index}`));
+  const outside = [...OUTSIDE, ...HOST_ADDRESSES].filter((text) => text.includes(":") === six);
+  const place = fc.oneof({ weight: 3, arbitrary: fc.constantFrom(...inside) }, fc.constantFrom(...outside));
+  const transport = fc.record({
+    protocol: fc.constantFrom(6, 6, 17, 132),
+    sourcePort: fc.constantFrom(1024, 40000, 80),
+    destinationPort: fc.constantFrom(...PORTS, 9999),
+  });
+  const other = fc.oneof(
+    fc.record({ type: fc.constantFrom(0, 3, 8, 128), code: fc.constantFrom(0, 1) }).map((one) => ({
+      protocol: six ? 58 : 1,
+      icmp: one,
+    })),
+    fc.constantFrom(47, 136, six ? 1 : 58).map((protocol) => ({ protocol })),
+  );
+  return fc
+    .tuple(place, place, fc.oneof({ weight: 4, arbitrary: transport }, other))
+    .filter(([source, destination]) => source !== destination)
+    .map(([source, destination, rest]) => ({ source, destination, ...rest }));
+});
