@@ -108,6 +108,13 @@ export class BlockClaims {
     return (await this.#owners(signal)).filter(({ block }) => covers(pool, block));
   }
 
+  /** Who owns which block, and what this host has claimed, as the cluster store says. */
+  async facts(signal: AbortSignal): Promise<{ owners: BlockOwner[]; affinities: Affinity[] }> {
+    const { entries } = await this.#store.list(affinitiesOf(this.#host), signal);
+    const affinities = entries.map(({ key, value }) => parseAffinity(key, value)).filter((a) => a !== undefined);
+    return { owners: await this.#owners(signal), affinities };
+  }
+
   /** Gives an empty block back to its pool: forgets it here first, so that a crash leaves it merely unused. */
   async giveBack(block: Cidr, signal: AbortSignal): Promise<void> {
     const own = this.#table.all.get(formatCidr(block));

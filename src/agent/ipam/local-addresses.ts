@@ -1,8 +1,9 @@
 /** `Addresses` on this host's local state and the cluster store: which part does what, and in which order. */
-import type { Pool } from "../../core/ipam/choice.ts";
+import { checkIpam, type IpamProblem } from "../../core/ipam/check.ts";
+import { defaultPools } from "../../core/ipam/pools.ts";
 import type { IPPool, IPReservation } from "../../core/model/resources.ts";
 import { type Address, formatAddress, parseAddress, width } from "../../core/net/address.ts";
-import { type Cidr, cidrOf, contains, formatCidr, size } from "../../core/net/cidr.ts";
+import { type Cidr, formatCidr } from "../../core/net/cidr.ts";
 import { DriverError } from "../../drivers/error.ts";
 import type { Store } from "../../drivers/store/store.ts";
 import {
@@ -16,15 +17,16 @@ import {
   type ReconcileReport,
 } from "../addresses.ts";
 import type { LocalStateFile } from "../local-state.ts";
-import { BlockClaims, type ClaimResult } from "./claims.ts";
+import { BlockClaims } from "./claims.ts";
 import { Giver } from "./giver.ts";
-import { type Allowance, explain, Grants } from "./grants.ts";
+import { Grants } from "./grants.ts";
 import { addressIn, Holds } from "./holds.ts";
 import { PoolList } from "./pool-list.ts";
 import { PoolStore } from "./pool-store.ts";
 import { Publisher } from "./publisher.ts";
 import { type Live, Reconcile } from "./reconcile.ts";
 import type { GrantRecord } from "./records.ts";
+import { Supply } from "./supply.ts";
 import { BlockTable } from "./table.ts";
 
 export interface AddressesOptions {
@@ -46,8 +48,6 @@ export interface AddressesOptions {
   readonly now?: () => number;
 }
 
-/** How long a pool that had no block left is not asked again in the background. */
-const FULL_MS = 30_000;
 /** What a user means by "any" in place of an address. */
 const UNSPECIFIED = new Set(["", "0.0.0.0", "::"]);
 const GATEWAYS = { 4: "169.254.1.1", 6: "fe80::1" } as const;
@@ -69,11 +69,8 @@ export class LocalAddresses implements Addresses, AsyncDisposable {
   readonly #giver: Giver;
   readonly #reconcile: Reconcile;
   readonly #publisher: Publisher;
+  readonly #supply: Supply;
   readonly #stopListening: () => void;
-  /** Claims one after the other: the second waiter finds what the first one claimed. */
-  #turn: Promise<unknown> = Promise.resolve();
-  readonly #toppingUp = new Set<string>();
-  readonly #full = new Map<string, number>();
 
   constructor(options: AddressesOptions) {
     const { state, store, host, routes, reservations, selects } = options;
@@ -90,11 +87,18 @@ export class LocalAddresses implements Addresses, AsyncDisposable {
     const parts = { state, blocks: this.#blocks, grants: this.#grants };
     this.#giver = new Giver({ ...parts, holds: this.#holds, reservations, now });
     this.#reconcile = new Reconcile({ ...parts, giver: this.#giver });
-    this.#publisher = new Publisher({
-      store,
-      host,
-      blocks: this.#blocks,
-      onTrouble: options.onTrouble ?? (() => undefined),
+    const onTrouble = options.onTrouble ?? ((): void => undefined);
+    this.#publisher = new Publisher({ store, host, blocks: this.#blocks, onTrouble });
+    const { maxBlocks } = options;
+    const closed = this.#closed.signal;
+    this.#supply = new Supply({
+      ...parts,
+      claims: this.#claims,
+      giver: this.#giver,
+      maxBlocks,
+      onTrouble,
+      now,
+      closed,
     });
     this.#stopListening = state.onChange((changed) => {
       if (changed.has("endpoints")) this.#giver.sweep();
@@ -135,8 +139,8 @@ export class LocalAddresses implements Addresses, AsyncDisposable {
         : wantedIn(ask.address ?? "", grant);
       if (ask.isGateway === true || (wanted !== undefined && grant.networkId === undefined))
         return withLength(this.#keepFree(grant, wanted));
-      if (wanted !== undefined) return withLength(await this.#exactly(grant, wanted, until));
-      return withLength(await this.#any(grant, ask.prefer ?? [], until));
+      if (wanted !== undefined) return withLength(await this.#supply.exactly(grant, wanted, until));
+      return withLength(await this.#supply.any(grant, ask.prefer ?? [], until));
     });
   }
 
@@ -146,105 +150,9 @@ export class LocalAddresses implements Addresses, AsyncDisposable {
     const text = formatAddress(wanted);
     const use = this.#giver.find(wanted);
     if (use !== undefined)
-      throw new AddressError("conflict", `Cannot reserve the address ${text}: ${this.#holderOf(wanted)} has it`);
+      throw new AddressError("conflict", `Cannot reserve the address ${text}: ${this.#supply.holderOf(wanted)} has it`);
     this.#grants.reserve(grant, text);
     return wanted;
-  }
-
-  async #exactly(grant: GrantRecord, wanted: Address, signal: AbortSignal): Promise<Address> {
-    const text = formatAddress(wanted);
-    const refuse = (why: string): AddressError =>
-      new AddressError("conflict", `Cannot give out the address ${text}: ${why}`);
-    const allowance = this.#grants.allowance(grant);
-    if (allowance.subnet !== undefined && !contains(allowance.subnet, wanted))
-      throw new AddressError(
-        "invalid",
-        `Cannot give out the address ${text}: it lies outside of the subnet ${grant.subnet}`,
-      );
-    const pool = allowance.usable.find((candidate) => contains(candidate.cidr, wanted));
-    if (pool === undefined)
-      throw new AddressError(
-        "invalid",
-        `Cannot give out the address ${text}: it lies in no IP pool that this network may use (${describePools(allowance)})`,
-      );
-    if (this.#grants.isReserved(text)) throw refuse("it is a gateway or auxiliary address of a network");
-    if (this.#giver.find(wanted) !== undefined) throw refuse(`${this.#holderOf(wanted)} has it`);
-    if (this.#blocks.holding(wanted) === undefined) {
-      const exact = cidrOf(wanted, pool.blockSize);
-      const result = await this.#alone(() => this.#claim(pool, { exact }, signal));
-      if (!result.ok) throw refuse(`pool "${pool.name}" ${result.why}`);
-    }
-    const taken = this.#giver.take(grant, wanted);
-    if (taken === undefined) throw refuse(`${this.#holderOf(wanted)} has it`);
-    return taken;
-  }
-
-  async #any(grant: GrantRecord, prefer: readonly string[], signal: AbortSignal): Promise<Address> {
-    const allowance = this.#grants.allowance(grant);
-    const given = this.#giver.give(grant, allowance, prefer);
-    if (given !== undefined) {
-      this.#topUp(allowance);
-      return given;
-    }
-    return this.#alone(() => this.#afterClaim(grant, prefer, signal));
-  }
-
-  async #afterClaim(grant: GrantRecord, prefer: readonly string[], signal: AbortSignal): Promise<Address> {
-    const allowance = this.#grants.allowance(grant);
-    const found = this.#giver.give(grant, allowance, prefer);
-    if (found !== undefined) return found;
-    const tried = [...allowance.refused];
-    for (const pool of allowance.usable) {
-      const within = allowance.range ?? allowance.subnet;
-      const result = await this.#claim(pool, within === undefined ? {} : { within }, signal);
-      const given = result.ok ? this.#giver.give(grant, allowance, prefer) : undefined;
-      if (given !== undefined) return given;
-      tried.push({
-        pool: pool.name,
-        why: `(${formatCidr(pool.cidr)}) ${result.ok ? "has only reserved addresses" : result.why}`,
-      });
-    }
-    throw new AddressError(
-      "exhausted",
-      `Cannot give out an IPv${grant.family} address${rangeText(allowance)}: ${explain(tried)}`,
-    );
-  }
-
-  async #claim(pool: Pool, want: { exact?: Cidr; within?: Cidr }, signal: AbortSignal): Promise<ClaimResult> {
-    const { maxBlocks } = this.#options;
-    const owned = [...this.#blocks.all.values()].filter(({ block }) => block.cidr.family === pool.cidr.family).length;
-    if (maxBlocks !== undefined && owned >= maxBlocks)
-      return { ok: false, why: `may give this host no further block (limit ${maxBlocks})` };
-    return this.#claims.claim({ pool, ...want, reserved: this.#giver.reserved() }, signal);
-  }
-
-  #alone<T>(work: () => Promise<T>): Promise<T> {
-    const mine = this.#turn.then(work, work);
-    this.#turn = mine.catch(() => undefined);
-    return mine;
-  }
-
-  /** Claims the next block in the background when few addresses are left, so that no container waits for the store. */
-  #topUp(allowance: Allowance): void {
-    const pool = allowance.usable[0];
-    const within = allowance.range ?? allowance.subnet;
-    if (pool === undefined || (within !== undefined && within.length >= pool.blockSize)) return;
-    const own = this.#giver.ownBlocks({ ...allowance, usable: [pool] });
-    const free = own.reduce((sum, { block }) => sum + block.free.length, 0);
-    const low = Math.max(1, Number(size({ ...pool.cidr, length: pool.blockSize })) / 4);
-    const key = `${pool.name} ${within === undefined ? "" : formatCidr(within)}`;
-    if (free >= low || this.#toppingUp.has(key) || (this.#full.get(key) ?? -Infinity) > this.#now() - FULL_MS) return;
-    this.#toppingUp.add(key);
-    void this.#alone(() => this.#claim(pool, within === undefined ? {} : { within }, this.#closed.signal))
-      .then(
-        ({ ok }) => ok || this.#full.set(key, this.#now()),
-        (error: unknown) => {
-          this.#full.set(key, this.#now());
-          if (!this.#closed.signal.aborted)
-            this.#options.onTrouble?.(`Cannot claim an address block ahead of need: ${text(error)}`);
-        },
-      )
-      .finally(() => this.#toppingUp.delete(key));
   }
 
   release(poolId: string, address: string): void {
@@ -304,7 +212,7 @@ export class LocalAddresses implements Addresses, AsyncDisposable {
     await this.#background(problems, async () => {
       for (const grant of report.collected) await this.#dropSubnetPools(grant, until);
       for (const block of this.#reconcile.idleBlocks(this.#list.all(), this.#options.selects))
-        await this.#alone(() => this.#giveBackIfEmpty(block, until));
+        await this.#supply.alone(() => this.#giveBackIfEmpty(block, until));
     });
     const adopted: string[] = [];
     for (const missing of report.missing) {
@@ -317,7 +225,7 @@ export class LocalAddresses implements Addresses, AsyncDisposable {
 
   async #adopt(grant: GrantRecord, a: Address, signal: AbortSignal): Promise<Address> {
     this.#grants.unreserve(grant, formatAddress(a));
-    return this.#exactly(grant, a, signal);
+    return this.#supply.exactly(grant, a, signal);
   }
 
   async #giveBackIfEmpty(block: Cidr, signal: AbortSignal): Promise<void> {
@@ -341,7 +249,7 @@ export class LocalAddresses implements Addresses, AsyncDisposable {
   /** Brings local state and cluster store together; to be called once the store can be reached. @returns what is left wrong */
   async recover(signal?: AbortSignal): Promise<string[]> {
     const problems = await this.#guard(() =>
-      this.#alone(() => this.#claims.recover(this.#list.all(), this.#until(signal))),
+      this.#supply.alone(() => this.#claims.recover(this.#list.all(), this.#until(signal))),
     );
     this.#publisher.look();
     return problems;
@@ -357,26 +265,39 @@ export class LocalAddresses implements Addresses, AsyncDisposable {
     return this.#guard(() => this.#poolStore.remove(name, this.#until(signal)));
   }
 
+  /**
+   * Makes the default pools in a cluster that never had any, clear of this host's routes.
+   * @returns what is worth telling the user
+   */
+  async installDefaultPools(signal?: AbortSignal): Promise<readonly string[]> {
+    const { pools, notes } = defaultPools(this.#options.routes());
+    return this.#guard(async () => ((await this.#poolStore.installDefaults(pools, this.#until(signal))) ? notes : []));
+  }
+
+  /** Everything that disagrees; `docker` is what the engine says is alive, if it can be asked. */
+  async check(docker?: ReadonlyMap<string, Live>, signal?: AbortSignal): Promise<IpamProblem[]> {
+    const { state, host, routes } = this.#options;
+    const cluster = await this.#claims.facts(this.#until(signal)).catch(() => undefined);
+    return checkIpam({
+      host,
+      pools: this.#list.all(),
+      routes: routes(),
+      ...(cluster !== undefined && { cluster }),
+      blocks: [...this.#blocks.all.values()],
+      grants: [...this.#grants.all.values()],
+      networks: [...state.networks.values()].map((n) => ({ ...n, poolIds: [...n.ipv4Pools, ...n.ipv6Pools] })),
+      endpoints: [...state.endpoints.values()],
+      ...(docker !== undefined && { docker: [...docker].map(([address, live]) => ({ address, ...live })) }),
+    });
+  }
+
   async #vacate(pool: string, signal: AbortSignal): Promise<string[]> {
-    return this.#alone(async () => {
+    return this.#supply.alone(async () => {
       const used = this.#giver.inUse().filter((use) => use.pool === pool);
       if (used.length > 0) return used.map(({ address }) => formatAddress(address));
       for (const { block } of this.#blocks.of(pool)) await this.#claims.giveBack(block.cidr, signal);
       return [];
     });
-  }
-
-  #holderOf(a: Address): string {
-    const { state } = this.#options;
-    const endpoint = this.#giver.endpointWith(formatAddress(a));
-    const record = endpoint === undefined ? undefined : state.endpoints.get(endpoint.id);
-    const handle = this.#giver.find(a)?.handle;
-    const networkId =
-      endpoint?.networkId ?? (handle === undefined ? undefined : this.#grants.all.get(handle)?.networkId);
-    const network =
-      networkId === undefined ? undefined : (state.networks.get(networkId)?.name ?? networkId.slice(0, 12));
-    const who = record?.container === undefined ? "another container" : `the container "${record.container.name}"`;
-    return network === undefined ? who : `${who} on the network "${network}"`;
   }
 
   #until(signal: AbortSignal | undefined): AbortSignal {
@@ -399,7 +320,7 @@ export class LocalAddresses implements Addresses, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopListening();
     this.#closed.abort();
-    await this.#turn;
+    await this.#supply.idle();
     await this.#publisher[Symbol.asyncDispose]();
   }
 }
@@ -418,16 +339,6 @@ function wantedIn(text: string, grant: GrantRecord): Address {
 
 function withLength(a: Address): string {
   return `${formatAddress(a)}/${width(a.family)}`;
-}
-
-function rangeText({ range, subnet }: Allowance): string {
-  const within = range ?? subnet;
-  return within === undefined ? "" : ` from ${formatCidr(within)}`;
-}
-
-function describePools({ usable, refused }: Allowance): string {
-  if (usable.length === 0) return explain(refused);
-  return usable.map(({ name, cidr }) => `${name} ${formatCidr(cidr)}`).join(", ");
 }
 
 function text(error: unknown): string {

@@ -59,6 +59,21 @@ export class PoolStore {
     throw new AddressError("conflict", `Cannot add the pool "${name}": the pools change all the time. Try again`);
   }
 
+  /** @returns false where the cluster has or had pools: whoever removed the default ones does not want them */
+  async installDefaults(pools: readonly IPPool[], signal: AbortSignal): Promise<boolean> {
+    const { store, list } = this.#options;
+    const guard = await store.get(POOLS_GUARD, signal);
+    if (guard !== undefined || (await this.#stored(signal)).length > 0) return false;
+    const ops = pools.map((pool) => ({ kind: "put" as const, key: resourceKey(pool), value: JSON.stringify(pool) }));
+    const compares = [{ key: POOLS_GUARD, modRevision: 0 }];
+    const { ok } = await store.commit(
+      { compares, ops: [{ kind: "put", key: POOLS_GUARD, value: "" }, ...ops] },
+      signal,
+    );
+    if (ok) for (const pool of pools) list.stored(pool);
+    return ok;
+  }
+
   async #stored(signal: AbortSignal): Promise<IPPool[]> {
     const { entries } = await this.#options.store.list(`${RESOURCES}IPPool/`, signal);
     return entries.map(({ value }) => JSON.parse(value) as IPPool);

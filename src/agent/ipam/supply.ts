@@ -1,0 +1,177 @@
+/**
+ * Addresses for containers: out of this host's own blocks at once; where those have none, after claiming a block. Claims run
+ * one after the other, so that of many containers that wait the first one claims and the others find its block.
+ */
+import type { Pool } from "../../core/ipam/choice.ts";
+import { type Address, formatAddress } from "../../core/net/address.ts";
+import { type Cidr, cidrOf, contains, formatCidr, size } from "../../core/net/cidr.ts";
+import { AddressError } from "../addresses.ts";
+import type { LocalState } from "../local-state.ts";
+import type { BlockClaims, ClaimResult } from "./claims.ts";
+import type { Giver } from "./giver.ts";
+import { type Allowance, explain, type Grants } from "./grants.ts";
+import type { GrantRecord } from "./records.ts";
+import type { BlockTable } from "./table.ts";
+
+/** How long a pool that had no block left is not asked again in the background. */
+const FULL_MS = 30_000;
+
+export interface SupplyOptions {
+  readonly state: LocalState;
+  readonly blocks: BlockTable;
+  readonly claims: BlockClaims;
+  readonly grants: Grants;
+  readonly giver: Giver;
+  /** Most blocks of a family for this host; absent: no limit. */
+  readonly maxBlocks: number | undefined;
+  readonly onTrouble: (message: string | undefined) => void;
+  readonly now: () => number;
+  /** Ends claims in the background. */
+  readonly closed: AbortSignal;
+}
+
+export class Supply {
+  readonly #options: SupplyOptions;
+  #turn: Promise<unknown> = Promise.resolve();
+  readonly #toppingUp = new Set<string>();
+  readonly #full = new Map<string, number>();
+
+  constructor(options: SupplyOptions) {
+    this.#options = options;
+  }
+
+  /** This very address. @throws AddressError */
+  async exactly(grant: GrantRecord, wanted: Address, signal: AbortSignal): Promise<Address> {
+    const text = formatAddress(wanted);
+    const refuse = (why: string): AddressError =>
+      new AddressError("conflict", `Cannot give out the address ${text}: ${why}`);
+    const allowance = this.#options.grants.allowance(grant);
+    if (allowance.subnet !== undefined && !contains(allowance.subnet, wanted))
+      throw new AddressError(
+        "invalid",
+        `Cannot give out the address ${text}: it lies outside of the subnet ${grant.subnet}`,
+      );
+    const pool = allowance.usable.find((candidate) => contains(candidate.cidr, wanted));
+    if (pool === undefined)
+      throw new AddressError(
+        "invalid",
+        `Cannot give out the address ${text}: it lies in no IP pool that this network may use (${describePools(allowance)})`,
+      );
+    if (this.#options.grants.isReserved(text)) throw refuse("it is a gateway or auxiliary address of a network");
+    if (this.#options.giver.find(wanted) !== undefined) throw refuse(`${this.holderOf(wanted)} has it`);
+    if (this.#options.blocks.holding(wanted) === undefined) {
+      const exact = cidrOf(wanted, pool.blockSize);
+      const result = await this.alone(() => this.#claim(pool, { exact }, signal));
+      if (!result.ok) throw refuse(`pool "${pool.name}" ${result.why}`);
+    }
+    const taken = this.#options.giver.take(grant, wanted);
+    if (taken === undefined) throw refuse(`${this.holderOf(wanted)} has it`);
+    return taken;
+  }
+
+  /** An address of our choice; of those preferred if one of them can be had. @throws AddressError */
+  async any(grant: GrantRecord, prefer: readonly string[], signal: AbortSignal): Promise<Address> {
+    const allowance = this.#options.grants.allowance(grant);
+    const given = this.#options.giver.give(grant, allowance, prefer);
+    if (given !== undefined) {
+      this.#topUp(allowance);
+      return given;
+    }
+    return this.alone(() => this.#afterClaim(grant, prefer, signal));
+  }
+
+  async #afterClaim(grant: GrantRecord, prefer: readonly string[], signal: AbortSignal): Promise<Address> {
+    const allowance = this.#options.grants.allowance(grant);
+    const found = this.#options.giver.give(grant, allowance, prefer);
+    if (found !== undefined) return found;
+    const tried = [...allowance.refused];
+    for (const pool of allowance.usable) {
+      const within = allowance.range ?? allowance.subnet;
+      const result = await this.#claim(pool, within === undefined ? {} : { within }, signal);
+      const given = result.ok ? this.#options.giver.give(grant, allowance, prefer) : undefined;
+      if (given !== undefined) return given;
+      tried.push({
+        pool: pool.name,
+        why: `(${formatCidr(pool.cidr)}) ${result.ok ? "has only reserved addresses" : result.why}`,
+      });
+    }
+    throw new AddressError(
+      "exhausted",
+      `Cannot give out an IPv${grant.family} address${rangeText(allowance)}: ${explain(tried)}`,
+    );
+  }
+
+  async #claim(pool: Pool, want: { exact?: Cidr; within?: Cidr }, signal: AbortSignal): Promise<ClaimResult> {
+    const { maxBlocks } = this.#options;
+    const owned = [...this.#options.blocks.all.values()].filter(
+      ({ block }) => block.cidr.family === pool.cidr.family,
+    ).length;
+    if (maxBlocks !== undefined && owned >= maxBlocks)
+      return { ok: false, why: `may give this host no further block (limit ${maxBlocks})` };
+    return this.#options.claims.claim({ pool, ...want, reserved: this.#options.giver.reserved() }, signal);
+  }
+
+  /** Runs when all that was asked for before has ended. */
+  alone<T>(work: () => Promise<T>): Promise<T> {
+    const mine = this.#turn.then(work, work);
+    this.#turn = mine.catch(() => undefined);
+    return mine;
+  }
+
+  /** Claims the next block in the background when few addresses are left, so that no container waits for the store. */
+  #topUp(allowance: Allowance): void {
+    const pool = allowance.usable[0];
+    const within = allowance.range ?? allowance.subnet;
+    if (pool === undefined || (within !== undefined && within.length >= pool.blockSize)) return;
+    const own = this.#options.giver.ownBlocks({ ...allowance, usable: [pool] });
+    const free = own.reduce((sum, { block }) => sum + block.free.length, 0);
+    const low = Math.max(1, Number(size({ ...pool.cidr, length: pool.blockSize })) / 4);
+    const key = `${pool.name} ${within === undefined ? "" : formatCidr(within)}`;
+    if (free >= low || this.#toppingUp.has(key) || (this.#full.get(key) ?? -Infinity) > this.#options.now() - FULL_MS)
+      return;
+    this.#toppingUp.add(key);
+    void this.alone(() => this.#claim(pool, within === undefined ? {} : { within }, this.#options.closed))
+      .then(
+        ({ ok }) => ok || this.#full.set(key, this.#options.now()),
+        (error: unknown) => {
+          this.#full.set(key, this.#options.now());
+          if (!this.#options.closed.aborted)
+            this.#options.onTrouble(`Cannot claim an address block ahead of need: ${text(error)}`);
+        },
+      )
+      .finally(() => this.#toppingUp.delete(key));
+  }
+
+  /** For error texts: who has the address. */
+  holderOf(a: Address): string {
+    const { state } = this.#options;
+    const endpoint = this.#options.giver.endpointWith(formatAddress(a));
+    const record = endpoint === undefined ? undefined : state.endpoints.get(endpoint.id);
+    const handle = this.#options.giver.find(a)?.handle;
+    const networkId =
+      endpoint?.networkId ?? (handle === undefined ? undefined : this.#options.grants.all.get(handle)?.networkId);
+    const network =
+      networkId === undefined ? undefined : (state.networks.get(networkId)?.name ?? networkId.slice(0, 12));
+    const who = record?.container === undefined ? "another container" : `the container "${record.container.name}"`;
+    return network === undefined ? who : `${who} on the network "${network}"`;
+  }
+
+  /** When nothing asked for so far is still running. */
+  async idle(): Promise<void> {
+    await this.#turn;
+  }
+}
+
+function rangeText({ range, subnet }: Allowance): string {
+  const within = range ?? subnet;
+  return within === undefined ? "" : ` from ${formatCidr(within)}`;
+}
+
+function describePools({ usable, refused }: Allowance): string {
+  if (usable.length === 0) return explain(refused);
+  return usable.map(({ name, cidr }) => `${name} ${formatCidr(cidr)}`).join(", ");
+}
+
+function text(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
