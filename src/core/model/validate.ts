@@ -77,6 +77,15 @@ const MAX_DEPTH = 64;
 /** Maps whose values are text: a key without a value has the empty text there. */
 const TEXT_MAPS = new Set(["labels", "annotations", "labelsToApply"]);
 
+/** Fields that Calico reads as absent where they are empty (`omitempty`). */
+const EMPTY_IS_ABSENT = new Set([
+  ...["selector", "notSelector", "namespaceSelector", "nodeSelector", "serviceAccountSelector"],
+  ...["tier", "stagedAction", "ipipMode", "vxlanMode", "interfaceName", "containerID", "mac"],
+  ...["ipv4Address", "ipv6Address", "ipv4IPIPTunnelAddr", "routeReflectorClusterID"],
+  ...["ipv4VXLANTunnelAddr", "ipv6VXLANTunnelAddr", "vxlanTunnelMACAddr", "vxlanTunnelMACAddrV6"],
+  ...["namespace", "uid", "creationTimestamp", "resourceVersion", "generateName", "selfLink"],
+]);
+
 /**
  * A copy without what is null, as Calico reads it: a field without value is a field that is not there. Own keys only; the
  * copy's maps are plain ones, and a key `__proto__` is a finding.
@@ -91,10 +100,11 @@ function dropAbsent(value: unknown, findings: Finding[], at: readonly Segment[] 
   const out: Record<string, unknown> = {};
   const texts = TEXT_MAPS.has(String(at.at(-1)));
   for (const [key, inner] of Object.entries(value)) {
+    if (inner === "" && !texts && EMPTY_IS_ABSENT.has(key)) continue;
     if (key === "__proto__") findings.push({ segments: [...at, key], message: "is not a name that anything may have" });
     else if (inner === null || inner === undefined) {
       if (texts) out[key] = "";
-    } else if (key !== "serviceAccountSelector" || inner !== "") out[key] = dropAbsent(inner, findings, [...at, key]);
+    } else out[key] = dropAbsent(inner, findings, [...at, key]);
   }
   return out;
 }
