@@ -3,6 +3,8 @@ import type { IPPool } from "../model/resources.ts";
 import type { Family } from "../net/address.ts";
 import { type Cidr, cidr, covers, mergeRanges, overlaps, parseCidr, type Range, size, toRange } from "../net/cidr.ts";
 
+import { BLOCK_SIZES } from "./block.ts";
+
 /** An IP pool with its CIDR parsed. */
 export interface Pool {
   readonly name: string;
@@ -13,7 +15,11 @@ export interface Pool {
 
 /** @throws RangeError if the CIDR is none: pools are validated before they get here */
 export function poolOf(resource: IPPool): Pool {
-  return { name: resource.metadata.name, cidr: cidr(resource.spec.cidr), blockSize: resource.spec.blockSize, resource };
+  const range = cidr(resource.spec.cidr);
+  const { min, max } = BLOCK_SIZES[range.family];
+  // A size that was stored in spite of its being impossible must not make blocks that are larger than the pool.
+  const blockSize = Math.min(max, Math.max(min, range.length, resource.spec.blockSize));
+  return { name: resource.metadata.name, cidr: range, blockSize, resource };
 }
 
 export interface Refusal {
