@@ -1,0 +1,209 @@
+/**
+ * Makes the kernel's nftables hold what a Ruleset says, and nothing else under our name. No nft(8), no library: raw nfnetlink.
+ *
+ *   desired Ruleset -> plan (what differs from what we know) -> one batch -> the kernel takes all of it or nothing
+ *
+ * One batch is one transaction: packets see the ruleset before or the ruleset after. What we know is what we wrote last, or,
+ * after `resync` and at the start, what we read back. A set, chain or rule object that is the same as last time costs nothing.
+ * Rules that stay keep their counters. Only tables named `manx` are ours; all others are alien: not read, not touched.
+ *
+ * Not done here: deciding anything; sharing the ruleset with other users' hooks (their tables judge for themselves).
+ */
+import type { Ruleset } from "../../core/rules/ir.ts";
+import { DriverError } from "../error.ts";
+import { MessageWriter } from "../syscall/netlink-message.ts";
+import { NetlinkSocket } from "../syscall/netlink-socket.ts";
+import { type Change, summarize, writeBatch } from "./change.ts";
+import { tableOf } from "./decode.ts";
+import { type ListedChain, type Listing, OUR_TABLE, tableKey } from "./listing.ts";
+import { type ChainId, type Operation, plan } from "./plan.ts";
+import { type Counters, readCounters, readGenerationNumber, readListing, readRules } from "./read.ts";
+import { isOutdated, refusal } from "./refusal.ts";
+import { NETLINK_NETFILTER, NFNLGRP_NFTABLES, NFT_MSG } from "./uapi.ts";
+
+export type { Change } from "./change.ts";
+export type { ListedChain, ListedRule, ListedTable, Listing } from "./listing.ts";
+export { OUR_TABLE } from "./listing.ts";
+export type { ElementCounter, RuleCounter } from "./read.ts";
+export type { Counters };
+
+/** What the driver and its fake have in common. One call at a time is served; others wait their turn. */
+export interface Firewall extends Disposable {
+  /** What is in force under our name. */
+  list(signal?: AbortSignal): Promise<Listing>;
+  /**
+   * Makes the kernel hold exactly this, in one transaction; writes nothing where nothing differs. May be repeated after any
+   * error. Throws DriverError: `invalid` (what is wrong, by name), `denied`, `busy`, `unavailable`.
+   */
+  apply(desired: Ruleset, signal?: AbortSignal): Promise<Change>;
+  /** Distrusts what we know: the next apply reads back first. */
+  resync(): void;
+  /** Removes every table of ours. */
+  clear(): Promise<void>;
+  counters(signal?: AbortSignal): Promise<Counters>;
+  /** Says that somebody else changed a table of ours, from this call on, until the signal aborts. */
+  foreignChanges(signal: AbortSignal): AsyncIterable<void>;
+}
+
+/** How often a transaction is planned again because others changed the ruleset meanwhile. */
+const ATTEMPTS = 20;
+/** From this size on the kernel's work is done on another thread. */
+const LARGE = 32_768;
+/** A buffer that once held a large batch is given back. */
+const KEEP = 1_048_576;
+/** Room for the notifications of transactions of ours and of others while the event loop is busy. */
+const WATCH_BUFFER = 4_194_304;
+
+interface Known {
+  readonly tables: Ruleset | Listing;
+  /** Of the moment when it was read; undefined if we wrote it. */
+  readonly generation?: number;
+}
+
+export class Nftables implements Firewall {
+  readonly #socket: NetlinkSocket;
+  readonly #netns: string | undefined;
+  #writer = new MessageWriter(LARGE);
+  /** What we last wrote or read; undefined: not known. */
+  #known: Known | undefined;
+  #distrusted = false;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  private constructor(netns: string | undefined) {
+    this.#netns = netns;
+    this.#socket = openSocket(netns);
+  }
+
+  /** `netns`: path of a network namespace; absent: that of this process. */
+  static open(options: { readonly netns?: string } = {}): Nftables {
+    return new Nftables(options.netns);
+  }
+
+  list(signal?: AbortSignal): Promise<Listing> {
+    return this.#inTurn(async () => (await readListing(this.#socket, signal)).listing);
+  }
+
+  resync(): void {
+    this.#known = undefined;
+    this.#distrusted = true;
+  }
+
+  apply(desired: Ruleset, signal?: AbortSignal): Promise<Change> {
+    return this.#inTurn(async () => {
+      refuseAliens(desired);
+      let last: DriverError | undefined;
+      for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+        signal?.throwIfAborted();
+        const wasWritten = this.#known !== undefined && this.#known.generation === undefined;
+        const result = await this.#step(desired, signal);
+        if (!(result instanceof DriverError)) return result;
+        last = result;
+        // What we believed may be wrong; what we have just read is not.
+        if (!wasWritten && last.code !== "busy") break;
+      }
+      throw last ?? new Error("unreachable");
+    });
+  }
+
+  clear(): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#known = undefined;
+      const { listing } = await readListing(this.#socket);
+      const operations = [...listing.values()].map((table): Operation => ({ kind: "delete-table", table }));
+      const error = await this.#commit(operations, undefined);
+      if (error !== undefined) throw error;
+    });
+  }
+
+  counters(signal?: AbortSignal): Promise<Counters> {
+    return this.#inTurn(() => readCounters(this.#socket, signal));
+  }
+
+  foreignChanges(signal: AbortSignal): AsyncIterable<void> {
+    const socket = openSocket(this.#netns, true);
+    return watch(socket, this.#socket.portId, signal);
+  }
+
+  [Symbol.dispose](): void {
+    this.#socket[Symbol.dispose]();
+  }
+
+  /** One plan and one transaction. The error if the kernel refused it; nothing is known then. */
+  async #step(desired: Ruleset, signal: AbortSignal | undefined): Promise<Change | DriverError> {
+    const known = this.#known ?? (await this.#read(signal));
+    this.#known = undefined;
+    this.#distrusted = false;
+    let { generation } = known;
+    const operations = plan(desired, known.tables, (id) => {
+      if (known.generation !== undefined) return listedRules(known.tables, id);
+      // Handles are worth nothing once somebody else changes the chain, so the kernel must refuse us then.
+      generation ??= readGenerationNumber(this.#socket);
+      return readRules(this.#socket, id);
+    });
+    const error = await this.#commit(operations, generation);
+    if (error !== undefined) return error;
+    if (!this.#distrusted) this.#known = { tables: desired };
+    return summarize(operations);
+  }
+
+  async #read(signal: AbortSignal | undefined): Promise<Known> {
+    const { listing, generation } = await readListing(this.#socket, signal);
+    return { tables: listing, generation };
+  }
+
+  async #commit(operations: readonly Operation[], generation: number | undefined): Promise<DriverError | undefined> {
+    if (operations.length === 0) return undefined;
+    const writer = this.#writer.reset();
+    const owners = writeBatch(writer, operations, generation);
+    const batch = writer.finish();
+    if (batch.length > KEEP) this.#writer = new MessageWriter(LARGE);
+    const what = "change nftables";
+    const { failures } =
+      batch.length > LARGE ? await this.#socket.transactionAsync(batch, what) : this.#socket.transaction(batch, what);
+    if (failures.length === 0) return undefined;
+    if (isOutdated(failures))
+      return new DriverError("busy", "Cannot change nftables: somebody else changed it meanwhile");
+    return refusal(failures, owners);
+  }
+
+  #inTurn<T>(action: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(action);
+    this.#turn = result.catch(() => {});
+    return result;
+  }
+}
+
+function openSocket(netns: string | undefined, watching = false): NetlinkSocket {
+  return NetlinkSocket.open(NETLINK_NETFILTER, {
+    ...(netns === undefined ? {} : { netns }),
+    ...(watching ? { groups: [NFNLGRP_NFTABLES], receiveBuffer: WATCH_BUFFER } : {}),
+  });
+}
+
+async function* watch(socket: NetlinkSocket, ours: number, signal: AbortSignal): AsyncGenerator<void, void, undefined> {
+  using open = socket;
+  for await (const event of open.events(signal)) {
+    if (
+      event.kind === "overrun" ||
+      event.messages.some(
+        (message) => message.portId !== ours && message.type !== NFT_MSG.NEWGEN && tableOf(message) === OUR_TABLE,
+      )
+    )
+      yield;
+  }
+}
+
+/** A ruleset with a table of another name would make us the owner of what is not ours. */
+function refuseAliens(desired: Ruleset): void {
+  for (const [key, table] of desired)
+    if (table.name !== OUR_TABLE || key !== tableKey(table))
+      throw new DriverError(
+        "invalid",
+        `Cannot apply the nftables table "${key}": only tables named "${OUR_TABLE}" are ours`,
+      );
+}
+
+function listedRules(tables: Ruleset | Listing, { table, chain }: ChainId): ListedChain["rules"] | undefined {
+  const found = tables.get(tableKey(table))?.chains.get(chain)?.rules ?? [];
+  return found.flatMap((rule) => ("handle" in rule ? [rule] : []));
+}
