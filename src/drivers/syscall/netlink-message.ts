@@ -63,6 +63,13 @@ export class MessageWriter {
     return this;
   }
 
+  /** Takes back the message that was begun. */
+  cancel(): this {
+    if (this.#start >= 0) this.#length = this.#start;
+    this.#start = -1;
+    return this;
+  }
+
   /** The family's fixed header, or a part of it. Padded to 4 bytes with the next attribute. */
   raw(bytes: Uint8Array): this {
     this.#bytes.set(bytes, this.#room(bytes.length));

@@ -1,0 +1,334 @@
+/**
+ * A network namespace in memory, that refuses what the kernel refuses, with the kernel's error numbers. The contract in
+ * test/netlink judges it beside the kernel. It forwards nothing and knows nothing of what Manx does not use.
+ */
+import { type Family, formatAddress, parseAddress, width } from "../../core/net/address.ts";
+import { formatCidr, parseCidr } from "../../core/net/cidr.ts";
+import { SystemError, systemError } from "../syscall/errno.ts";
+import { splitPrefix } from "./address-bytes.ts";
+import { macBytes } from "./link-messages.ts";
+import type {
+  Change,
+  InterfaceAddress,
+  Link,
+  Neighbour,
+  NewPair,
+  NewRoute,
+  Refusal,
+  Route,
+  RouteFilter,
+  Rtnetlink,
+} from "./rtnetlink.ts";
+
+const ERRNO = {
+  ENOENT: 2,
+  ESRCH: 3,
+  EEXIST: 17,
+  ENODEV: 19,
+  EINVAL: 22,
+  ERANGE: 34,
+  EADDRNOTAVAIL: 99,
+  ENETDOWN: 100,
+} as const;
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+type FakeLink = Writable<Link>;
+
+function refuse(errno: keyof typeof ERRNO, detail?: string): never {
+  throw new SystemError(ERRNO[errno], detail);
+}
+
+export class FakeRtnetlink implements Rtnetlink {
+  #nextIndex = 2;
+  readonly #links = new Map<number, FakeLink>();
+  readonly #addresses: InterfaceAddress[] = [];
+  #routes: Route[] = [];
+  #neighbours: Neighbour[] = [];
+  /** Changes that were tried so far, for tests that nothing was written. */
+  writes = 0;
+
+  constructor() {
+    this.#links.set(1, { ...newLink("lo", 1, 65_536, ""), up: true });
+  }
+
+  links(kind?: string): readonly Link[] {
+    return [...this.#links.values()]
+      .filter((link) => kind === undefined || link.kind === kind)
+      .map((link) => ({ ...link }));
+  }
+
+  link(name: string): Link | undefined {
+    const found = this.#byName(name);
+    return found === undefined ? undefined : { ...found };
+  }
+
+  addPair(pair: NewPair): void {
+    this.writes++;
+    const what = `make the veth pair "${pair.name}" and "${pair.peer}"`;
+    try {
+      this.#addPair(pair);
+    } catch (error) {
+      if (error instanceof SystemError) throw systemError(what, error);
+      throw error;
+    }
+  }
+
+  deleteLink(name: string): void {
+    this.writes++;
+    const link = this.#byName(name);
+    if (link === undefined) throw systemError(`delete the link "${name}"`, new SystemError(ERRNO.ENODEV));
+    this.#remove(link);
+  }
+
+  async deleteGroup(group: number): Promise<void> {
+    this.writes++;
+    for (const link of [...this.#links.values()]) if (link.group === group) this.#remove(link);
+  }
+
+  addresses(index = 0): readonly InterfaceAddress[] {
+    return this.#addresses.filter((address) => index === 0 || address.index === index);
+  }
+
+  routes({ family, protocol, index }: RouteFilter): readonly Route[] {
+    return this.#routes.filter(
+      (route) =>
+        familyOf(route.destination) === family &&
+        (protocol === undefined || route.protocol === protocol) &&
+        (index === undefined || route.index === index),
+    );
+  }
+
+  neighbours(): readonly Neighbour[] {
+    return [...this.#neighbours];
+  }
+
+  apply(changes: readonly Change[]): readonly Refusal[] {
+    const refusals: Refusal[] = [];
+    for (const [index, change] of changes.entries()) {
+      this.writes++;
+      try {
+        this.#change(change);
+      } catch (error) {
+        if (error instanceof RangeError) refusals.push({ index, error: new SystemError(ERRNO.EINVAL, error.message) });
+        else if (error instanceof SystemError) refusals.push({ index, error });
+        else throw error;
+      }
+    }
+    return refusals;
+  }
+
+  /** What the engine does after Join: the link goes into another namespace, with all its settings lost to us. */
+  moveAway(name: string): void {
+    const link = this.#byName(name) ?? refuse("ENODEV");
+    const peer = this.#links.get(link.peerIndex ?? 0);
+    if (peer !== undefined) peer.peerAway = true;
+    this.#forget(link);
+    this.#links.delete(link.index);
+  }
+
+  /** A link of another kind, as an administrator makes it. */
+  addBridge(name: string): void {
+    if (this.#byName(name) !== undefined) refuse("EEXIST");
+    const index = this.#nextIndex++;
+    this.#links.set(index, { ...newLink(name, index, 1500, "02:00:00:00:00:99"), kind: "bridge" });
+  }
+
+  #addPair({ name, peer, mac, peerMac, mtu, group, peerNetns }: NewPair): void {
+    for (const text of [name, peer]) {
+      if (!/^[^/:\s\0]{1,15}$/.test(text) || text === "." || text === "..") refuse("EINVAL", `"${text}" is no name`);
+      if (this.#byName(text) !== undefined) refuse("EEXIST");
+    }
+    if (name === peer) refuse("EEXIST");
+    checkMtu(mtu);
+    for (const text of [mac, peerMac]) if (((macBytes(text)[0] ?? 0) & 1) === 1) refuse("EADDRNOTAVAIL");
+    const peerIndex = this.#nextIndex++;
+    const index = this.#nextIndex++;
+    const away = peerNetns !== undefined;
+    this.#links.set(index, { ...newLink(name, index, mtu, mac), kind: "veth", group, peerIndex, peerAway: away });
+    if (!away)
+      this.#links.set(peerIndex, { ...newLink(peer, peerIndex, mtu, peerMac), kind: "veth", peerIndex: index });
+  }
+
+  #byName(name: string): FakeLink | undefined {
+    return [...this.#links.values()].find((link) => link.name === name);
+  }
+
+  #byIndex(index: number): FakeLink {
+    return this.#links.get(index) ?? refuse("ENODEV");
+  }
+
+  /** A veth goes with its peer, and with both goes all that stood on them. */
+  #remove(link: FakeLink): void {
+    const peer = this.#links.get(link.peerIndex ?? 0);
+    for (const gone of peer === undefined ? [link] : [link, peer]) {
+      this.#forget(gone);
+      this.#links.delete(gone.index);
+    }
+  }
+
+  #forget({ index }: Link): void {
+    this.#takeDown(index);
+    for (let i = this.#addresses.length - 1; i >= 0; i--)
+      if (this.#addresses[i]?.index === index) this.#addresses.splice(i, 1);
+  }
+
+  /** Routes and neighbours do not outlive the link being up; IPv6 addresses neither. */
+  #takeDown(index: number): void {
+    this.#routes = this.#routes.filter((route) => route.index !== index);
+    this.#neighbours = this.#neighbours.filter((neighbour) => neighbour.index !== index);
+    for (let i = this.#addresses.length - 1; i >= 0; i--) {
+      const entry = this.#addresses[i];
+      if (entry?.index === index && familyOf(entry.address) === 6) this.#addresses.splice(i, 1);
+    }
+  }
+
+  #change(change: Change): void {
+    switch (change.kind) {
+      case "set-link":
+        return this.#setLink(change);
+      case "add-address":
+        return this.#addAddress(change.index, change.address, change.scope);
+      case "delete-address":
+        return this.#deleteAddress(change.index, change.address);
+      case "add-route":
+        return this.#addRoute(change.route, false);
+      case "replace-route":
+        return this.#addRoute(change.route, true);
+      case "delete-route":
+        return this.#deleteRoute(change);
+      case "set-neighbour":
+        return this.#setNeighbour(change.index, change.address, change.mac);
+      case "delete-neighbour":
+        return this.#deleteNeighbour(change.index, change.address);
+    }
+  }
+
+  #setLink({ index, name, up, mtu, mac, group, generatesAddress }: Change & { readonly kind: "set-link" }): void {
+    const link = this.#byIndex(index);
+    if (name !== undefined && name !== link.name && this.#byName(name) !== undefined) refuse("EEXIST");
+    if (mtu !== undefined) checkMtu(mtu);
+    if (mac !== undefined && ((macBytes(mac)[0] ?? 0) & 1) === 1) refuse("EADDRNOTAVAIL");
+    link.name = name ?? link.name;
+    link.mtu = mtu ?? link.mtu;
+    link.mac = mac?.toLowerCase() ?? link.mac;
+    link.group = group ?? link.group;
+    link.generatesAddress = generatesAddress ?? link.generatesAddress;
+    if (up === false && link.up) this.#takeDown(index);
+    link.up = up ?? link.up;
+  }
+
+  #addAddress(index: number, address: string, scope: "universe" | "link"): void {
+    splitPrefix(address);
+    this.#byIndex(index);
+    if (this.#addresses.some((entry) => entry.index === index && entry.address === address)) refuse("EEXIST");
+    // The kernel knows the scope of an IPv6 address by itself.
+    const own = familyOf(address) === 4 ? scope : address.startsWith("fe80:") ? "link" : "universe";
+    this.#addresses.push({ index, address, scope: own });
+  }
+
+  #deleteAddress(index: number, address: string): void {
+    splitPrefix(address);
+    this.#byIndex(index);
+    const at = this.#addresses.findIndex((entry) => entry.index === index && entry.address === address);
+    if (at < 0) refuse("EADDRNOTAVAIL");
+    this.#addresses.splice(at, 1);
+  }
+
+  #addRoute(route: NewRoute, replace: boolean): void {
+    const { destination, type, protocol, index, gateway, source } = route;
+    splitPrefix(destination);
+    const family = familyOf(destination);
+    if (canonical(destination) !== destination) refuse("EINVAL", "Invalid prefix for given prefix length");
+    this.#checkNextHop(route);
+    if (source !== undefined && !this.#isLocal(source)) refuse("EINVAL", "Invalid prefsrc address");
+    const metric = route.metric ?? (family === 4 ? 0 : 1024);
+    const same = this.#routes.findIndex((other) => other.destination === destination && other.metric === metric);
+    if (same >= 0 && !replace) refuse("EEXIST", "File exists");
+    // An IPv6 blackhole stands on lo.
+    const own = type === "blackhole" ? (family === 6 ? 1 : undefined) : index;
+    const made: Route = {
+      destination,
+      type,
+      protocol,
+      metric,
+      ...(own === undefined ? {} : { index: own }),
+      ...(gateway === undefined ? {} : { gateway }),
+      ...(source === undefined ? {} : { source }),
+    };
+    if (same >= 0) this.#routes[same] = made;
+    else this.#routes.push(made);
+  }
+
+  #checkNextHop({ type, index, gateway }: NewRoute): void {
+    if (type === "blackhole") return;
+    if (index === undefined && gateway === undefined) refuse("ENODEV");
+    if (index !== undefined && !this.#byIndex(index).up) refuse("ENETDOWN");
+  }
+
+  #isLocal(address: string): boolean {
+    return address.startsWith("127.") || this.#addresses.some((entry) => entry.address.split("/")[0] === address);
+  }
+
+  #deleteRoute({ destination, protocol, metric }: Change & { readonly kind: "delete-route" }): void {
+    splitPrefix(destination);
+    const at = this.#routes.findIndex(
+      (route) =>
+        route.destination === destination &&
+        route.protocol === protocol &&
+        (metric === undefined || metric === 0 || route.metric === metric),
+    );
+    if (at < 0) refuse("ESRCH");
+    this.#routes.splice(at, 1);
+  }
+
+  #setNeighbour(index: number, text: string, mac: string): void {
+    this.#byIndex(index);
+    const address = ipAddress(text);
+    this.#neighbours = this.#neighbours.filter((other) => other.index !== index || other.address !== address);
+    macBytes(mac);
+    this.#neighbours.push({ index, address, mac: mac.toLowerCase(), permanent: true });
+  }
+
+  #deleteNeighbour(index: number, text: string): void {
+    this.#byIndex(index);
+    const address = ipAddress(text);
+    const at = this.#neighbours.findIndex((other) => other.index === index && other.address === address);
+    if (at < 0) refuse("ENOENT");
+    this.#neighbours.splice(at, 1);
+  }
+}
+
+function newLink(name: string, index: number, mtu: number, mac: string): FakeLink {
+  const carrier = true;
+  return {
+    name,
+    index,
+    mtu,
+    mac: mac.toLowerCase(),
+    group: 0,
+    up: false,
+    carrier,
+    peerAway: false,
+    generatesAddress: true,
+  };
+}
+
+function checkMtu(mtu: number): void {
+  if (mtu < 68 || mtu > 65_535)
+    refuse("EINVAL", mtu < 68 ? "mtu less than device minimum" : "mtu greater than device maximum");
+}
+
+function familyOf(text: string): Family {
+  return text.includes(":") ? 6 : 4;
+}
+
+function canonical(destination: string): string {
+  const parsed = parseCidr(destination);
+  return parsed === undefined || parsed.length > width(parsed.family) ? "" : formatCidr(parsed);
+}
+
+function ipAddress(text: string): string {
+  const parsed = parseAddress(text);
+  if (parsed === undefined) throw new RangeError(`"${text}" is not an IP address`);
+  return formatAddress(parsed);
+}

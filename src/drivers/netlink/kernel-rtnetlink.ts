@@ -1,0 +1,202 @@
+/** Rtnetlink as the kernel does it, through one socket for what is quick and one for what is slow. */
+import { closeSync, openSync } from "node:fs";
+import { DriverError } from "../error.ts";
+import { errnoOf, SystemError } from "../syscall/errno.ts";
+import { MessageWriter, type NetlinkMessage } from "../syscall/netlink-message.ts";
+import { NETLINK_ROUTE, NetlinkSocket } from "../syscall/netlink-socket.ts";
+import {
+  parseAddressMessage,
+  parseNeighbour,
+  writeAddAddress,
+  writeDeleteAddress,
+  writeDeleteNeighbour,
+  writeGetAddresses,
+  writeGetNeighbours,
+  writeSetNeighbour,
+} from "./address-messages.ts";
+import {
+  parseLink,
+  writeAddPair,
+  writeDeleteGroup,
+  writeDeleteLink,
+  writeGetLink,
+  writeGetLinks,
+  writeSetLink,
+} from "./link-messages.ts";
+import { parseRoute, writeDeleteRoute, writeGetRoutes, writeNewRoute } from "./route-messages.ts";
+import type {
+  Change,
+  InterfaceAddress,
+  Link,
+  Neighbour,
+  NewPair,
+  Refusal,
+  Route,
+  RouteFilter,
+  Rtnetlink,
+} from "./rtnetlink.ts";
+
+const NAME_BYTES = 15;
+const EINVAL = 22;
+
+export class KernelRtnetlink implements Rtnetlink, Disposable {
+  readonly #socket: NetlinkSocket;
+  readonly #slow: NetlinkSocket;
+  readonly #writer = new MessageWriter(8192);
+  /** What the slow socket does now: one thing at a time. */
+  #slowWork: Promise<unknown> = Promise.resolve();
+
+  /** `netns`: path of the namespace; absent: that of this process. */
+  constructor(netns?: string) {
+    const options = netns === undefined ? {} : { netns };
+    this.#socket = NetlinkSocket.open(NETLINK_ROUTE, options);
+    this.#slow = NetlinkSocket.open(NETLINK_ROUTE, options);
+  }
+
+  links(kind?: string): Link[] {
+    return this.#socket
+      .dump(writeGetLinks(this.#writer.reset(), kind).finish(), "list the links")
+      .map(({ body }) => parseLink(body))
+      .filter((link) => kind === undefined || link.kind === kind);
+  }
+
+  link(name: string): Link | undefined {
+    if (!isLinkName(name)) return undefined;
+    const message = writeGetLink(this.#writer.reset(), name).finish();
+    try {
+      const [reply] = this.#socket.request(message, `look up the link "${name}"`);
+      return reply === undefined ? undefined : parseLink(reply.body);
+    } catch (error) {
+      if (errnoOf(error) === "ENODEV") return undefined;
+      throw error;
+    }
+  }
+
+  addPair(pair: NewPair): void {
+    for (const name of [pair.name, pair.peer]) {
+      if (!isLinkName(name))
+        throw new DriverError(
+          "invalid",
+          `Cannot make the link "${name}": a name has 1 to ${NAME_BYTES} bytes, no "/", ":" or space`,
+        );
+    }
+    const netns = pair.peerNetns === undefined ? undefined : openNamespace(pair.peerNetns);
+    try {
+      const message = writeAddPair(this.#writer.reset(), pair, netns).finish();
+      this.#socket.request(message, `make the veth pair "${pair.name}" and "${pair.peer}"`);
+    } finally {
+      if (netns !== undefined) closeSync(netns);
+    }
+  }
+
+  deleteLink(name: string): void {
+    const what = `delete the link "${name}"`;
+    if (!isLinkName(name)) throw new DriverError("not-found", `Cannot ${what}: no link has such a name`);
+    this.#socket.request(writeDeleteLink(this.#writer.reset(), name).finish(), what);
+  }
+
+  async deleteGroup(group: number): Promise<void> {
+    const before = this.#slowWork;
+    const work = (async (): Promise<void> => {
+      await before.catch(() => undefined);
+      const message = writeDeleteGroup(new MessageWriter(64), group).finish();
+      await this.#slow.requestAsync(message, `delete the links of group ${group}`);
+    })();
+    this.#slowWork = work;
+    try {
+      await work;
+    } catch (error) {
+      if (errnoOf(error) !== "ENODEV") throw error;
+    }
+  }
+
+  addresses(index = 0): InterfaceAddress[] {
+    const message = writeGetAddresses(this.#writer.reset(), index).finish();
+    return parsed(this.#socket.dump(message, "list the addresses"), parseAddressMessage);
+  }
+
+  routes(filter: RouteFilter): Route[] {
+    const message = writeGetRoutes(this.#writer.reset(), filter).finish();
+    return parsed(this.#socket.dump(message, `list the IPv${filter.family} routes`), parseRoute);
+  }
+
+  neighbours(): Neighbour[] {
+    const message = writeGetNeighbours(this.#writer.reset()).finish();
+    return parsed(this.#socket.dump(message, "list the neighbours"), parseNeighbour);
+  }
+
+  apply(changes: readonly Change[]): readonly Refusal[] {
+    const writer = this.#writer.reset();
+    const refusals: Refusal[] = [];
+    const sent: number[] = [];
+    for (const [index, change] of changes.entries()) {
+      try {
+        writeChange(writer, change);
+        sent.push(index);
+      } catch (error) {
+        writer.cancel();
+        refusals.push({
+          index,
+          error: new SystemError(EINVAL, error instanceof Error ? error.message : String(error)),
+        });
+      }
+    }
+    if (sent.length === 0) return refusals;
+    const { failures } = this.#socket.batch(writer.finish(), "change the network");
+    for (const { index, error } of failures) refusals.push({ index: sent[index] ?? index, error });
+    return refusals.sort((a, b) => a.index - b.index);
+  }
+
+  /** May be repeated. Not while links are being deleted. */
+  close(): void {
+    this.#socket.close();
+    this.#slow.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+function writeChange(w: MessageWriter, change: Change): MessageWriter {
+  switch (change.kind) {
+    case "set-link":
+      return writeSetLink(w, change);
+    case "add-address":
+      return writeAddAddress(w, change.index, change.address, change.scope);
+    case "delete-address":
+      return writeDeleteAddress(w, change.index, change.address);
+    case "add-route":
+      return writeNewRoute(w, change.route, "add");
+    case "replace-route":
+      return writeNewRoute(w, change.route, "replace");
+    case "delete-route":
+      return writeDeleteRoute(w, change);
+    case "set-neighbour":
+      return writeSetNeighbour(w, change.index, change.address, change.mac);
+    case "delete-neighbour":
+      return writeDeleteNeighbour(w, change.index, change.address);
+  }
+}
+
+function parsed<T>(messages: readonly NetlinkMessage[], parse: (body: Uint8Array) => T | undefined): T[] {
+  const out: T[] = [];
+  for (const { body } of messages) {
+    const item = parse(body);
+    if (item !== undefined) out.push(item);
+  }
+  return out;
+}
+
+/** What dev_valid_name() of the kernel takes. */
+function isLinkName(name: string): boolean {
+  return name !== "." && name !== ".." && Buffer.byteLength(name) <= NAME_BYTES && /^[^/:\s\0]+$/.test(name);
+}
+
+function openNamespace(path: string): number {
+  try {
+    return openSync(path, "r");
+  } catch (error) {
+    throw new DriverError("not-found", `Cannot open the network namespace "${path}": ${String(error)}`, error);
+  }
+}
