@@ -76,7 +76,7 @@ const rows: readonly [sentence: string, kind: string, yaml: string, spec: unknow
     "a staged deletion has no types",
     "StagedGlobalNetworkPolicy",
     "{stagedAction: Delete, types: [Ingress]}",
-    { stagedAction: "Delete", tier: "default", selector: "all()", types: [] },
+    { stagedAction: "Delete", tier: "default", selector: "", types: [] },
   ],
   ["a tier denies, beside the default one", "Tier", "null", { order: 1_000_000, defaultAction: "Deny" }],
   [

@@ -95,7 +95,7 @@ function completePolicy(spec: Fields): Fields {
 function completeStaged(spec: Fields): Fields {
   const stagedAction = spec["stagedAction"] ?? "Set";
   if (stagedAction !== "Delete") return { stagedAction, ...completePolicy({ ...spec, stagedAction }) };
-  return { stagedAction, tier: textOr(spec["tier"], "default"), selector: "all()", types: [] };
+  return { stagedAction, tier: textOr(spec["tier"], "default"), selector: "", types: [] };
 }
 
 /** No types given: those that have rules, and Ingress if none has. */

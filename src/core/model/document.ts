@@ -133,7 +133,7 @@ function startOf(node: unknown): number | undefined {
  * Where in the text the value at a path stands. What is not there (a missing field) is placed at what should hold it, an
  * unknown field at its key.
  */
-export function placeOf(document: YamlDocument, segments: readonly Segment[]): number {
+export function placeOf(document: YamlDocument, segments: readonly Segment[], atKey = false): number {
   let node: unknown = document.contents;
   let offset = startOf(node) ?? startOfDocument(document);
   for (const [depth, part] of segments.entries()) {
@@ -143,7 +143,8 @@ export function placeOf(document: YamlDocument, segments: readonly Segment[]): n
       const pair = node.items.find(({ key }) => isScalar(key) && key.value === part);
       if (pair === undefined) return offset;
       node = pair.value;
-      offset = (isLast && isScalar(node) && node.value !== null ? startOf(node) : startOf(pair.key)) ?? offset;
+      offset =
+        (isLast && !atKey && isScalar(node) && node.value !== null ? startOf(node) : startOf(pair.key)) ?? offset;
     } else if (isSeq(node) && typeof part === "number" && part < node.items.length) {
       node = node.items[part];
       offset = startOf(node) ?? offset;

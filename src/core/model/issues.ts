@@ -6,6 +6,8 @@ import { quote } from "./names.ts";
 export interface Finding {
   readonly segments: readonly Segment[];
   readonly message: string;
+  /** It is the name of the field that is wrong, not its value. */
+  readonly atKey?: true;
 }
 
 type Issue = z.core.$ZodIssue;
@@ -29,6 +31,7 @@ function describe(issue: Issue, segments: readonly Segment[], root: unknown, fie
       return issue.keys.map((key) => ({
         segments: [...segments, key],
         message: unknownField(key, fieldsAt(segments)),
+        atKey: true as const,
       }));
     case "invalid_union":
       return describeUnion(issue, segments, root, fieldsAt);

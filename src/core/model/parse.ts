@@ -138,9 +138,9 @@ function isMap(value: unknown): value is object {
 function item(value: unknown, source: Source, prefix: readonly Segment[]): FileItem {
   return {
     value,
-    locate({ segments, message }) {
+    locate({ segments, message, atKey }) {
       const all = [...prefix, ...segments];
-      return { ...source.at(placeOf(source.document, all)), path: formatPath(all), message };
+      return { ...source.at(placeOf(source.document, all, atKey)), path: formatPath(all), message };
     },
   };
 }

@@ -78,13 +78,12 @@ const MAX_DEPTH = 64;
 const TEXT_MAPS = new Set(["labels", "annotations", "labelsToApply"]);
 
 /** Fields that Calico reads as absent where they are empty (`omitempty`). */
-const EMPTY_IS_ABSENT = new Set([
-  ...["selector", "notSelector", "namespaceSelector", "nodeSelector", "serviceAccountSelector"],
-  ...["tier", "stagedAction", "ipipMode", "vxlanMode", "interfaceName", "containerID", "mac"],
-  ...["ipv4Address", "ipv6Address", "ipv4IPIPTunnelAddr", "routeReflectorClusterID"],
-  ...["ipv4VXLANTunnelAddr", "ipv6VXLANTunnelAddr", "vxlanTunnelMACAddr", "vxlanTunnelMACAddrV6"],
-  ...["namespace", "uid", "creationTimestamp", "resourceVersion", "generateName", "selfLink"],
-]);
+const EMPTY_IS_ABSENT = new Set(
+  `selector notSelector namespaceSelector nodeSelector serviceAccountSelector tier stagedAction ipipMode vxlanMode
+   interfaceName containerID mac ipv4Address ipv6Address ipv4IPIPTunnelAddr routeReflectorClusterID ipv4VXLANTunnelAddr
+   ipv6VXLANTunnelAddr vxlanTunnelMACAddr vxlanTunnelMACAddrV6 namespace uid creationTimestamp resourceVersion
+   generateName selfLink`.split(/\s+/),
+);
 
 /**
  * A copy without what is null, as Calico reads it: a field without value is a field that is not there. Own keys only; the
