@@ -144,9 +144,10 @@ export class BlockClaims {
     const problems: string[] = [];
     for (const { pool, block } of this.#table.all.values()) {
       const owned = await this.#store.get(blockKey(block.cidr), signal);
-      if (owned !== undefined && parseBlockOwner(owned.key, owned.value)?.host === this.#host) continue;
-      const problem = await this.#reclaim(pool, block.cidr, pools, signal);
+      const ours = owned !== undefined && parseBlockOwner(owned.key, owned.value)?.host === this.#host;
+      const problem = ours ? undefined : await this.#reclaim(pool, block.cidr, pools, signal);
       if (problem !== undefined) problems.push(problem);
+      this.#table.dispute(block.cidr, problem !== undefined);
     }
     return problems;
   }

@@ -87,7 +87,7 @@ export class Giver {
     for (const own of this.ownBlocks(allowance)) {
       const given = allocate(own.block, holder(grant), free);
       if (given === undefined) continue;
-      blocks.keep(own.pool, given);
+      blocks.keep(own, given);
       this.#note(given.address);
       return given.address;
     }
@@ -105,7 +105,7 @@ export class Giver {
   /** This host's blocks in pools that may be used, in the order of the pools. */
   ownBlocks({ usable, subnet, range }: Allowance): OwnBlock[] {
     const within = range ?? subnet;
-    const all = usable.flatMap(({ name }) => this.#options.blocks.of(name));
+    const all = usable.flatMap(({ name }) => this.#options.blocks.of(name)).filter(({ disputed }) => !disputed);
     return within === undefined ? all : all.filter(({ block }) => overlaps(block.cidr, within));
   }
 
@@ -119,10 +119,10 @@ export class Giver {
   take(grant: GrantRecord, a: Address): Address | undefined {
     const { blocks, holds, state } = this.#options;
     const own = blocks.holding(a);
-    const taken = own === undefined ? undefined : assign(own.block, a, holder(grant));
+    const taken = own === undefined || own.disputed ? undefined : assign(own.block, a, holder(grant));
     if (own === undefined || taken === undefined) return undefined;
     state.change(() => {
-      blocks.keep(own.pool, taken);
+      blocks.keep(own, taken);
       holds.drop(formatAddress(a));
     });
     this.#note(a);
@@ -146,12 +146,12 @@ export class Giver {
     if (own === undefined || found === undefined || found.handle !== handle) return false;
     if (this.endpointWith(formatAddress(a)) !== undefined) {
       this.#releasing.add(formatAddress(a));
-      blocks.keep(own.pool, annotate(own.block, a, { ...found.attributes, [RELEASING]: "true" }));
+      blocks.keep(own, annotate(own.block, a, { ...found.attributes, [RELEASING]: "true" }));
       return true;
     }
     const released = release(own.block, a, { handle, ...(sequence !== undefined && { sequence }) });
     if (released === undefined) return false;
-    blocks.drop(own.pool, released, a);
+    blocks.drop(own, released, a);
     this.#givenAt.delete(formatAddress(a));
     return true;
   }

@@ -27,6 +27,8 @@ export interface BlockRecord {
   readonly sequence: number;
   /** The free queue. */
   readonly free: readonly number[];
+  /** The cluster store says that another host owns it: what is given out stays, nothing more is. */
+  readonly disputed?: boolean;
 }
 
 export interface AllocationRecord {

@@ -14,6 +14,8 @@ import type { IpamTables, LocalStateFile } from "../local-state.ts";
 export interface OwnBlock {
   readonly pool: string;
   readonly block: Block;
+  /** Another host owns it too, as the cluster store has it. */
+  readonly disputed: boolean;
 }
 
 export class BlockTable {
@@ -44,7 +46,8 @@ export class BlockTable {
         sequence: record.sequence,
       };
       // Both tables are written in one transaction, so they can only disagree if somebody else wrote the file.
-      this.#blocks.set(key, { pool: record.pool, block: blockProblems(block).length > 0 ? repairBlock(block) : block });
+      const sound = blockProblems(block).length > 0 ? repairBlock(block) : block;
+      this.#blocks.set(key, { pool: record.pool, block: sound, disputed: record.disputed === true });
     }
   }
 
@@ -63,7 +66,7 @@ export class BlockTable {
   }
 
   add(pool: string, range: Cidr): OwnBlock {
-    const own = { pool, block: newBlock(range, this.#host) };
+    const own = { pool, block: newBlock(range, this.#host), disputed: false };
     this.#state.change(() => {
       this.#write(own);
       this.#state.durably();
@@ -82,27 +85,38 @@ export class BlockTable {
     });
   }
 
+  /** Whether the block is another host's as well. */
+  dispute(range: Cidr, disputed: boolean): void {
+    const own = this.#blocks.get(formatCidr(range));
+    if (own === undefined || own.disputed === disputed) return;
+    this.#state.change(() => {
+      this.#write({ ...own, disputed });
+      this.#state.durably();
+    });
+  }
+
   /** Keeps what `allocate` or `assign` decided. */
-  keep(pool: string, { block, address: a, ordinal }: Allocated): void {
+  keep(own: OwnBlock, { block, address: a, ordinal }: Allocated): void {
     const { handle, attributes, sequence } = block.allocations.get(ordinal) as Allocation;
     this.#state.change(() => {
-      this.#write({ pool, block });
+      this.#write({ ...own, block });
       this.#tables.allocations.put(formatAddress(a), { block: formatCidr(block.cidr), handle, sequence, attributes });
     });
   }
 
   /** Keeps a block out of which the address was released. */
-  drop(pool: string, block: Block, a: Address): void {
+  drop(own: OwnBlock, block: Block, a: Address): void {
     this.#state.change(() => {
-      this.#write({ pool, block });
+      this.#write({ ...own, block });
       this.#tables.allocations.delete(formatAddress(a));
     });
   }
 
   #write(own: OwnBlock): void {
-    const { pool, block } = own;
+    const { pool, block, disputed } = own;
     const key = formatCidr(block.cidr);
-    this.#tables.blocks.put(key, { cidr: key, pool, sequence: block.sequence, free: block.free });
+    const { sequence, free } = block;
+    this.#tables.blocks.put(key, { cidr: key, pool, sequence, free, ...(disputed && { disputed }) });
     this.#mirror(key, own);
   }
 

@@ -1,0 +1,196 @@
+/** Many hosts, one store, crashes between any two steps: no address is given twice, and none is lost. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { Host, pool } from "../../../test/store/address-fixture.ts";
+import { MemoryStore } from "../../drivers/store/memory.ts";
+import type { Compare, Entry, Listing, Op, Store, WatchBatch } from "../../drivers/store/store.ts";
+
+/** The store as a host sees it that dies at its n-th commit: before or after that came through. */
+class MortalStore implements Store {
+  readonly #store: Store;
+  #left = Infinity;
+  #through = false;
+  #dead = false;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  dieAt(commits: number, through: boolean): void {
+    this.#left = commits;
+    this.#through = through;
+  }
+
+  revive(): void {
+    this.#dead = false;
+    this.#left = Infinity;
+  }
+
+  #check(): void {
+    if (this.#dead) throw new Error("dead");
+  }
+
+  async get(key: string, signal?: AbortSignal): Promise<Entry | undefined> {
+    this.#check();
+    return this.#store.get(key, signal);
+  }
+
+  async list(prefix: string, signal?: AbortSignal): Promise<Listing> {
+    this.#check();
+    return this.#store.list(prefix, signal);
+  }
+
+  async commit(txn: { readonly compares?: readonly Compare[]; readonly ops: readonly Op[] }, signal?: AbortSignal) {
+    this.#check();
+    if (this.#left-- > 0) return this.#store.commit(txn, signal);
+    this.#dead = true;
+    if (this.#through) await this.#store.commit(txn, signal);
+    throw new Error("dead");
+  }
+
+  watch(prefix: string, revision: number, signal: AbortSignal): AsyncIterable<WatchBatch> {
+    return this.#store.watch(prefix, revision, signal);
+  }
+
+  lease(ttl: number, signal: AbortSignal): Promise<string> {
+    return this.#store.lease(ttl, signal);
+  }
+
+  trouble(): string | undefined {
+    return undefined;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+const POOL = pool("small", "10.9.0.0/28", { blockSize: 30 });
+const HOSTS = ["a", "b", "c"];
+
+interface Machine {
+  readonly host: Host;
+  readonly store: MortalStore;
+  poolId: string;
+  /** What containers have. */
+  readonly held: Set<string>;
+}
+
+async function machine(name: string, shared: Store): Promise<Machine> {
+  const store = new MortalStore(shared);
+  const host = new Host(name, store);
+  host.pools = [POOL];
+  return { host, store, poolId: await host.network("n1"), held: new Set() };
+}
+
+async function revive({ host, store }: Machine): Promise<void> {
+  store.revive();
+  await host.restart();
+  assert.deepEqual(await host.addresses.recover(), []);
+}
+
+const action = fc.record({
+  who: fc.nat(HOSTS.length - 1),
+  what: fc.constantFrom("give", "give", "give", "exactly", "back", "all back", "reconcile", "restart", "everybody"),
+  which: fc.nat(15),
+  dies: fc.option(fc.record({ at: fc.nat(3), through: fc.boolean() }), { nil: undefined }),
+});
+
+interface Step {
+  readonly what: string;
+  readonly which: number;
+  readonly dies: { readonly at: number; readonly through: boolean } | undefined;
+}
+
+async function act(m: Machine, { what, which }: Pick<Step, "what" | "which">): Promise<void> {
+  const { host, poolId, held } = m;
+  if (what === "give") held.add(await host.addresses.request({ poolId }));
+  if (what === "exactly") held.add(await host.addresses.request({ poolId, address: `10.9.0.${which}` }));
+  if (what === "back") {
+    const a = [...held][which % Math.max(1, held.size)];
+    if (a === undefined) return;
+    held.delete(a);
+    host.addresses.release(poolId, a);
+  }
+  if (what === "all back") {
+    for (const a of held) host.addresses.release(poolId, a);
+    held.clear();
+    for (let i = 0; i < 2; i++) await reconcile(m);
+  }
+  if (what === "reconcile") await reconcile(m);
+  if (what === "restart") await revive(m);
+}
+
+async function tryTo(m: Machine, { what, which, dies }: Step): Promise<void> {
+  if (dies !== undefined) m.store.dieAt(dies.at, dies.through);
+  try {
+    await act(m, { what: what === "everybody" ? "give" : what, which });
+  } catch (error) {
+    const message = error instanceof Error ? error.message : "";
+    assert.match(message, /dead|Cannot give out/);
+    if (message === "dead") await revive(m);
+  }
+  m.store.revive();
+}
+
+async function reconcile({ host, held }: Machine): Promise<void> {
+  host.clock += 3_600_000;
+  const live = new Map([...held].map((a) => [a.replace("/32", ""), { networkId: "n1" }]));
+  await host.addresses.reconcile(live, host.addresses.mark());
+}
+
+function inUse({ host }: Machine): string[] {
+  return host.addresses
+    .inUse()
+    .map(({ address }) => `${address}/32`)
+    .sort();
+}
+
+describe("addresses of many hosts that crash", () => {
+  it("no address twice, none lost, and what is left of a crash goes away", { timeout: 120_000 }, async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(action, { minLength: 10, maxLength: 60 }), async (actions) => {
+        const shared = new MemoryStore();
+        const seed = new Host("seed", shared);
+        await seed.addPool(POOL);
+        const machines = await Promise.all(HOSTS.map((name) => machine(name, shared)));
+        try {
+          for (const step of actions) {
+            const acting = step.what === "everybody" ? machines : [machines[step.who] as Machine];
+            await Promise.all(acting.map((m) => tryTo(m, step)));
+            const all = machines.flatMap(({ held }) => [...held]);
+            assert.equal(new Set(all).size, all.length, `given twice: ${all.join()}`);
+          }
+          for (const m of machines) await revive(m);
+          for (let i = 0; i < 3; i++) for (const m of machines) await reconcile(m);
+          for (const m of machines) {
+            assert.deepEqual(inUse(m), [...m.held].sort());
+            const expected = new Map([...m.held].map((a) => [a.replace("/32", ""), { networkId: "n1" }]));
+            assert.deepEqual(await m.host.addresses.check(expected), []);
+          }
+          await givesEverything(shared, machines);
+        } finally {
+          for (const { host } of machines) await host[Symbol.asyncDispose]();
+          await seed[Symbol.asyncDispose]();
+        }
+      }),
+      { numRuns: Number(process.env["MANX_RUNS"] ?? 25) },
+    );
+  });
+});
+
+/** When all have given everything back, another host gets every address of the pool. */
+async function givesEverything(shared: Store, machines: readonly Machine[]): Promise<void> {
+  for (const { host, poolId, held } of machines) {
+    for (const a of held) host.addresses.release(poolId, a);
+    host.pools = [{ ...POOL, spec: { ...POOL.spec, nodeSelector: "none()" } }];
+    for (let i = 0; i < 2; i++) await host.addresses.reconcile(new Map(), host.addresses.mark());
+    assert.deepEqual(host.addresses.blocks(), []);
+  }
+  const last = await machine("last", shared);
+  try {
+    for (let i = 0; i < 16; i++) last.held.add(await last.host.addresses.request({ poolId: last.poolId }));
+    assert.equal(last.held.size, 16);
+  } finally {
+    await last.host[Symbol.asyncDispose]();
+  }
+}
