@@ -26,6 +26,7 @@ export function complete(kind: Kind, value: unknown): AnyResource {
 /** The fields of every map by name: the order in which Calico prints them, and the same for equal resources. */
 function inOrder(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(inOrder);
+  if (value === 0) return 0; // JSON cannot tell -0, which would be another value
   if (typeof value !== "object" || value === null) return value;
   const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
   return Object.fromEntries(entries.map(([key, inner]) => [key, inOrder(inner)]));

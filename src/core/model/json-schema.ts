@@ -57,11 +57,13 @@ export function schemaAt(schema: JsonSchema, segments: readonly Segment[]): Json
 }
 
 /** The names of the fields that may stand in the map at a place, without those that are only put up with. */
-export function fieldsOf(info: KindInfo, segments: readonly Segment[]): string[] {
-  const properties = schemaAt(jsonSchema(info), segments)?.["properties"] as
-    | Readonly<Record<string, JsonSchema>>
-    | undefined;
+export function fieldsIn(schema: JsonSchema, segments: readonly Segment[]): string[] {
+  const properties = schemaAt(schema, segments)?.["properties"] as Readonly<Record<string, JsonSchema>> | undefined;
   return Object.entries(properties ?? {})
-    .filter(([, schema]) => !String(schema["description"]).startsWith("Ignored"))
+    .filter(([, { description }]) => typeof description !== "string" || !description.startsWith("Ignored"))
     .map(([name]) => name);
+}
+
+export function fieldsOf(info: KindInfo, segments: readonly Segment[]): string[] {
+  return fieldsIn(jsonSchema(info), segments);
 }
