@@ -27,6 +27,15 @@ describe("claims after a crash", () => {
     assert.deepEqual([await owners(host), await affinities(host)], [[], []]);
   });
 
+  it("pending or releasing: is not in the way of a new claim either", async () => {
+    await using host = await Host.with([POOL]);
+    const poolId = await host.network("n1");
+    const pending = await host.store.commit(claimPending(MINE, await poolAt(host)));
+    assert.equal(await host.addresses.request({ poolId, address: "10.65.0.70" }), "10.65.0.70/32");
+    host.addresses.release(poolId, "10.65.0.70");
+    assert.ok(pending.ok);
+  });
+
   it("confirmed, but not written down here: is taken up", async () => {
     await using host = await Host.with([POOL]);
     const { revision } = await host.store.commit(claimPending(MINE, await poolAt(host)));
@@ -78,6 +87,16 @@ describe("claims after a crash", () => {
 });
 
 describe("claims at once", () => {
+  it("of pools that overlap: one of them comes to be", async () => {
+    await using host = await Host.with([]);
+    await using other = new Host("h2", host.store);
+    const ranges = ["10.1.0.0/16", "10.1.2.0/24", "10.0.0.0/8", "10.1.2.0/25"];
+    const asks = ranges.map((range, i) => [host, other][i % 2]?.addresses.addPool(pool(`p${i}`, range)));
+    const won = (await Promise.allSettled(asks)).filter(({ status }) => status === "fulfilled");
+    assert.equal(won.length, 1);
+    assert.equal((await host.store.list("/manx/v1/resources/IPPool/")).entries.length, 1);
+  });
+
   it("are for one host each, however many hosts want the same block", async () => {
     await using first = await Host.with([pool("v4", "10.65.0.0/28", { blockSize: 30 })]);
     const hosts = Array.from({ length: 6 }, (_, i) => new Host(`x${i}`, first.store));

@@ -418,6 +418,19 @@ describe("addresses: sticky", () => {
     assert.deepEqual(host.addresses.remembered("n2", "web"), ["10.65.0.3"]);
   });
 
+  it("keeps an address for one container, and one address for a container", async () => {
+    await using host = await Host.with();
+    host.addresses.remember("n1", "web", "10.65.0.1");
+    host.addresses.remember("n1", "db", "10.65.0.1");
+    assert.deepEqual(host.addresses.remembered("n1", "web"), []);
+    host.addresses.remember("n1", "db", "10.65.0.2");
+    assert.deepEqual(host.addresses.remembered("n1", "db"), ["10.65.0.2"]);
+    await host.restart();
+    host.addresses.remember("n1", "web", "10.65.0.1");
+    assert.deepEqual(host.addresses.remembered("n1", "web"), ["10.65.0.1"]);
+    assert.deepEqual(host.addresses.remembered("n1", "db"), ["10.65.0.2"]);
+  });
+
   it("ignores memories that are of no use: another family, another pool, outside of the range, nonsense", async () => {
     await using host = await Host.with();
     const poolId = await host.network("n1", { pool: "10.65.9.0/24", subPool: "10.65.9.128/25" });
