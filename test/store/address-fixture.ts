@@ -6,12 +6,12 @@ import { resourceKey } from "../../src/agent/cluster-cache.ts";
 import type { AddressesOptions } from "../../src/agent/ipam/local-addresses.ts";
 import { type LocalAddresses, openAddresses } from "../../src/agent/ipam/local-addresses.ts";
 import { type LocalStateFile, openLocalState } from "../../src/agent/local-state.ts";
-import type { EndpointRecord, NetworkRecord } from "../../src/agent/records.ts";
 import { makePool } from "../../src/core/ipam/pools.ts";
 import type { IPPool, IPReservation } from "../../src/core/model/resources.ts";
 import { cidr } from "../../src/core/net/cidr.ts";
 import { MemoryStore } from "../../src/drivers/store/memory.ts";
 import type { Store } from "../../src/drivers/store/store.ts";
+import { endpointRecord, networkRecord } from "./records.ts";
 
 export function pool(name: string, range: string, more: Partial<IPPool["spec"]> = {}): IPPool {
   return makePool(name, cidr(range), more);
@@ -106,29 +106,4 @@ export class Host implements AsyncDisposable {
     this.state[Symbol.dispose]();
     rmSync(this.directory, { recursive: true, force: true });
   }
-}
-
-export function networkRecord(id: string): NetworkRecord {
-  const spec = {
-    pools: [],
-    families: [4 as const],
-    publish: "address",
-    isolation: "network",
-    internal: false,
-    sticky: true,
-  } as const;
-  return { id, spec, ipv4Pools: [], ipv6Pools: [], options: {}, createdAt: "2026-01-01T00:00:00Z" };
-}
-
-export function endpointRecord(id: string, networkId: string): EndpointRecord {
-  const empty = { driverOptions: {}, published: [], exposedPorts: [] };
-  return {
-    id,
-    networkId,
-    addresses: [],
-    mac: "02:00:00:00:00:01",
-    ...empty,
-    joined: true,
-    createdAt: "2026-01-01T00:00:00Z",
-  };
 }

@@ -91,7 +91,7 @@ describe("claims at once", () => {
     await using host = await Host.with([]);
     await using other = new Host("h2", host.store);
     const ranges = ["10.1.0.0/16", "10.1.2.0/24", "10.0.0.0/8", "10.1.2.0/25"];
-    const asks = ranges.map((range, i) => [host, other][i % 2]?.addresses.addPool(pool(`p${i}`, range)));
+    const asks = ranges.map((range, i) => (i % 2 === 0 ? host : other).addresses.addPool(pool(`p${i}`, range)));
     const won = (await Promise.allSettled(asks)).filter(({ status }) => status === "fulfilled");
     assert.equal(won.length, 1);
     assert.equal((await host.store.list("/manx/v1/resources/IPPool/")).entries.length, 1);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { DEFAULTS, Host, networkRecord, pool } from "../../../test/store/address-fixture.ts";
+import { DEFAULTS, Host, pool } from "../../../test/store/address-fixture.ts";
+import { networkRecord } from "../../../test/store/records.ts";
 import { parseAddress } from "../../core/net/address.ts";
 import { cidr, contains } from "../../core/net/cidr.ts";
 import { MemoryStore } from "../../drivers/store/memory.ts";
