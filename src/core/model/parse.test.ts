@@ -99,7 +99,7 @@ spec:
     [
       "the same resource twice",
       `${tier("a")}---\n${tier("b")}---\n${tier("a")}`,
-      `f.yaml:16:9 metadata.name: the Tier "a" stands in line 4 already`,
+      `f.yaml:16:9 metadata.name: the Tier a stands in line 4 already`,
     ],
     [
       "the same key twice",

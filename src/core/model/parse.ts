@@ -11,18 +11,23 @@ import { placeOf, type Source, toValue, type YamlDocument, type YamlProblem } fr
 import type { Finding } from "./issues.ts";
 import { field, type Segment, textField } from "./loose.ts";
 import type { AnyResource } from "./resources.ts";
-import { checkResource, formatPath } from "./validate.ts";
+import { titleOf } from "./together.ts";
+import { checkResource, formatPath, parsePath } from "./validate.ts";
 
-/** A problem and its place: line and column count from 1. */
-export interface FileProblem extends Problem {
+/** Line and column count from 1. */
+export interface Place {
   readonly file: string;
   readonly line: number;
   readonly column: number;
 }
 
+export interface FileProblem extends Problem, Place {}
+
 export interface ParsedFile {
   readonly resources: readonly AnyResource[];
   readonly problems: readonly FileProblem[];
+  /** Where a path of a resource stands, for problems that are found later; the title is that of `titleOf`. */
+  locate(title: string, path: string): Place | undefined;
 }
 
 /** Bytes would be fairer, but text is what we have. */
@@ -33,7 +38,7 @@ export function parseResources(text: string, file: string): ParsedFile {
   const items = parseItems(text, file);
   const problems: FileProblem[] = [...items.problems];
   const resources: AnyResource[] = [];
-  const seen = new Map<string, number>();
+  const seen = new Map<string, FileItem>();
   for (const item of items.values) {
     const checked = checkResource(item.value);
     if (!checked.ok) {
@@ -44,7 +49,14 @@ export function parseResources(text: string, file: string): ParsedFile {
     if (again === undefined) resources.push(checked.resource);
     else problems.push(again);
   }
-  return { resources, problems: problems.toSorted(byPlace) };
+  return {
+    resources,
+    problems: problems.toSorted(byPlace),
+    locate(title, path) {
+      const found = seen.get(title)?.locate({ segments: parsePath(path), message: "" });
+      return found === undefined ? undefined : { file: found.file, line: found.line, column: found.column };
+    },
+  };
 }
 
 /** One resource of a file, not yet checked, and how to say where in the file something of it stands. */
@@ -145,16 +157,14 @@ function item(value: unknown, source: Source, prefix: readonly Segment[]): FileI
   };
 }
 
-function seenBefore(resource: AnyResource, item: FileItem, seen: Map<string, number>): FileProblem | undefined {
-  const { name, namespace } = resource.metadata;
-  const key = `${resource.kind}/${namespace ?? ""}/${name}`;
-  const here = item.locate({ segments: ["metadata", "name"], message: "" });
-  const before = seen.get(key);
-  if (before === undefined) {
-    seen.set(key, here.line);
-    return undefined;
-  }
-  return { ...here, message: `the ${resource.kind} "${name}" stands in line ${before} already` };
+function seenBefore(resource: AnyResource, item: FileItem, seen: Map<string, FileItem>): FileProblem | undefined {
+  const title = titleOf(resource);
+  const name: Finding = { segments: ["metadata", "name"], message: "" };
+  const before = seen.get(title)?.locate(name);
+  if (before !== undefined)
+    return { ...item.locate(name), message: `the ${title} stands in line ${before.line} already` };
+  seen.set(title, item);
+  return undefined;
 }
 
 function byPlace(a: FileProblem, b: FileProblem): number {

@@ -3,10 +3,15 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { parse } from "yaml";
-import { parseResources } from "./parse.ts";
+import { parseResources as parseFile } from "./parse.ts";
 import { printResource, printResources } from "./print.ts";
 import type { AnyResource } from "./resources.ts";
 import { validateResource } from "./validate.ts";
+
+function parseResources(text: string, file: string) {
+  const { resources, problems } = parseFile(text, file);
+  return { resources, problems };
+}
 
 const some = <T>(values: readonly T[], max = 3) =>
   fc.uniqueArray(fc.constantFrom(...values), { minLength: 1, maxLength: max });

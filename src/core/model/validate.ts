@@ -73,6 +73,14 @@ export function formatPath(segments: readonly Segment[]): string {
   return path;
 }
 
+/** The parts of what `formatPath` wrote. */
+export function parsePath(path: string): Segment[] {
+  return Array.from(path.matchAll(/\[([0-9]+)\]|\[("(?:[^"\\]|\\.)*")\]|([^.[]+)/g), ([, index, quoted, name]) => {
+    if (index !== undefined) return Number(index);
+    return quoted === undefined ? (name ?? "") : (JSON.parse(quoted) as string);
+  });
+}
+
 const MAX_DEPTH = 64;
 /** Maps whose values are text: a key without a value has the empty text there. */
 const TEXT_MAPS = new Set(["labels", "annotations", "labelsToApply"]);
