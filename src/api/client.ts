@@ -3,10 +3,7 @@
  *
  * A request that the agent refuses throws `ApiError`, with the agent's code and text. An agent that cannot be asked throws
  * `UnreachableError`, whose message says why and whose remedy says what to type. Requests are not repeated.
- *
- * node:http rather than undici: for one request to a local socket it costs a command 45 ms at start instead of 120.
  */
-import type { ClientRequest, IncomingMessage, RequestOptions } from "node:http";
 import type { AnyResource } from "../core/model/resources.ts";
 import { ApiError } from "./error.ts";
 import type { DoctorView, FixReport } from "./schema/doctor.ts";
@@ -19,6 +16,7 @@ import type { StatusView, VersionView } from "./schema/status.ts";
 import type { AgentEvent } from "./schema/watch.ts";
 import type { WhyQuery, WhyView } from "./schema/why.ts";
 import { SOCKET_PATH } from "./socket.ts";
+import { type HttpResponse, request } from "./transport.ts";
 
 export { ApiError } from "./error.ts";
 export type * from "./schema/doctor.ts";
@@ -117,18 +115,16 @@ class Wire {
   }
 
   async request<T>(method: string, path: string, body?: unknown): Promise<T> {
-    const response = await this.#send({ method, path, timeout: this.#timeout }, body);
-    const text = await this.#read(response);
+    const { status, text } = await this.#exchange(method, path, body);
     const parsed = this.#parse(text);
-    if (response.statusCode !== 200) throw this.#refusal(parsed, response.statusCode);
+    if (status !== 200) throw this.#refusal(parsed, status);
     return parsed as T;
   }
 
   async *events(path: string, signal: AbortSignal): AsyncIterable<AgentEvent> {
     try {
-      const response = await this.#send({ method: "GET", path, signal });
-      if (response.statusCode !== 200)
-        throw this.#refusal(this.#parse(await this.#read(response)), response.statusCode);
+      const response = await request({ socketPath: this.#socket, method: "GET", path, signal });
+      if (response.status !== 200) throw this.#refusal(this.#parse(await readAll(response)), response.status);
       yield* readEvents(response);
     } catch (error) {
       if (signal.aborted) return;
@@ -136,27 +132,15 @@ class Wire {
     }
   }
 
-  async #send(options: RequestOptions, body?: unknown): Promise<IncomingMessage> {
-    const { request } = await import("node:http");
+  async #exchange(method: string, path: string, body: unknown): Promise<{ status: number; text: string }> {
     const text = body === undefined ? undefined : JSON.stringify(body);
-    const headers =
-      text === undefined ? {} : { "content-type": "application/json", "content-length": Buffer.byteLength(text) };
-    return new Promise((resolve, reject) => {
-      const outgoing: ClientRequest = request({ socketPath: this.#socket, headers, ...options }, resolve);
-      outgoing.on("timeout", () => outgoing.destroy(Object.assign(new Error("no answer"), { code: "ETIMEDOUT" })));
-      outgoing.on("error", (error) => reject(this.#explain(error)));
-      outgoing.end(text);
-    });
-  }
-
-  async #read(response: IncomingMessage): Promise<string> {
-    const chunks: Buffer[] = [];
+    const timeout = this.#timeout;
     try {
-      for await (const chunk of response) chunks.push(chunk as Buffer);
+      const response = await request({ socketPath: this.#socket, method, path, body: text, timeout });
+      return { status: response.status, text: await readAll(response) };
     } catch (error) {
       throw this.#explain(error);
     }
-    return Buffer.concat(chunks).toString();
   }
 
   #parse(text: string): unknown {
@@ -167,7 +151,7 @@ class Wire {
     }
   }
 
-  #refusal(body: unknown, status: number | undefined): Error {
+  #refusal(body: unknown, status: number): Error {
     if (!isErrorBody(body)) return this.#broken(`it answers with status ${status}`);
     return new ApiError(body.code, body.message, { problems: body.problems, remedy: body.remedy });
   }
@@ -204,12 +188,18 @@ function isErrorBody(body: unknown): body is ErrorBody {
   return typeof body === "object" && body !== null && "code" in body && "message" in body;
 }
 
+async function readAll({ body }: HttpResponse): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of body) chunks.push(chunk);
+  return Buffer.concat(chunks).toString();
+}
+
 /** Server-sent events (WHATWG HTML, 9.2): `data:` lines up to an empty line; `:` begins a comment. */
-async function* readEvents(response: IncomingMessage): AsyncIterable<AgentEvent> {
+async function* readEvents({ body }: HttpResponse): AsyncIterable<AgentEvent> {
+  const decoder = new TextDecoder();
   let rest = "";
-  response.setEncoding("utf8");
-  for await (const chunk of response) {
-    const events = (rest + String(chunk)).split("\n\n");
+  for await (const chunk of body) {
+    const events = (rest + decoder.decode(chunk, { stream: true })).split("\n\n");
     rest = events.pop() ?? "";
     for (const event of events) {
       const data = event

@@ -1,0 +1,45 @@
+/** `manx status`: one line a part, with why and what to do where it is not well. */
+import type { Component, StatusView } from "../../api/client.ts";
+import { type AgentFlags, agentOptions, type Cli, type Define, examples } from "../cli.ts";
+import { EXIT } from "../exit-codes.ts";
+import { type OutputFlags, outputOption, printData } from "../output.ts";
+import type { Style } from "../terminal.ts";
+import { plain } from "../text.ts";
+
+export const define: Define = (command, cli) => {
+  agentOptions(outputOption(command, ["table", "json", "yaml"]));
+  examples(command, [
+    ["manx status", "exit 0: all is well; 1: something is not; 3: the agent does not answer"],
+    ["manx status -o json", "for a program"],
+  ]);
+  command.action(async (flags: OutputFlags & AgentFlags) => {
+    const status = await cli.agent(flags).status();
+    if (!status.components.every(isWell)) cli.exit = EXIT.no;
+    if (flags.output === "json" || flags.output === "yaml") return printData(cli.terminal, flags.output, status);
+    print(status, cli);
+  });
+};
+
+const isWell = ({ state }: Component): boolean => state === "ok" || state === "off";
+const STYLES: Readonly<Record<Component["state"], Style>> = { ok: "good", off: "dim", degraded: "warn", failed: "bad" };
+
+function print({ host, components, counts }: StatusView, { terminal }: Cli): void {
+  for (const { name, state, summary, why, remedy } of components) {
+    const detail =
+      state === "ok" || why === undefined
+        ? summary
+        : why.startsWith(summary) || summary === state
+          ? why
+          : `${summary}: ${why}`;
+    terminal.line(`${name.padEnd(10)} ${terminal.paint(STYLES[state], state.padEnd(8))}  ${plain(detail)}`);
+    if (remedy !== undefined) terminal.line(`${" ".repeat(21)}${plain(remedy)}`);
+  }
+  terminal.line();
+  const { endpoints, networks, pools, hosts } = counts;
+  const here = hosts === 1 ? `host ${plain(host)}` : `host ${plain(host)}, one of ${hosts}`;
+  terminal.line(`${count(endpoints, "endpoint")} on ${count(networks, "network")}, ${count(pools, "pool")}; ${here}`);
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? "" : "s"}`;
+}

@@ -1,0 +1,38 @@
+/** From a command line to an exit status: finds the command, runs it, says what went wrong. */
+import { CommanderError } from "commander";
+import { Cli } from "./cli.ts";
+import { COMMANDS } from "./commands.ts";
+import { explain } from "./errors.ts";
+import { EXIT, type ExitCode } from "./exit-codes.ts";
+import { buildProgram } from "./program.ts";
+
+export async function run(argv: readonly string[], cli: Cli): Promise<ExitCode> {
+  try {
+    if (argv[0] === "complete") return await (await import("./complete.ts")).complete(argv, cli);
+    const name = argv.find((word) => !word.startsWith("-"));
+    const asked = name === "help" ? argv[argv.indexOf("help") + 1] : name;
+    const program = await buildProgram(cli, (entry) => entry.name === name || entry.name === asked);
+    if (argv.length === 0) {
+      program.outputHelp();
+      return EXIT.ok;
+    }
+    await program.parseAsync([...argv], { from: "user" });
+    return cli.exit ?? EXIT.ok;
+  } catch (error) {
+    return report(error, argv, cli);
+  }
+}
+
+function report(error: unknown, argv: readonly string[], cli: Cli): ExitCode {
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return EXIT.ok;
+    const known = COMMANDS.find(({ name }) => name === argv[0]);
+    if (error.code !== "commander.help")
+      cli.terminal.say(`Try: manx ${known === undefined ? "" : `${known.name} `}--help`);
+    return EXIT.usage;
+  }
+  const { exit, text, remedy } = explain(error);
+  cli.terminal.say(`manx: ${text}`);
+  if (remedy !== undefined) cli.terminal.say(remedy);
+  return exit;
+}
