@@ -36,6 +36,7 @@ export class ClusterCache {
   #byKey = new Map<string, Cached>();
   readonly #byKind = new Map<Kind, readonly AnyResource[]>();
   #revision = 0;
+  readonly #listeners = new Set<() => void>();
   readonly #waiters = new Set<{ readonly revision: number; readonly resolve: () => void }>();
 
   private constructor(options: ClusterCacheOptions) {
@@ -78,6 +79,22 @@ export class ClusterCache {
       this.#waiters.delete(waiter);
       waiter.resolve();
     }
+  }
+
+  /** The store's revision of a resource; undefined if it is not stored. */
+  revisionOf(resource: AnyResource): number | undefined {
+    return this.#byKey.get(resourceKey(resource))?.modRevision;
+  }
+
+  /** Called after each change of this copy. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #changed(): void {
+    this.#options.onChange();
+    for (const listener of this.#listeners) listener();
   }
 
   get(key: string): Cached | undefined {
@@ -129,13 +146,13 @@ export class ClusterCache {
       }
       this.#advance(batch.revision);
     }
-    this.#options.onChange();
+    this.#changed();
   }
 
   /** Reads everything again, now. */
   async refresh(signal: AbortSignal): Promise<void> {
     await this.#relist(signal);
-    this.#options.onChange();
+    this.#changed();
   }
 
   async #relist(signal: AbortSignal): Promise<void> {

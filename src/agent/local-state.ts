@@ -67,6 +67,8 @@ export class LocalStateFile implements LocalState {
   readonly #networks: RecordTable<NetworkRecord>;
   readonly #endpoints: RecordTable<EndpointRecord>;
   readonly #meta: RecordTable<{ readonly value: string }>;
+  /** Endpoints by each of their addresses; more than one only if something went wrong. */
+  readonly #byAddress = new Map<string, ReadonlySet<string>>();
 
   constructor(path: string) {
     const file = new StateFile(path, SCHEMA);
@@ -83,6 +85,7 @@ export class LocalStateFile implements LocalState {
         allocations: table("allocations", "addresses", false),
         holds: table("holds", "addresses", false),
       };
+      for (const { id, addresses } of this.endpoints.values()) for (const a of addresses) this.#index(a, id, true);
     } catch (error) {
       file[Symbol.dispose]();
       throw error;
@@ -113,11 +116,48 @@ export class LocalStateFile implements LocalState {
         "not-found",
         `Cannot keep the endpoint "${record.id}": its network "${record.networkId}" is not known here`,
       );
-    this.#endpoints.put(record.id, record);
+    const before = this.endpoints.get(record.id)?.addresses;
+    this.change(() => {
+      this.#endpoints.put(record.id, record);
+      this.#reindex(record.id, before ?? [], record.addresses);
+    });
   }
 
   removeEndpoint(id: string): boolean {
-    return this.#endpoints.delete(id);
+    const before = this.endpoints.get(id);
+    if (before === undefined) return false;
+    this.change(() => {
+      this.#endpoints.delete(id);
+      this.#reindex(id, before.addresses, []);
+    });
+    return true;
+  }
+
+  /** An endpoint that has the address. */
+  endpointWith(address: string): EndpointRecord | undefined {
+    const [id] = this.#byAddress.get(address) ?? [];
+    return id === undefined ? undefined : this.endpoints.get(id);
+  }
+
+  #reindex(id: string, before: readonly string[], after: readonly string[]): void {
+    const gone = before.filter((a) => !after.includes(a));
+    const come = after.filter((a) => !before.includes(a));
+    this.mirror(() => {
+      const set = (forth: boolean): void => {
+        for (const a of gone) this.#index(a, id, !forth);
+        for (const a of come) this.#index(a, id, forth);
+      };
+      set(true);
+      return () => set(false);
+    });
+  }
+
+  #index(address: string, id: string, has: boolean): void {
+    const ids = new Set(this.#byAddress.get(address));
+    if (has) ids.add(id);
+    else ids.delete(id);
+    if (ids.size > 0) this.#byAddress.set(address, ids);
+    else this.#byAddress.delete(address);
   }
 
   meta(key: string): string | undefined {

@@ -136,6 +136,7 @@ export class RecordTable<V extends object> {
   readonly #put: StatementSync;
   readonly #delete: StatementSync;
   readonly #records = new Map<string, V>();
+  #version = 0;
 
   constructor(file: StateFile, options: RecordTableOptions) {
     this.#file = file;
@@ -157,6 +158,11 @@ export class RecordTable<V extends object> {
 
   get all(): ReadonlyMap<string, V> {
     return this.#records;
+  }
+
+  /** Another number after each change: for what is derived from the records. */
+  get version(): number {
+    return this.#version;
   }
 
   put(id: string, record: V): void {
@@ -187,6 +193,7 @@ export class RecordTable<V extends object> {
   }
 
   #set(id: string, record: V | undefined): void {
+    this.#version++;
     if (record === undefined) this.#records.delete(id);
     else this.#records.set(id, record);
   }

@@ -1,0 +1,246 @@
+/**
+ * One agent, all parts connected: Docker's calls and the store's changes become a snapshot, the snapshot a host state, and the
+ * kernel is made so. Everything it needs to know it reads back at start; nothing is lost when it is killed.
+ */
+import { derive } from "../core/calc/derive.ts";
+import type { HostState } from "../core/calc/host-state.ts";
+import { labelPolicies } from "../core/calc/label-policies.ts";
+import type { Settings, Snapshot } from "../core/calc/snapshot.ts";
+import { match } from "../core/selector/match.ts";
+import { parseSelector } from "../core/selector/parse.ts";
+import { EngineClient } from "../drivers/docker/engine.ts";
+import { Inspector } from "../drivers/docker/inspect.ts";
+import { LockProbe } from "../drivers/docker/locks.ts";
+import { Forward } from "../drivers/iptables/forward.ts";
+import { openSqliteStore } from "../drivers/store/sqlite.ts";
+import { readSysctl } from "../drivers/system/sysctls.ts";
+import { pluginCalls } from "../plugin/docker/calls.ts";
+import { InFlight, type PluginContext } from "../plugin/docker/context.ts";
+import { extraAddresses } from "../plugin/docker/endpoint-options.ts";
+import { followEngine } from "../plugin/docker/follow.ts";
+import { probePort } from "../plugin/docker/host-ports.ts";
+import { EngineReconcile } from "../plugin/docker/reconcile.ts";
+import { PluginServer } from "../plugin/docker/server.ts";
+import { Changes } from "./changes.ts";
+import { ClusterCache } from "./cluster-cache.ts";
+import { Dataplane, type Outcome } from "./dataplane.ts";
+import { EngineWatch } from "./engine-watch.ts";
+import { Health } from "./health.ts";
+import { HostNetwork } from "./host-network.ts";
+import { openAddresses } from "./ipam/local-addresses.ts";
+import { judge } from "./judge.ts";
+import { Kernel } from "./kernel.ts";
+import { openLocalState } from "./local-state.ts";
+import type { Logger } from "./log.ts";
+import { Loop } from "./loop.ts";
+import type { AgentOptions } from "./options.ts";
+import { Snapshots } from "./snapshot.ts";
+import { SysctlOriginals } from "./sysctl-originals.ts";
+
+/** Milliseconds between two looks at what nobody tells us about. */
+const LOOK_EVERY = 30_000;
+
+export type Agent = Awaited<ReturnType<typeof startAgent>>;
+
+/** Starts everything; what was started is ended again, in reverse, by disposing of `stack`. */
+export async function startAgent(options: AgentOptions, log: Logger) {
+  await using undo = new AsyncDisposableStack();
+  const stop = new AbortController();
+  const { signal } = stop;
+  const background: Promise<void>[] = [];
+  undo.defer(async () => void (await Promise.allSettled(background)));
+  const run = (work: Promise<void>): void =>
+    void background.push(work.catch((error: unknown) => log.error({ err: error }, "a part of the agent ended")));
+
+  const health = new Health(({ code, why, title }, raised) => {
+    if (raised) log.warn({ code, why }, title);
+    else log.info({ code }, `well again: ${title}`);
+  });
+  const state = undo.use(openLocalState(options.stateFile));
+  const store = undo.use(openSqliteStore({ path: options.stateFile }));
+  const kernel = undo.use(Kernel.open(new SysctlOriginals(state)));
+  const hostNetwork = new HostNetwork(options.host, kernel.rtnetlink);
+  const engine = undo.use(new EngineClient({ socketPath: options.dockerSocket }));
+  const inspector = undo.use(new Inspector({ socketPath: options.dockerSocket }));
+  const locks = undo.use(new LockProbe({ socketPath: options.dockerSocket }));
+
+  let loop: Loop | undefined;
+  const wake = (): void => loop?.wake();
+  const cluster = await ClusterCache.open(
+    {
+      store,
+      onChange: wake,
+      onBadValue: (key, why) => health.set("bad-resource", why === undefined ? undefined : `${key}: ${why}`, key),
+      onTrouble: (error) => health.set("store-unavailable", error === undefined ? undefined : messageOf(error)),
+    },
+    signal,
+  );
+  const changes = undo.use(new Changes({ store, cluster, judge }));
+  await changes.resume(signal);
+
+  const nodeLabels = (): Readonly<Record<string, string>> => ({
+    "kubernetes.io/hostname": options.host,
+    ...cluster.all("Node").find(({ metadata }) => metadata.name === options.host)?.metadata.labels,
+  });
+  const addresses = undo.use(
+    openAddresses({
+      state,
+      store,
+      host: options.host,
+      pools: () => cluster.all("IPPool"),
+      reservations: () => cluster.all("IPReservation"),
+      selects: (text) => {
+        const parsed = parseSelector(text);
+        return parsed.ok && match(parsed.selector, nodeLabels());
+      },
+      routes: () => hostNetwork.routes,
+      onTrouble: (why) => health.set("store-unavailable", why, "addresses"),
+    }),
+  );
+  // One cause of every wake-up at a time: disposal stops the loop before what it uses.
+  run(cluster.follow(signal));
+  for (const note of await addresses.installDefaultPools(signal)) log.info(note);
+  for (const problem of await addresses.recover(signal)) log.warn(problem);
+
+  const forwardedBefore = state.meta("forwarded-before") ?? readSysctl("net/ipv4/ip_forward") ?? "0";
+  state.setMeta("forwarded-before", forwardedBefore);
+  const settings: Settings = { endpointToHost: options.endpointToHost, guardForwarding: forwardedBefore === "0" };
+  const snapshots = new Snapshots({
+    host: options.host,
+    local: state,
+    cluster,
+    node: () => hostNetwork.node,
+    mtu: () => hostNetwork.mtu,
+    blocks: () => addresses.blocks(),
+    settings: () => settings,
+  });
+  const takeSnapshot = (): Snapshot => {
+    const snapshot = snapshots.take();
+    const made = labelPolicies(snapshot.endpoints);
+    for (const { path, message } of made.problems) log.debug({ path }, message);
+    return made.policies.length === 0 ? snapshot : { ...snapshot, policies: [...snapshot.policies, ...made.policies] };
+  };
+
+  const dataplane = new Dataplane(kernel.targets);
+  let hostState: HostState | undefined;
+  let outcome: Outcome | undefined;
+  loop = undo.use(
+    new Loop({
+      step: async (stepSignal) => {
+        hostState = derive(takeSnapshot());
+        outcome = await dataplane.apply(hostState, stepSignal);
+        reportOutcome(health, outcome);
+        const wrong = [...outcome.failures].filter(([stage]) => stage !== "sysctls");
+        if (wrong.length > 0) throw wrong[0]?.[1];
+      },
+      onOutcome: (error) =>
+        error !== undefined && log.warn({ err: error }, "the kernel could not be brought up to date"),
+    }),
+  );
+  undo.defer(state.onChange((changed) => (changed.has("meta") && changed.size === 1 ? undefined : wake())));
+  const resync = (stage?: Parameters<Dataplane["resync"]>[0]): void => {
+    dataplane.resync(stage);
+    wake();
+  };
+
+  await loop.settle().catch(() => {}); // a condition says why; it is tried again
+  const settledLoop = loop;
+  const context: PluginContext = {
+    state,
+    addresses,
+    engine,
+    locked: (ids, limit, callSignal) => locks.locked(ids, limit, callSignal),
+    settle: () => settledLoop.settle(),
+    probePort,
+    log: (level, message, fields) => log[level](fields ?? {}, message),
+    now: () => new Date(),
+    inFlight: new InFlight(),
+  };
+  const reconcile = new EngineReconcile(context, (id, callSignal) => inspector.inspect(id, callSignal));
+  const watch = new EngineWatch({
+    reconcile: (callSignal) => reconcile.run(callSignal),
+    onReport: ({ removed, adopted, corrected, addresses: given, problems }) => {
+      health.clear("reconcile-failed");
+      if (removed.length + adopted.length + corrected.length + given.released.length > 0)
+        log.info({ removed, adopted, corrected, released: given.released }, "brought into line with Docker");
+      health.set("reconcile-failed", [...problems, ...given.problems][0], "problems");
+    },
+    onFailure: (error) => health.raise("reconcile-failed", messageOf(error)),
+  });
+  const forward = new Forward();
+  const pass = async (): Promise<void> => {
+    try {
+      await forward.ensure(signal);
+      health.clear("foreign-firewall");
+    } catch (error) {
+      if (!signal.aborted) health.raise("foreign-firewall", messageOf(error));
+    }
+  };
+  undo.use(
+    await PluginServer.start({ socketPath: options.pluginSocket, calls: pluginCalls(context), log: context.log }),
+  );
+  run(watch.follow(signal));
+  run(
+    followEngine(
+      context,
+      {
+        onResync: () => {
+          health.clear("engine-unreachable");
+          watch.doubt();
+          void pass();
+        },
+        onLost: (why) => health.raise("engine-unreachable", why),
+        onDoubt: () => watch.doubt(),
+        afterStart: (endpoint) => kernel.addInside(endpoint, extraAddresses(endpoint)),
+      },
+      signal,
+    ),
+  );
+  run(kernel.follow({ resync }, signal));
+  const look = setInterval(() => {
+    hostNetwork.refresh();
+    resync();
+    void pass();
+  }, LOOK_EVERY);
+  undo.defer(() => clearInterval(look));
+  undo.defer(() => stop.abort(new Error("the agent is stopping")));
+  await pass();
+
+  const stack = undo.move();
+  return {
+    options,
+    startedAt: Date.now(),
+    signal,
+    health,
+    state,
+    store,
+    cluster,
+    changes,
+    addresses,
+    engine,
+    kernel,
+    hostNetwork,
+    forward,
+    takeSnapshot,
+    hostState: () => hostState,
+    outcome: () => outcome,
+    settle: () => settledLoop.settle(),
+    reconcile: (callSignal: AbortSignal) => reconcile.run(callSignal),
+    resync,
+    [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),
+  };
+}
+
+function reportOutcome(health: Health, { failures }: Outcome): void {
+  const why = (...stages: (keyof Outcome["writes"])[]): string | undefined => {
+    const found = stages.flatMap((stage) => (failures.has(stage) ? [messageOf(failures.get(stage))] : []));
+    return found.length === 0 ? undefined : found.join("; ");
+  };
+  health.set("firewall-not-applied", why("firewall"));
+  health.set("interfaces-not-applied", why("links", "gatewayAddresses", "neighbours", "routes"));
+  health.set("settings-not-applied", why("sysctls"));
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,109 @@
+/** Looks at the host for `manx doctor`. What cannot be found out is left out, with the reason in `errors`. */
+import { constants } from "node:fs";
+import { access, statfs } from "node:fs/promises";
+import { release } from "node:os";
+import { delimiter, dirname, join } from "node:path";
+import type { HostFacts } from "../api/doctor/facts.ts";
+import { cidr, overlaps, parseCidr } from "../core/net/cidr.ts";
+import { readSysctl } from "../drivers/system/sysctls.ts";
+import type { Agent } from "./agent.ts";
+import { VERSION } from "./version.ts";
+
+export async function hostFacts(agent: Agent, signal?: AbortSignal): Promise<HostFacts> {
+  const errors: string[] = [];
+  const attempt = async <T>(what: string, work: () => Promise<T>): Promise<T | undefined> => {
+    try {
+      return await work();
+    } catch (error) {
+      errors.push(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+      return undefined;
+    }
+  };
+  const { options } = agent;
+  const engine = await attempt("Docker", () => agent.engine.version(signal));
+  const info = engine === undefined ? undefined : await attempt("Docker", () => agent.engine.info(signal));
+  const networks =
+    engine === undefined ? undefined : await attempt("Docker", () => agent.engine.networks("manx", signal));
+  const forward = await attempt("the FORWARD chains", () => agent.forward.look(signal));
+  const space = await attempt("free space", () => statfs(dirname(options.stateFile)));
+  const problems = await attempt("addresses", () => agent.addresses.check(undefined, signal));
+  const state = agent.hostState();
+  const foreignIpam = networks?.filter(({ ipamDriver }) => ipamDriver !== "manx").map(({ name }) => name);
+  const trouble = agent.store.trouble();
+  const systemd = await exists("/run/systemd/system");
+  const [nft, bird] = [await findProgram("nft"), await findProgram("bird")];
+  return {
+    host: options.host,
+    agent: { running: true, version: VERSION },
+    kernel: {
+      release: release(),
+      nfTables: !agent.health.list().some(({ code }) => code === "firewall-not-applied"),
+      veth: true,
+      conntrack: readSysctl("net/netfilter/nf_conntrack_max") !== undefined,
+    },
+    sysctls: [...(state?.sysctls ?? [])].map(([path, want]) => {
+      const have = readSysctl(path);
+      return { path, want, ...(have === undefined ? {} : { have }) };
+    }),
+    engine: {
+      state: engine === undefined ? "stopped" : "running",
+      ...(engine === undefined ? {} : { version: engine.version }),
+      ...(info === undefined ? {} : { liveRestore: info.liveRestore }),
+      ...(foreignIpam === undefined ? {} : { foreignIpam }),
+    },
+    pluginSocket: { path: options.pluginSocket, listening: await exists(options.pluginSocket) },
+    ...(forward === undefined
+      ? {}
+      : { forward: forward.map(({ family, policy, accepted }) => ({ family, policy, accepted })) }),
+    firewalls: [
+      { name: "ufw", active: await isActive("/etc/ufw/ufw.conf", "ENABLED=yes") },
+      { name: "firewalld", active: await exists("/run/firewalld.pid") },
+    ],
+    tools: { ...(nft === undefined ? {} : { nft }), ...(bird === undefined ? {} : { bird }) },
+    bgp: { wanted: false, running: false },
+    store: { path: options.stateFile, ...(trouble === undefined ? {} : { trouble }) },
+    overlaps: poolOverlaps(agent),
+    drift: agent.health
+      .list()
+      .filter(({ severity }) => severity === "error")
+      .map(({ why }) => why),
+    orphans: (problems ?? []).map(String),
+    unit: {
+      systemd,
+      installed: await exists("/etc/systemd/system/manx.service"),
+      enabled: await exists("/etc/systemd/system/multi-user.target.wants/manx.service"),
+    },
+    ...(space === undefined ? {} : { freeBytes: space.bavail * space.bsize }),
+    errors,
+  };
+}
+
+function poolOverlaps(agent: Agent): { pool: string; cidr: string; with: string }[] {
+  return agent.cluster.all("IPPool").flatMap(({ metadata, spec }) =>
+    agent.hostNetwork.routes.flatMap((route) => {
+      const parsed = parseCidr(route);
+      return parsed !== undefined && overlaps(parsed, cidr(spec.cidr))
+        ? [{ pool: metadata.name, cidr: spec.cidr, with: route }]
+        : [];
+    }),
+  );
+}
+
+function exists(path: string): Promise<boolean> {
+  return access(path, constants.F_OK).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function isActive(path: string, line: string): Promise<boolean> {
+  const { readIfExists } = await import("../drivers/system/files.ts");
+  return ((await readIfExists(path).catch(() => undefined)) ?? "").split("\n").includes(line);
+}
+
+/** Path of a program; the sbin folders count even where PATH lacks them. */
+async function findProgram(name: string): Promise<string | undefined> {
+  const folders = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin", "/sbin"];
+  for (const folder of folders) if (folder !== "" && (await exists(join(folder, name)))) return join(folder, name);
+  return undefined;
+}

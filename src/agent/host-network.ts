@@ -1,0 +1,109 @@
+/** What the host's own network looks like: its node addresses, the uplink's MTU, the routes that pools must not overlap. */
+import type { Node } from "../core/model/resources.ts";
+import { FAMILIES } from "../core/net/address.ts";
+import type { Route, Rtnetlink } from "../drivers/netlink/rtnetlink.ts";
+import { type NodeAddresses, nodeAddresses } from "./node-address.ts";
+
+/** rtproto of our own routes, of BIRD's (linux/rtnetlink.h, RTPROT_BIRD), and of the kernel's own. */
+const NOT_THE_HOSTS = new Set([109, 12]);
+const DEFAULT_MTU = 1500;
+/** What every link must carry (RFC 8200 section 5); less would cut IPv6 off. */
+const MIN_MTU = 1280;
+
+export class HostNetwork {
+  readonly #host: string;
+  readonly #rtnetlink: Rtnetlink;
+  #addresses: NodeAddresses = {};
+  #mtu = DEFAULT_MTU;
+  #routes: readonly string[] = [];
+  #node: Node;
+
+  constructor(host: string, rtnetlink: Rtnetlink) {
+    this.#host = host;
+    this.#rtnetlink = rtnetlink;
+    this.#node = nodeOf(host, {}, new Map());
+    this.refresh();
+  }
+
+  get node(): Node {
+    return this.#node;
+  }
+
+  get addresses(): NodeAddresses {
+    return this.#addresses;
+  }
+
+  get mtu(): number {
+    return this.#mtu;
+  }
+
+  /** CIDRs of the host's routes, without default routes, link-local ones, and what routing daemons and we have put there. */
+  get routes(): readonly string[] {
+    return this.#routes;
+  }
+
+  /** Reads everything again. @returns whether something changed that endpoints depend on */
+  refresh(): boolean {
+    const links = new Map(this.#rtnetlink.links().map((link) => [link.index, link]));
+    const routes = FAMILIES.flatMap((family) => this.#rtnetlink.routes({ family }).map((route) => ({ family, route })));
+    const addresses = this.#rtnetlink.addresses().flatMap(({ index, address, scope }) => {
+      const name = links.get(index)?.name;
+      const bare = address.split("/")[0] ?? "";
+      return name === undefined
+        ? []
+        : [{ interface: name, address: bare, scope: scope === "universe" ? "global" : scope, cidr: address }];
+    });
+    const defaults = routes.flatMap(({ family, route }) => {
+      const name = links.get(route.index ?? route.nextHops?.[0]?.index ?? -1)?.name;
+      return isDefault(route) && name !== undefined ? [{ family, interface: name, metric: route.metric }] : [];
+    });
+    const found = nodeAddresses(addresses, defaults);
+    const uplink = [...links.values()].find(({ name }) => name === found.uplink);
+    const mtu = Math.max(MIN_MTU, uplink?.mtu ?? DEFAULT_MTU);
+    this.#routes = routes.flatMap(({ route }) => (isTheHosts(route) ? [route.destination] : []));
+    const before = JSON.stringify([this.#addresses, this.#mtu]);
+    const changed = JSON.stringify([found, mtu]) !== before;
+    if (changed) {
+      this.#addresses = found;
+      this.#mtu = mtu;
+      this.#node = nodeOf(this.#host, found, new Map(addresses.map(({ address, cidr }) => [address, cidr])));
+    }
+    return changed;
+  }
+}
+
+function isDefault({ destination, type }: Route): boolean {
+  return type === "unicast" && destination.endsWith("/0");
+}
+
+function isTheHosts(route: Route): boolean {
+  return (
+    route.type === "unicast" &&
+    !isDefault(route) &&
+    !NOT_THE_HOSTS.has(route.protocol) &&
+    !route.destination.startsWith("fe80:") &&
+    !route.destination.startsWith("169.254.") &&
+    !route.destination.startsWith("ff00:")
+  );
+}
+
+function nodeOf(host: string, { ipv4, ipv6 }: NodeAddresses, cidrs: ReadonlyMap<string, string>): Node {
+  const withLength = (address: string): string => cidrs.get(address) ?? address;
+  const addresses = [ipv4, ipv6].flatMap((address) => (address === undefined ? [] : [{ address, type: "InternalIP" }]));
+  return {
+    apiVersion: "projectcalico.org/v3",
+    kind: "Node",
+    metadata: { name: host },
+    spec: {
+      addresses,
+      ...(addresses.length === 0
+        ? {}
+        : {
+            bgp: {
+              ...(ipv4 === undefined ? {} : { ipv4Address: withLength(ipv4) }),
+              ...(ipv6 === undefined ? {} : { ipv6Address: withLength(ipv6) }),
+            },
+          }),
+    },
+  };
+}

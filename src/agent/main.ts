@@ -1,0 +1,33 @@
+/** Runs an agent until it is told to stop: the program behind `manx agent`. */
+import { createApp } from "../api/app.ts";
+import { serve } from "../api/server.ts";
+import { notify } from "../drivers/system/notify.ts";
+import { startAgent } from "./agent.ts";
+import { openLog } from "./log.ts";
+import type { AgentOptions } from "./options.ts";
+import { agentView } from "./view.ts";
+
+export { agentOptions } from "./options.ts";
+
+/** Resolves with the exit status once the agent has stopped. @throws DriverError, ApiError where it cannot start */
+export async function runAgent(options: AgentOptions): Promise<number> {
+  const log = openLog(options.logLevel);
+  const stop = new Promise<string>((resolve) => {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve(signal));
+  });
+  const agent = await startAgent(options, log);
+  await using stack = new AsyncDisposableStack();
+  stack.use(agent);
+  stack.use(
+    await serve(
+      createApp(agentView(agent), (error) => log.error({ err: error }, "a request failed unexpectedly")),
+      options.socket,
+    ),
+  );
+  await notify("READY=1");
+  log.info({ host: options.host, pid: process.pid }, "the agent is ready");
+  const signal = await stop;
+  await notify("STOPPING=1");
+  log.info({ signal }, "the agent stops; containers keep their traffic");
+  return 0;
+}

@@ -1,0 +1,40 @@
+/** How an agent is started. */
+import { hostname } from "node:os";
+import type { Settings } from "../core/calc/snapshot.ts";
+import { DriverError } from "../drivers/error.ts";
+
+export interface AgentOptions {
+  /** Name of this host: of its Node. */
+  readonly host: string;
+  readonly stateFile: string;
+  /** The API's socket. */
+  readonly socket: string;
+  readonly pluginSocket: string;
+  readonly dockerSocket: string;
+  readonly endpointToHost: Settings["endpointToHost"];
+  readonly logLevel: "debug" | "info" | "warn" | "error";
+}
+
+const CHOICES = ["allow", "restricted", "deny"] as const;
+
+/** Reads MANX_* variables over the defaults. @throws DriverError "invalid" */
+export function agentOptions(env: Readonly<Record<string, string | undefined>> = process.env): AgentOptions {
+  const toHost = env["MANX_ENDPOINT_TO_HOST"] ?? "restricted";
+  const endpointToHost = CHOICES.find((choice) => choice === toHost);
+  if (endpointToHost === undefined) {
+    throw new DriverError("invalid", `Cannot start: MANX_ENDPOINT_TO_HOST is "${toHost}", not ${CHOICES.join(", ")}`);
+  }
+  const host = env["MANX_HOST"] ?? hostname();
+  if (!/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/i.test(host)) {
+    throw new DriverError("invalid", `Cannot start: "${host}" is no host name. Set MANX_HOST`);
+  }
+  return {
+    host: host.toLowerCase(),
+    stateFile: env["MANX_STATE_FILE"] ?? "/var/lib/manx/manx.db",
+    socket: env["MANX_SOCKET"] ?? "/run/manx/manx.sock",
+    pluginSocket: env["MANX_PLUGIN_SOCKET"] ?? "/run/docker/plugins/manx.sock",
+    dockerSocket: env["MANX_DOCKER_SOCKET"] ?? "/var/run/docker.sock",
+    endpointToHost,
+    logLevel: (["debug", "info", "warn", "error"] as const).find((level) => level === env["MANX_LOG_LEVEL"]) ?? "info",
+  };
+}

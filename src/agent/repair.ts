@@ -1,0 +1,28 @@
+/** What `manx doctor --fix` may do by itself: nothing that harms anybody's traffic. */
+import { ApiError } from "../api/error.ts";
+import type { FixAction } from "../api/schema/doctor.ts";
+import type { Agent } from "./agent.ts";
+
+/** @returns what was done, in a sentence */
+export async function repair(agent: Agent, action: FixAction, signal?: AbortSignal): Promise<string> {
+  switch (action.kind) {
+    case "resync":
+    case "sysctl": {
+      agent.resync();
+      await agent.settle();
+      return "Read back what the kernel has, and put right what differed";
+    }
+    case "release-orphans": {
+      const { released } = (await agent.reconcile(signal ?? agent.signal)).addresses;
+      return `Compared addresses with Docker's: ${released.length} given back`;
+    }
+    case "accept-forward": {
+      const written = await agent.forward.ensure(signal);
+      return `Placed ${written} rules that let Manx traffic pass the other firewall`;
+    }
+    case "reopen-plugin-socket":
+      throw new ApiError("refused", "Cannot open the plugin socket again while the agent runs: restart the agent", {
+        remedy: "systemctl restart manx",
+      });
+  }
+}

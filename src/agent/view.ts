@@ -1,0 +1,271 @@
+/** The agent as the API sees it: facts of this moment, and changes. */
+import { release } from "node:os";
+import type { AgentView, PoolUsage } from "../api/agent.ts";
+import { ApiError } from "../api/error.ts";
+import type { ChangeReport, ChangeRequest, ResourceFrame } from "../api/schema/resource.ts";
+import type { Component } from "../api/schema/status.ts";
+import { TOPICS } from "../api/schema/watch.ts";
+import type { Endpoint } from "../core/calc/snapshot.ts";
+import type { AnyResource, IPPool, Kind, WorkloadEndpoint } from "../core/model/resources.ts";
+import { validateResource } from "../core/model/validate.ts";
+import { formatProblems, type Problem } from "../core/problem.ts";
+import { AddressError } from "./addresses.ts";
+import type { Agent } from "./agent.ts";
+import { type Changed, ChangeRefused } from "./changes.ts";
+import { hostFacts } from "./facts.ts";
+import type { ConditionCode } from "./health.ts";
+import { repair } from "./repair.ts";
+import { VERSION } from "./version.ts";
+import { why } from "./why.ts";
+
+const PARTS: readonly { name: Component["name"]; codes: readonly ConditionCode[] }[] = [
+  { name: "agent", codes: ["plugin-socket", "bad-resource", "reconcile-failed"] },
+  { name: "engine", codes: ["engine-unreachable"] },
+  { name: "store", codes: ["store-unavailable", "pool-overlap"] },
+  {
+    name: "dataplane",
+    codes: ["firewall-not-applied", "interfaces-not-applied", "settings-not-applied", "foreign-firewall"],
+  },
+];
+
+export function agentView(agent: Agent): AgentView {
+  return {
+    startedAt: agent.startedAt,
+    version: async (signal) => {
+      const engine = await agent.engine.version(signal).catch(() => undefined);
+      return {
+        version: VERSION,
+        node: process.versions.node,
+        kernel: release(),
+        ...(engine === undefined ? {} : { engine: engine.version }),
+      };
+    },
+    components: (signal) => components(agent, signal),
+    snapshot: () => Promise.resolve(agent.takeSnapshot()),
+    announcing: () => false,
+    poolUsage: () => Promise.resolve(poolUsage(agent)),
+    addPool: (pool, signal) => addressCall(() => agent.addresses.addPool(checked(pool) as IPPool, signal)),
+    removePool: (name, signal) => addressCall(() => agent.addresses.removePool(name, signal)),
+    facts: (signal) => hostFacts(agent, signal),
+    fix: (action, signal) => repair(agent, action, signal),
+    resources: (kind) => Promise.resolve({ revision: agent.cluster.revision, items: resources(agent, kind) }),
+    change: (request, signal) => change(agent, request, signal),
+    confirm: async (signal) => {
+      const confirmed = await agent.changes.confirm(signal ?? agent.signal).catch((error: unknown) => {
+        throw refusal(error);
+      });
+      return { confirmed };
+    },
+    why: (query, signal) => why(agent, query, signal),
+    watch: (signal) => watch(agent, signal),
+  };
+}
+
+async function components(agent: Agent, signal?: AbortSignal): Promise<readonly Component[]> {
+  const engine = await agent.engine.version(signal).catch(() => undefined);
+  const { state } = agent;
+  const summaries: Record<Component["name"], string> = {
+    agent: `version ${VERSION}, process ${process.pid}`,
+    engine: engine === undefined ? "does not answer" : `Docker ${engine.version}, ${state.networks.size} networks`,
+    store: `SQLite, ${agent.options.stateFile}, revision ${agent.cluster.revision}`,
+    dataplane: dataplaneSummary(agent),
+    bgp: "off: routes stay on this host",
+  };
+  const conditions = agent.health.list();
+  return [...PARTS, { name: "bgp" as const, codes: [] }].map(({ name, codes }) => {
+    const found = conditions.find(({ code }) => codes.includes(code));
+    if (found === undefined) {
+      const off = name === "bgp" ? { state: "off" as const, why: "this host has no peers" } : { state: "ok" as const };
+      return { name, summary: summaries[name], ...off };
+    }
+    const part = found.severity === "error" ? ("failed" as const) : ("degraded" as const);
+    return { name, state: part, summary: summaries[name], why: `${found.title}: ${found.why}`, remedy: found.remedy };
+  });
+}
+
+function dataplaneSummary(agent: Agent): string {
+  const state = agent.hostState();
+  if (state === undefined) return "not yet known";
+  const elements = [...state.ruleset.values()].flatMap(({ sets }) => [...sets.values()]);
+  const count = elements.reduce((sum, set) => sum + set.elements.size, 0);
+  return `${state.links.size} interfaces, ${state.routes.size} routes, ${count} firewall elements`;
+}
+
+function poolUsage(agent: Agent): ReadonlyMap<string, PoolUsage> {
+  const usage = new Map<string, { allocated: number; blocks: Map<string, number> }>();
+  for (const { pool, block } of agent.addresses.inUse()) {
+    const entry = usage.get(pool) ?? { allocated: 0, blocks: new Map<string, number>() };
+    entry.allocated++;
+    entry.blocks.set(block, (entry.blocks.get(block) ?? 0) + 1);
+    usage.set(pool, entry);
+  }
+  return new Map(
+    [...usage].map(([pool, { allocated, blocks }]) => [
+      pool,
+      { allocated, blocks: [...blocks].map(([cidr, count]) => ({ cidr, host: agent.options.host, allocated: count })) },
+    ]),
+  );
+}
+
+async function addressCall<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof AddressError)) throw error;
+    const codes = {
+      invalid: "invalid",
+      conflict: "refused",
+      exhausted: "refused",
+      "not-found": "not-found",
+      unavailable: "unavailable",
+    } as const;
+    throw new ApiError(codes[error.code], error.message, { cause: error });
+  }
+}
+
+/** All of a kind: what is stored, and what is made from Docker. */
+function resources(agent: Agent, kind: Kind): readonly AnyResource[] {
+  const snapshot = agent.takeSnapshot();
+  switch (kind) {
+    case "WorkloadEndpoint":
+      return snapshot.endpoints.map(workloadEndpoint);
+    case "Network":
+      return snapshot.networks;
+    case "Node":
+      return snapshot.nodes;
+    case "NetworkPolicy":
+      return snapshot.policies.filter((policy) => policy.kind === "NetworkPolicy");
+    default:
+      return agent.cluster.all(kind).map((resource) => versioned(agent, resource));
+  }
+}
+
+function versioned<R extends AnyResource>(agent: Agent, resource: R): R {
+  const revision = agent.cluster.revisionOf(resource);
+  return revision === undefined
+    ? resource
+    : { ...resource, metadata: { ...resource.metadata, resourceVersion: String(revision) } };
+}
+
+function workloadEndpoint(endpoint: Endpoint): WorkloadEndpoint {
+  const { id, host, namespace, container, network, addresses, labels, profiles, local } = endpoint;
+  return {
+    apiVersion: "projectcalico.org/v3",
+    kind: "WorkloadEndpoint",
+    metadata: {
+      name: `${host}-docker-${container === "" ? id.slice(0, 12) : container}-${network}`.toLowerCase(),
+      namespace,
+      labels: Object.fromEntries(labels),
+    },
+    spec: {
+      orchestrator: "docker",
+      workload: container,
+      node: host,
+      endpoint: id.slice(0, 12),
+      ipNetworks: addresses.map((address) => `${address}/${address.includes(":") ? 128 : 32}`),
+      profiles,
+      interfaceName: local?.interface ?? "",
+      ...(local === undefined ? {} : { mac: local.mac }),
+    },
+  };
+}
+
+async function change(agent: Agent, request: ChangeRequest, signal: AbortSignal = agent.signal): Promise<ChangeReport> {
+  const { mode, dryRun, confirmWithin, ignoreMissing } = request;
+  const resources =
+    mode === "delete"
+      ? request.resources.map((frame) => frame as unknown as AnyResource)
+      : checkedAll(request.resources);
+  try {
+    const changed = await agent.changes.make(
+      {
+        mode,
+        resources,
+        ...(dryRun === undefined ? {} : { dryRun }),
+        ...(confirmWithin === undefined ? {} : { confirmWithin }),
+        ...(ignoreMissing === undefined ? {} : { ignoreMissing }),
+      },
+      signal,
+    );
+    if (dryRun !== true) await agent.settle();
+    return report(changed);
+  } catch (error) {
+    throw refusal(error);
+  }
+}
+
+function checkedAll(frames: readonly ResourceFrame[]): AnyResource[] {
+  const problems: Problem[] = [];
+  const out: AnyResource[] = [];
+  for (const frame of frames) {
+    const result = validateResource(frame);
+    if (result.ok) out.push(result.value);
+    else
+      problems.push(
+        ...result.problems.map(({ path, message }) => ({
+          path: `${frame.kind} ${frame.metadata.name}: ${path}`,
+          message,
+        })),
+      );
+  }
+  if (problems.length > 0) throw new ApiError("invalid", "Cannot change the resources", { problems });
+  return out;
+}
+
+function checked(resource: unknown): AnyResource {
+  const result = validateResource(resource);
+  if (result.ok) return result.value;
+  throw new ApiError("invalid", formatProblems(result.problems), { problems: result.problems });
+}
+
+function refusal(error: unknown): unknown {
+  if (!(error instanceof ChangeRefused)) return error;
+  return new ApiError(error.code, error.message, { problems: error.problems, cause: error });
+}
+
+function report({ revision, resources, confirmBefore }: Changed): ChangeReport {
+  return {
+    revision,
+    results: resources.map(({ outcome, before, after }) => {
+      const shown = (after ?? before) as AnyResource;
+      return {
+        kind: shown.kind,
+        name: shown.metadata.name,
+        ...(shown.metadata.namespace === undefined ? {} : { namespace: shown.metadata.namespace }),
+        outcome,
+        ...(before === undefined ? {} : { before: before as unknown as ResourceFrame }),
+        ...(after === undefined ? {} : { after: after as unknown as ResourceFrame }),
+      };
+    }),
+    ...(confirmBefore === undefined ? {} : { confirmBefore: confirmBefore.toISOString() }),
+  };
+}
+
+/** One event for every topic whenever anything changes; several changes in a row may become one. */
+async function* watch(
+  agent: Agent,
+  signal: AbortSignal,
+): AsyncGenerator<{ topic: (typeof TOPICS)[number]; revision: number }> {
+  let ring: () => void = () => {};
+  let rung = true;
+  const stop = agent.state.onChange(() => {
+    rung = true;
+    ring();
+  });
+  const stopCluster = agent.cluster.onChange(() => {
+    rung = true;
+    ring();
+  });
+  signal.addEventListener("abort", () => ring(), { once: true });
+  try {
+    while (!signal.aborted) {
+      if (!rung) await new Promise<void>((resolve) => (ring = resolve));
+      rung = false;
+      if (signal.aborted) return;
+      for (const topic of TOPICS) yield { topic, revision: agent.cluster.revision };
+    }
+  } finally {
+    stop();
+    stopCluster();
+  }
+}
