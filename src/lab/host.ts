@@ -24,7 +24,9 @@ export interface AgentOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-const PATH = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+/** `manx` itself, as an installed host has it in its PATH. */
+const OWN = join(import.meta.dirname, "../../bin");
+const PATH = [OWN, "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 const DOCKER_SOCKET = "/run/docker.sock";
 const PLUGIN_SOCKET = "/run/docker/plugins/manx.sock";
 
@@ -147,7 +149,7 @@ export class Host extends Machine {
   }
 
   agentPids(): number[] {
-    return this.pids("main.ts", "agent");
+    return this.pids("manx.mjs", "agent");
   }
 
   /** Default SIGTERM; "SIGKILL" for a crash. */
