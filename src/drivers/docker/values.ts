@@ -112,6 +112,7 @@ const integer = z
 const entriesOf = <T>(item: z.ZodType<T>): z.ZodType<readonly (readonly [string, T])[]> =>
   z
     .unknown()
+    .optional() // or zod wants the key to be there
     .transform((value) => (typeof value === "object" && value !== null ? Object.entries(value) : []))
     .pipe(z.array(z.tuple([z.string(), item])));
 const textMap = entriesOf(z.string()).transform((entries): Record<string, string> => Object.fromEntries(entries));

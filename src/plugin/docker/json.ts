@@ -44,8 +44,12 @@ export function record<S extends z.ZodRawShape>(shape: S): z.ZodType<z.output<z.
   const names = new Map(Object.keys(shape).map((name) => [name.toLowerCase(), name]));
   const normalize = (value: unknown): unknown => {
     if (!isObject(value)) return value;
-    const entries = Object.entries(value).map(([key, field]) => [names.get(key.toLowerCase()), field] as const);
-    return Object.fromEntries(entries.filter(([name, field]) => name !== undefined && field !== null));
+    const fields = new Map<string, unknown>([...names.values()].map((name) => [name, undefined]));
+    for (const [key, field] of Object.entries(value)) {
+      const name = names.get(key.toLowerCase());
+      if (name !== undefined) fields.set(name, field ?? undefined);
+    }
+    return Object.fromEntries(fields);
   };
   return z.preprocess(normalize, z.object(shape));
 }
