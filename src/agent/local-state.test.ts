@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
+import fc from "fast-check";
 import { openLocalState } from "./local-state.ts";
 import type { EndpointRecord, NetworkRecord } from "./records.ts";
 
@@ -138,6 +139,38 @@ describe("local state", () => {
     });
     state.putNetwork(network("n1"));
     assert.deepEqual(told, ["networks", "meta"]);
+  });
+
+  it("finds the endpoint of an address as a slow look does, through changes and undone changes", () => {
+    const step = fc.record({
+      id: fc.constantFrom("e1", "e2", "e3"),
+      addresses: fc.option(fc.uniqueArray(fc.constantFrom("10.0.0.1", "10.0.0.2", "fd00::1"), { maxLength: 3 })),
+      fails: fc.boolean(),
+    });
+    using state = openLocalState(path);
+    state.putNetwork(network("n1"));
+    const run = ({ id, addresses, fails }: { id: string; addresses: string[] | null; fails: boolean }): void => {
+      if (addresses === null) state.removeEndpoint(id);
+      else state.putEndpoint({ ...endpoint(id, "n1"), addresses });
+      if (fails) throw new Error("mine");
+    };
+    fc.assert(
+      fc.property(fc.array(fc.array(step, { maxLength: 4 }), { maxLength: 12 }), (transactions) => {
+        for (const steps of transactions) {
+          try {
+            state.change(() => steps.forEach(run));
+          } catch (error) {
+            assert.equal((error as Error).message, "mine");
+          }
+          for (const text of ["10.0.0.1", "10.0.0.2", "fd00::1"]) {
+            const slow = [...state.endpoints.values()].filter(({ addresses }) => addresses.includes(text));
+            const fast = state.endpointWith(text);
+            assert.ok(slow.length === 0 ? fast === undefined : slow.includes(fast as EndpointRecord));
+          }
+        }
+      }),
+      { numRuns: 60 },
+    );
   });
 
   it("gives records that nobody can change, and the same object until they do", () => {

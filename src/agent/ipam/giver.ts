@@ -5,12 +5,22 @@
  * free the longest and is kept for nobody; then what is kept for a container that is gone, the oldest such first. Keeping
  * an address never costs a new block.
  */
-import { allocate, allocationOf, annotate, assign, type Holder, release } from "../../core/ipam/block.ts";
+import {
+  type Allocation,
+  addressAt,
+  allocate,
+  allocationOf,
+  annotate,
+  assign,
+  type Holder,
+  release,
+} from "../../core/ipam/block.ts";
 import { reservedCidrs } from "../../core/ipam/choice.ts";
 import type { IPReservation } from "../../core/model/resources.ts";
 import { type Address, address, formatAddress } from "../../core/net/address.ts";
 import { type Cidr, contains, overlaps } from "../../core/net/cidr.ts";
 import type { LocalStateFile } from "../local-state.ts";
+import type { EndpointRecord } from "../records.ts";
 import type { Allowance, Grants } from "./grants.ts";
 import { addressIn, type Holds } from "./holds.ts";
 import type { GrantRecord } from "./records.ts";
@@ -46,7 +56,7 @@ export class Giver {
   /** Addresses that are only marked. */
   readonly #releasing = new Set<string>();
   /** When this process gave the address out. */
-  readonly #givenAt = new Map<string, number>();
+  readonly #givenAt = new Map<bigint, number>();
   readonly #start: number;
 
   constructor(options: GiverOptions) {
@@ -83,7 +93,7 @@ export class Giver {
 
   #fresh(grant: GrantRecord, allowance: Allowance): Address | undefined {
     const { holds, blocks } = this.#options;
-    const free = (a: Address): boolean => this.#mayGive(a, allowance) && holds.of(formatAddress(a)) === undefined;
+    const free = (a: Address): boolean => this.#mayGive(a, allowance) && holds.of(a) === undefined;
     for (const own of this.ownBlocks(allowance)) {
       const given = allocate(own.block, holder(grant), free);
       if (given === undefined) continue;
@@ -96,7 +106,7 @@ export class Giver {
 
   #kept(grant: GrantRecord, allowance: Allowance): Address | undefined {
     const free = this.ownBlocks(allowance).flatMap(({ block }) => {
-      return block.free.map((ordinal) => ({ family: block.cidr.family, value: block.cidr.value + BigInt(ordinal) }));
+      return block.free.map((ordinal) => addressAt(block, ordinal));
     });
     const oldest = this.#options.holds.oldest(free.filter((a) => this.#mayGive(a, allowance)));
     return oldest === undefined ? undefined : this.take(grant, oldest);
@@ -112,7 +122,7 @@ export class Giver {
   #mayGive(a: Address, { subnet, range }: Allowance): boolean {
     const within = range ?? subnet;
     if (within !== undefined && !contains(within, a)) return false;
-    return !this.reserved().some((c) => contains(c, a)) && !this.#options.grants.isReserved(formatAddress(a));
+    return !this.reserved().some((c) => contains(c, a)) && !this.#options.grants.isReserved(a);
   }
 
   /** This very address, if one of our blocks has it free; whoever it was kept for loses it. */
@@ -123,19 +133,19 @@ export class Giver {
     if (own === undefined || taken === undefined) return undefined;
     state.change(() => {
       blocks.keep(own, taken);
-      holds.drop(formatAddress(a));
+      holds.drop(a);
     });
     this.#note(a);
     return a;
   }
 
   #note(a: Address): void {
-    this.#givenAt.set(formatAddress(a), this.#options.now());
+    this.#givenAt.set(a.value, this.#options.now());
   }
 
   /** When the address was given out; what an earlier process gave counts from the start of this one. */
   givenAt(a: Address): number {
-    return this.#givenAt.get(formatAddress(a)) ?? this.#start;
+    return this.#givenAt.get(a.value) ?? this.#start;
   }
 
   /** Gives it back, if it is out under this handle. While an endpoint record has the address, it is only marked. */
@@ -152,7 +162,7 @@ export class Giver {
     const released = release(own.block, a, { handle, ...(sequence !== undefined && { sequence }) });
     if (released === undefined) return false;
     blocks.drop(own, released, a);
-    this.#givenAt.delete(formatAddress(a));
+    this.#givenAt.delete(a.value);
     return true;
   }
 
@@ -166,43 +176,27 @@ export class Giver {
     }
   }
 
-  endpointWith(text: string): { readonly id: string; readonly networkId: string } | undefined {
-    for (const endpoint of this.#options.state.endpoints.values())
-      if (endpoint.addresses.includes(text)) return endpoint;
-    return undefined;
+  endpointWith(text: string): EndpointRecord | undefined {
+    return this.#options.state.endpointWith(text);
   }
 
   find(a: Address): InUse | undefined {
     const own = this.#options.blocks.holding(a);
     const found = own === undefined ? undefined : allocationOf(own.block, a);
-    if (own === undefined || found === undefined) return undefined;
-    return toUse(formatAddress(a), own, found);
+    return own === undefined || found === undefined ? undefined : toUse(a, own, found);
   }
 
   inUse(): InUse[] {
-    const { blocks, state } = this.#options;
-    return [...state.ipam.allocations.all].flatMap(([text, allocation]) => {
-      const own = blocks.all.get(allocation.block);
-      return own === undefined ? [] : [toUse(text, own, allocation)];
-    });
+    return [...this.#options.blocks.all.values()].flatMap((own) =>
+      [...own.block.allocations].map(([ordinal, found]) => toUse(addressAt(own.block, ordinal), own, found)),
+    );
   }
 }
 
-function toUse(
-  text: string,
-  { pool, block }: OwnBlock,
-  { handle, sequence, attributes }: { handle: string; sequence: number; attributes: Readonly<Record<string, string>> },
-): InUse {
+function toUse(a: Address, { pool, block }: OwnBlock, { handle, sequence, attributes }: Allocation): InUse {
   const since = attributes["since"] ?? "";
-  return {
-    address: address(text),
-    pool,
-    block: block.cidr,
-    handle,
-    sequence,
-    since,
-    releasing: attributes[RELEASING] !== undefined,
-  };
+  const releasing = attributes[RELEASING] !== undefined;
+  return { address: a, pool, block: block.cidr, handle, sequence, since, releasing };
 }
 
 function holder(grant: GrantRecord): Holder {

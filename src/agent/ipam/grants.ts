@@ -1,7 +1,7 @@
 /** Answers to RequestPool: which pools an ask means, and whose they are. */
 import { type Pool, type Refusal, usablePools } from "../../core/ipam/choice.ts";
 import { isSubnetPool, unusable } from "../../core/ipam/pools.ts";
-import { type Family, parseAddress } from "../../core/net/address.ts";
+import { type Address, address, type Family, parseAddress } from "../../core/net/address.ts";
 import { type Cidr, cidr, covers, equalCidrs, formatCidr, overlaps, parseCidr } from "../../core/net/cidr.ts";
 import { AddressError, type BindAsk, type PoolAsk, type PoolGrant } from "../addresses.ts";
 import type { LocalStateFile } from "../local-state.ts";
@@ -35,6 +35,9 @@ export interface Allowance {
 
 export class Grants {
   readonly #options: GrantsOptions;
+  /** Values of reserved addresses, as of that version of the grants. */
+  #reserved: ReadonlySet<bigint> = new Set();
+  #reservedAt = -1;
   readonly #madeAt = new Map<string, number>();
   readonly #start: number;
 
@@ -147,10 +150,15 @@ export class Grants {
     };
   }
 
-  /** Addresses that some network keeps free of containers. */
-  isReserved(address: string): boolean {
-    for (const { reserved } of this.all.values()) if (reserved.includes(address)) return true;
-    return false;
+  /** Whether some network keeps the address free of containers. */
+  isReserved({ value }: Address): boolean {
+    const { version, all } = this.#options.state.ipam.grants;
+    if (this.#reservedAt !== version) {
+      const texts = [...all.values()].flatMap(({ reserved }) => reserved);
+      this.#reserved = new Set(texts.map((text) => address(text).value));
+      this.#reservedAt = version;
+    }
+    return this.#reserved.has(value);
   }
 
   reserve(grant: GrantRecord, address: string): void {

@@ -1,5 +1,5 @@
 /** Sticky addresses: which container had which address, kept for it until somebody else needs it. */
-import { type Address, FAMILIES, type Family, formatAddress, parseAddress } from "../../core/net/address.ts";
+import { type Address, address, FAMILIES, type Family, formatAddress, parseAddress } from "../../core/net/address.ts";
 import type { LocalStateFile } from "../local-state.ts";
 import type { HoldRecord } from "./records.ts";
 
@@ -8,14 +8,14 @@ const MOST = 4096;
 
 export class Holds {
   readonly #state: LocalStateFile;
-  /** Key of the hold by its address. */
-  readonly #byAddress = new Map<string, string>();
+  /** Key of the hold by its address's value: IPv4 and IPv6 addresses that a container can have never have the same. */
+  readonly #byAddress = new Map<bigint, string>();
   #touched = 0;
 
   constructor(state: LocalStateFile) {
     this.#state = state;
-    for (const [key, { address, touched }] of this.#all) {
-      this.#byAddress.set(address, key);
+    for (const [key, { address: text, touched }] of this.#all) {
+      this.#byAddress.set(address(text).value, key);
       this.#touched = Math.max(this.#touched, touched);
     }
   }
@@ -24,22 +24,21 @@ export class Holds {
     return this.#state.ipam.holds.all;
   }
 
-  of(address: string): HoldRecord | undefined {
-    const key = this.#byAddress.get(address);
+  of({ value }: Address): HoldRecord | undefined {
+    const key = this.#byAddress.get(value);
     return key === undefined ? undefined : this.#all.get(key);
   }
 
   /** An address has one hold, and a container one address of a family on a network. */
   remember(networkId: string, container: string, a: Address): void {
-    const address = formatAddress(a);
     const key = keyOf(networkId, container, a.family);
-    const record = { networkId, container, family: a.family, address, touched: ++this.#touched };
+    const record = { networkId, container, family: a.family, address: formatAddress(a), touched: ++this.#touched };
     this.#state.change(() => {
-      const other = this.#byAddress.get(address);
+      const other = this.#byAddress.get(a.value);
       if (other !== undefined && other !== key) this.#remove(other);
       this.#remove(key);
       this.#state.ipam.holds.put(key, record);
-      this.#mirror(address, key);
+      this.#mirror(a.value, key);
       if (this.#all.size > MOST) this.#removeOldest();
     });
   }
@@ -49,8 +48,8 @@ export class Holds {
     this.#remove(oldest[0]);
   }
 
-  drop(address: string): void {
-    const key = this.#byAddress.get(address);
+  drop({ value }: Address): void {
+    const key = this.#byAddress.get(value);
     if (key !== undefined) this.#state.change(() => this.#remove(key));
   }
 
@@ -65,7 +64,7 @@ export class Holds {
   /** IPv4 before IPv6. */
   remembered(networkId: string, container: string): string[] {
     const found = FAMILIES.map((family) => this.#all.get(keyOf(networkId, container, family))?.address);
-    return found.filter((address) => address !== undefined);
+    return found.filter((text) => text !== undefined);
   }
 
   /** Who has holds on the network, the last touched first. */
@@ -78,25 +77,26 @@ export class Holds {
     const hold = this.#all.get(key);
     if (hold === undefined) return;
     this.#state.ipam.holds.delete(key);
-    if (this.#byAddress.get(hold.address) === key) this.#mirror(hold.address, undefined);
+    const { value } = address(hold.address);
+    if (this.#byAddress.get(value) === key) this.#mirror(value, undefined);
   }
 
-  #mirror(address: string, key: string | undefined): void {
+  #mirror(value: bigint, key: string | undefined): void {
     this.#state.mirror(() => {
-      const before = this.#byAddress.get(address);
-      this.#set(address, key);
-      return () => this.#set(address, before);
+      const before = this.#byAddress.get(value);
+      this.#set(value, key);
+      return () => this.#set(value, before);
     });
   }
 
-  #set(address: string, key: string | undefined): void {
-    if (key === undefined) this.#byAddress.delete(address);
-    else this.#byAddress.set(address, key);
+  #set(value: bigint, key: string | undefined): void {
+    if (key === undefined) this.#byAddress.delete(value);
+    else this.#byAddress.set(value, key);
   }
 
   /** The one of these addresses whose hold is the oldest. */
   oldest(addresses: readonly Address[]): Address | undefined {
-    const age = (a: Address): number => this.of(formatAddress(a))?.touched ?? 0;
+    const age = (a: Address): number => this.of(a)?.touched ?? 0;
     return addresses.length === 0 ? undefined : addresses.reduce((a, b) => (age(a) <= age(b) ? a : b));
   }
 }

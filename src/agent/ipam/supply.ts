@@ -57,7 +57,7 @@ export class Supply {
         "invalid",
         `Cannot give out the address ${text}: it lies in no IP pool that this network may use (${describePools(allowance)})`,
       );
-    if (this.#options.grants.isReserved(text)) throw refuse("it is a gateway or auxiliary address of a network");
+    if (this.#options.grants.isReserved(wanted)) throw refuse("it is a gateway or auxiliary address of a network");
     if (this.#options.giver.find(wanted) !== undefined) throw refuse(`${this.holderOf(wanted)} has it`);
     if (this.#options.blocks.holding(wanted) === undefined) {
       const exact = cidrOf(wanted, pool.blockSize);
