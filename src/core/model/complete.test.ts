@@ -137,6 +137,15 @@ describe("complete", () => {
     assert.equal(namespaceOf("NetworkSet", "shop"), "shop");
     assert.equal(namespaceOf("GlobalNetworkSet", "shop"), undefined);
   });
+  it("reads a label without value as the empty text", () => {
+    const metadata = parse("{name: a, labels: {a: null, b: }, annotations: {c: null}}");
+    const result = validateResource({ apiVersion: "projectcalico.org/v3", kind: "Tier", metadata });
+    assert.deepEqual(result.ok && result.value.metadata, {
+      name: "a",
+      labels: { a: "", b: "" },
+      annotations: { c: "" },
+    });
+  });
   it("orders fields by name, so that equal resources are equal as text", () => {
     const [a, b] = [
       `{"kind":"Tier","spec":{"order":1},"metadata":{"labels":{"b":"1","a":"2"},"name":"a"},"apiVersion":"projectcalico.org/v3"}`,

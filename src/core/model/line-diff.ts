@@ -61,10 +61,7 @@ function edits(a: readonly string[], b: readonly string[]): Line[] {
     }
     best = next;
   }
-  return [
-    ...a.map((text) => ({ sign: "-" as const, text })),
-    ...b.map((text) => ({ sign: "+" as const, text })),
-  ];
+  return [...a.map((text) => ({ sign: "-" as const, text })), ...b.map((text) => ({ sign: "+" as const, text }))];
 }
 
 function at(best: ReadonlyMap<number, number>, k: number): number {

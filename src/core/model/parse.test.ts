@@ -45,8 +45,8 @@ describe("parseResources reads", () => {
   for (const [sentence, text, names] of rows) it(sentence, () => assert.deepEqual(namesOf(text), names));
 
   it("merged maps so that their own fields win", () => {
-    const text = `apiVersion: projectcalico.org/v3\nkind: Profile\nmetadata: {name: a}\nspec:\n  labelsToApply: {<<: &x {a: "1", b: "2"}, b: "3"}\n`;
-    assert.deepEqual(parseResources(text, "f").resources[0]?.spec, { labelsToApply: { a: "1", b: "3" } });
+    const text = `apiVersion: projectcalico.org/v3\nkind: Profile\nmetadata: {name: a}\nspec:\n  labelsToApply: {c: "4", <<: &x {a: "1", b: "2", c: "3"}, b: "3"}\n`;
+    assert.deepEqual(parseResources(text, "f").resources[0]?.spec, { labelsToApply: { a: "1", b: "3", c: "4" } });
   });
 });
 

@@ -401,6 +401,7 @@ const stagedRows: readonly Row[] = [
   ["stagedAction Ignore", "{stagedAction: Ignore}"],
   ["stagedAction Delete", "{stagedAction: Delete}"],
   ["stagedAction Delete with a tier", "{stagedAction: Delete, tier: security, types: [Ingress]}"],
+  ["stagedAction Delete with fields that are empty", `{stagedAction: Delete, selector: "", ingress: [], egress: []}`],
   ["stagedAction Delete with a selector", "{stagedAction: Delete, selector: all()}", "spec.selector: must be absent"],
   ["stagedAction Delete with an order", "{stagedAction: Delete, order: 0}", "spec.order: must be absent"],
   ["stagedAction Delete with rules", "{stagedAction: Delete, egress: [{action: Allow}]}", "spec.egress"],
