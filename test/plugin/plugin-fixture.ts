@@ -92,7 +92,8 @@ export class PluginHost implements AsyncDisposable {
   /** As `call`, for what must succeed. */
   async ok(name: string, message: unknown = ""): Promise<Readonly<Record<string, unknown>>> {
     const { status, body } = await this.call(name, message);
-    if (status !== 200 || "Err" in body) throw new Error(`${name}: ${status} ${typeof body["Err"] === "string" ? body["Err"] : JSON.stringify(body)}`);
+    if (status !== 200 || "Err" in body)
+      throw new Error(`${name}: ${status} ${typeof body["Err"] === "string" ? body["Err"] : JSON.stringify(body)}`);
     return body;
   }
 

@@ -253,14 +253,14 @@ describe("networks", () => {
 
   it("uses a second subnet where the first is full", async () => {
     const message = { AddressSpace: "manx-local", SubPool: "", Options: {}, V6: false };
-    const pools = [];
+    const pools: Readonly<Record<string, unknown>>[] = [];
     for (const Pool of ["10.66.0.0/30", "10.66.1.0/30"])
-      pools.push((await plugin.ok("IpamDriver.RequestPool", { ...message, Pool })) as { PoolID: string; Pool: string });
+      pools.push(await plugin.ok("IpamDriver.RequestPool", { ...message, Pool }));
     await plugin.ok("NetworkDriver.CreateNetwork", {
       NetworkID: id(1),
       IPv4Data: pools.map(({ Pool }) => ({ AddressSpace: "manx-local", Pool })),
     });
-    const PoolID = pools[0]?.PoolID;
+    const PoolID = pools[0]?.["PoolID"];
     const got = new Set<unknown>();
     for (let i = 0; i < 8; i++)
       got.add((await plugin.ok("IpamDriver.RequestAddress", { PoolID, Address: "" }))["Address"]);

@@ -168,7 +168,7 @@ export class EngineReconcile {
     for (const [id, { network, endpoint }] of view.endpoints) {
       const joining = endpoint.container.startsWith("ep-");
       if (joining || known.has(id) || state.endpoints.has(id) || inFlight.has(id)) continue;
-      if (!state.networks.has(network.id) || !this.#sure(`unknown endpoint ${id}`, doubts)) continue;
+      if (!this.#sure(`unknown endpoint ${id}`, doubts) || !state.networks.has(network.id)) continue;
       await this.#attempt(`adopt the container "${endpoint.name}" on "${network.name}"`, findings, async () => {
         await adoptEndpoint(this.#context, this.#inspect, network, endpoint, signal);
         findings.adopted.push(endpoint.name);
