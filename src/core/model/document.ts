@@ -3,7 +3,7 @@
  * their own keys only. Aliases are followed, but what they multiply is bounded; keys must be text; a number with a leading
  * zero is refused, because YAML 1.1 (which Calico reads) and 1.2 disagree about it.
  */
-import { type Document, isAlias, isMap, isPair, isScalar, isSeq, type Node, type Pair } from "yaml";
+import { type Alias, type Document, isAlias, isMap, isNode, isPair, isScalar, isSeq, type Node, type Pair } from "yaml";
 import type { Segment } from "./loose.ts";
 
 export type YamlDocument = Document<Node, boolean>;
@@ -20,8 +20,8 @@ export interface YamlProblem {
   readonly message: string;
 }
 
-/** Nodes of one document after aliases are followed. */
-export const MAX_NODES = 2_000_000;
+/** Values that the aliases of one document may stand for, all together. */
+export const MAX_ALIASED = 200_000;
 const MAX_DEPTH = 100;
 
 export function toValue(document: YamlDocument): { value: unknown; problems: readonly YamlProblem[] } {
@@ -43,25 +43,38 @@ class TooMuch extends Error {}
 class Reader {
   readonly problems: YamlProblem[] = [];
   readonly #document: YamlDocument;
-  #nodes = 0;
+  /** What each anchor means at this point of the text, and what each alias meant at its own. */
+  readonly #anchors = new Map<string, Node>();
+  readonly #targets = new Map<Alias, Node | undefined>();
+  #insideAliases = 0;
+  #aliased = 0;
 
   constructor(document: YamlDocument) {
     this.#document = document;
   }
 
   read(node: unknown, at: readonly Segment[]): unknown {
-    this.#nodes++;
-    if (this.#nodes > MAX_NODES)
-      throw new TooMuch(`becomes more than ${MAX_NODES} values when its aliases are followed`);
+    if (this.#insideAliases > 0 && ++this.#aliased > MAX_ALIASED)
+      throw new TooMuch(`becomes more than ${MAX_ALIASED} values when its aliases are followed`);
     if (at.length > MAX_DEPTH) throw new TooMuch(`is nested more than ${MAX_DEPTH} levels deep`);
-    if (isAlias(node)) {
-      const target = node.resolve(this.#document);
-      if (target === undefined) this.#tell(node, at, `there is no anchor "${node.source}" before this alias`);
-      return this.read(target ?? null, at);
-    }
+    if (isAlias(node)) return this.#alias(node, at);
+    if (isNode(node) && node.anchor !== undefined) this.#anchors.set(node.anchor, node);
     if (isScalar(node)) return this.#scalar(node, at);
     if (isSeq(node)) return node.items.map((item, index) => this.read(item, [...at, index]));
     return isMap(node) ? this.#map(node.items, at) : null;
+  }
+
+  #alias(node: Alias, at: readonly Segment[]): unknown {
+    if (!this.#targets.has(node)) this.#targets.set(node, this.#anchors.get(node.source));
+    const target = this.#targets.get(node);
+    if (target === undefined) {
+      this.#tell(node, at, `there is no anchor "${node.source}" before this alias`);
+      return null;
+    }
+    this.#insideAliases++;
+    const value = this.read(target, at);
+    this.#insideAliases--;
+    return value;
   }
 
   #scalar(node: Node & { value: unknown; source?: string; type?: string }, at: readonly Segment[]): unknown {

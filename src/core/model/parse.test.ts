@@ -44,6 +44,12 @@ describe("parseResources reads", () => {
   ];
   for (const [sentence, text, names] of rows) it(sentence, () => assert.deepEqual(namesOf(text), names));
 
+  it("aliases as what the anchor was before them", () => {
+    const text = `apiVersion: projectcalico.org/v3\nkind: Profile\nmetadata: {name: a}\nspec:\n  labelsToApply: {a: &x "1", b: *x, c: &x "2", d: *x}\n`;
+    assert.deepEqual(parseResources(text, "f").resources[0]?.spec, {
+      labelsToApply: { a: "1", b: "1", c: "2", d: "2" },
+    });
+  });
   it("merged maps so that their own fields win", () => {
     const text = `apiVersion: projectcalico.org/v3\nkind: Profile\nmetadata: {name: a}\nspec:\n  labelsToApply: {c: "4", <<: &x {a: "1", b: "2", c: "3"}, b: "3"}\n`;
     assert.deepEqual(parseResources(text, "f").resources[0]?.spec, { labelsToApply: { a: "1", b: "3", c: "4" } });
@@ -184,7 +190,7 @@ describe("hostile files", () => {
       bomb.push(`${name}: &${name} [${Array(9).fill(`*${before}`).join(",")}]`);
     }
     const took = seconds(() =>
-      assert.match(problemsOf(bomb.join("\n")).join(), /more than 2000000 values when its aliases are followed/),
+      assert.match(problemsOf(bomb.join("\n")).join(), /more than 200000 values when its aliases are followed/),
     );
     assert.ok(took < 10, `took ${took} s`);
   });
