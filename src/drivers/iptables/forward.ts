@@ -5,7 +5,16 @@
 import { readFile } from "node:fs/promises";
 import { DriverError } from "../error.ts";
 import { findBinary, type Result, type RunOptions, run } from "../exec.ts";
-import { type Command, chooseChain, isAccepted, missing, parseTable, removals } from "./rules.ts";
+import {
+  type Command,
+  chooseChain,
+  type FilterTable,
+  isAccepted,
+  missing,
+  parseTable,
+  removals,
+  transaction,
+} from "./rules.ts";
 
 export interface ForwardState {
   readonly family: 4 | 6;
@@ -30,9 +39,14 @@ export interface ForwardOptions {
   readonly procNet?: string;
 }
 
+/** Seconds to wait for another user of iptables. */
+const WAIT = ["-w", "5"];
+
 export class Forward {
   readonly #run: NonNullable<ForwardOptions["run"]>;
   readonly #procNet: string;
+  /** Ends when the last change that was asked for has: what one reads must not be what another is about to write. */
+  #queue: Promise<unknown> = Promise.resolve();
 
   constructor(options: ForwardOptions = {}) {
     this.#run = options.run ?? run;
@@ -55,22 +69,26 @@ export class Forward {
   }
 
   /** Puts our rules where they are needed and missing. May be repeated: 0 when all was right. */
-  async ensure(signal?: AbortSignal): Promise<number> {
+  ensure(signal?: AbortSignal): Promise<number> {
     return this.#change(missing, signal);
   }
 
   /** Takes all of our rules away. May be repeated. */
-  async remove(signal?: AbortSignal): Promise<number> {
+  remove(signal?: AbortSignal): Promise<number> {
     return this.#change(removals, signal);
   }
 
-  async #change(commands: (table: ReturnType<typeof parseTable>) => Command[], signal?: AbortSignal): Promise<number> {
-    const counts = await this.#each(async (backend) => {
-      const todo = commands(parseTable(await this.#print(backend, signal)));
-      for (const command of todo) await this.#iptables(backend, command, signal);
-      return todo.length;
+  #change(commands: (table: FilterTable) => Command[], signal?: AbortSignal): Promise<number> {
+    const work = this.#queue.then(async () => {
+      const counts = await this.#each(async (backend) => {
+        const todo = commands(parseTable(await this.#print(backend, signal)));
+        if (todo.length > 0) await this.#commit(backend, todo, signal);
+        return todo.length;
+      });
+      return counts.reduce((total, count) => total + count, 0);
     });
-    return counts.reduce((total, count) => total + count, 0);
+    this.#queue = work.catch(() => {});
+    return work;
   }
 
   /** One backend that fails does not keep the others from being made right. */
@@ -114,13 +132,18 @@ export class Forward {
     return names.split("\n").includes("filter");
   }
 
-  #print(backend: Backend, signal: AbortSignal | undefined): Promise<string> {
-    return this.#iptables(backend, ["-S"], signal);
+  #print({ program }: Backend, signal: AbortSignal | undefined): Promise<string> {
+    return this.#iptables([program, ...WAIT, "-S"], {}, signal);
   }
 
-  async #iptables({ program }: Backend, command: Command, signal: AbortSignal | undefined): Promise<string> {
-    const argv = [program, "-w", "5", ...command];
+  /** All commands or none. */
+  async #commit({ program }: Backend, commands: readonly Command[], signal: AbortSignal | undefined): Promise<void> {
+    await this.#iptables([`${program}-restore`, ...WAIT, "--noflush"], { input: transaction(commands) }, signal);
+  }
+
+  async #iptables(argv: readonly string[], options: RunOptions, signal: AbortSignal | undefined): Promise<string> {
     const { code, stdout, stderr } = await this.#run(argv, {
+      ...options,
       timeoutMs: 20_000,
       ...(signal === undefined ? {} : { signal }),
     });

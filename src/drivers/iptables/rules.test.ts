@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { ACCEPTS, type FilterTable, isAccepted, isOurs, missing, parseTable, removals } from "./rules.ts";
+import { ACCEPTS, type FilterTable, isAccepted, isOurs, missing, parseTable, removals, transaction } from "./rules.ts";
 
 const POLICIES = "-P INPUT ACCEPT\n-P FORWARD DROP\n-P OUTPUT ACCEPT\n";
 const IN = "-i manx+ -m comment --comment manx -j ACCEPT";
@@ -56,6 +56,15 @@ describe("missing", () => {
   for (const [name, text, expected] of rows) {
     it(name, () => assert.deepEqual(show(missing(parseTable(text))), expected));
   }
+});
+
+describe("transaction", () => {
+  it("quotes as iptables does, so that a rule is read back as it was", () => {
+    const words = ["-i", "a+", "-m", "comment", "--comment", 'say "hi" \\ now', "-j", "X"];
+    const text = transaction([["-A", "FORWARD", ...words]]);
+    assert.deepEqual(parseTable(`-P FORWARD DROP\n${text}`).chains.get("FORWARD"), [words]);
+    assert.match(text, /^\*filter\n.*\nCOMMIT\n$/);
+  });
 });
 
 describe("parseTable", () => {

@@ -40,6 +40,13 @@ function words(line: string): string[] {
   return pieces.map((piece) => (piece.startsWith('"') ? piece.slice(1, -1).replace(/\\(.)/g, "$1") : piece));
 }
 
+/** Commands as one transaction for `iptables-restore --noflush`. */
+export function transaction(commands: readonly Command[]): string {
+  const quoted = (word: string): string =>
+    /^[\w./:,!+-]+$/.test(word) ? word : `"${word.replace(/["\\]/g, (character) => `\\${character}`)}"`;
+  return ["*filter", ...commands.map((command) => command.map(quoted).join(" ")), "COMMIT", ""].join("\n");
+}
+
 export function isOurs(rule: readonly string[]): boolean {
   const at = rule.indexOf("--comment");
   return at >= 0 && rule[at + 1] === COMMENT;
