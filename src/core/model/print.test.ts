@@ -169,7 +169,7 @@ describe("a resource of any kind", () => {
   it("passes again as it is", () => {
     fc.assert(
       fc.property(resource, (resource) => assert.deepEqual(validateResource(resource), { ok: true, value: resource })),
-      { numRuns: 500 },
+      { numRuns: 300 },
     );
   });
   it("is read back from what is printed, as YAML and as JSON", () => {
@@ -178,7 +178,7 @@ describe("a resource of any kind", () => {
         for (const text of [printResource(resource), JSON.stringify(resource), JSON.stringify(resource, null, "\t")])
           assert.deepEqual(parseResources(text, "f"), { resources: [resource], problems: [] }, text);
       }),
-      { numRuns: 500 },
+      { numRuns: 150 },
     );
   });
   it("means the same to a reader of YAML 1.1, as Calico is", () => {
@@ -186,7 +186,7 @@ describe("a resource of any kind", () => {
       fc.property(resource, (resource) =>
         assert.deepEqual(parse(printResource(resource), { version: "1.1" }), resource),
       ),
-      { numRuns: 300 },
+      { numRuns: 100 },
     );
   });
   it("stays itself in a file with others", () => {
