@@ -132,7 +132,11 @@ function fromInternet(endpoint: Endpoint, spec: Network["spec"], around: Surroun
       `${viaHost} of ${endpoint.host}'s public address ${hostAddress} ${isAre(endpoint)} forwarded to it`,
     );
   const why = `${endpoint.addresses[0]} is not a public address`;
-  if (viaHost === "") return no(why, `docker network create -d manx --ipam-driver manx -o publish=host NAME`);
+  if (viaHost === "")
+    return no(
+      `${why}; on a network with publish=host a port of ${endpoint.host} would lead to it`,
+      "docker network create -d manx --ipam-driver manx -o publish=host NAME",
+    );
   return no(`${why}, and neither has ${endpoint.host} one: a router in front must forward a port to it`);
 }
 

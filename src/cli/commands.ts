@@ -67,7 +67,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: "help",
-    summary: "help for a command, or: exit-codes",
+    summary: "help for a command, or: exit-codes, selector",
     group: MORE,
     load: () => import("./commands/help.ts"),
   },

@@ -117,7 +117,11 @@ function optionsOf(command: Command): Candidate[] {
 
 function subcommandsOf(command: Command, position: number, program: Command): Candidate[] {
   if (command.name() === "help" && command.parent === program)
-    return [...program.commands.map(nameAndAbout), { value: "exit-codes", about: "what a script gets" }];
+    return [
+      ...program.commands.map(nameAndAbout),
+      { value: "exit-codes", about: "what a script gets" },
+      { value: "selector", about: "how to write one" },
+    ];
   return position === 0 ? command.commands.map(nameAndAbout) : [];
 }
 

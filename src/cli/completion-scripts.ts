@@ -15,7 +15,7 @@ _manx() {
   COMPREPLY=()
   for line in "\${lines[@]}"; do
     case $line in
-      :files) compopt -o filenames; mapfile -t -O "\${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$current") ;;
+      :files) compopt -o filenames 2>/dev/null; mapfile -t -O "\${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$current") ;;
       *) COMPREPLY+=("\${line%%$'\\t'*}") ;;
     esac
   done

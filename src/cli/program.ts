@@ -18,6 +18,7 @@ export async function buildProgram(cli: Cli, wanted: (entry: CommandEntry) => bo
     .usage("COMMAND ...")
     .helpCommand(false)
     .helpOption("-h, --help", "show help")
+    .option("-V, --version", "as manx version")
     .addHelpText("after", FOOTER)
     .enablePositionalOptions()
     .exitOverride()

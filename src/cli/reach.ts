@@ -6,15 +6,17 @@ import type { Style } from "./terminal.ts";
 import { padEnd, plain, width } from "./text.ts";
 
 /** [source, as a reader calls it], nearest first. */
-function sources({ network, reachability }: EndpointView): readonly (readonly [string, Reach])[] {
+function sources({ network, reachability, host, ...row }: EndpointView): readonly (readonly [string, Reach])[] {
   return [
-    ["this host", reachability.host],
+    [row.interface === undefined ? `host ${host}` : "this host", reachability.host],
     [network, reachability.sameNetwork],
     ["other networks", reachability.otherContainers],
     ["LAN", reachability.lan],
     ["internet", reachability.internet],
   ];
 }
+
+const EVERYWHERE = 5;
 
 /** Only those that get in: `this host, apps, other networks (80/tcp)`. */
 export function reachableFrom(row: EndpointView): string {
@@ -37,7 +39,8 @@ export function changes(rows: readonly EndpointView[]): string[] {
       byCommand.set(change, entry);
     }
   const lines = [...byCommand].map(
-    ([change, { names, from }]) => [`${some([...names])} from ${[...from].join(", ")}:`, change] as const,
+    ([change, { names, from }]) =>
+      [`${some([...names])} from ${from.size === EVERYWHERE ? "anywhere" : [...from].join(", ")}:`, change] as const,
   );
   const shown = lines.slice(0, MOST);
   const column = Math.max(0, ...shown.map(([who]) => width(who)));

@@ -6,7 +6,8 @@ import { explain } from "./errors.ts";
 import { EXIT, type ExitCode } from "./exit-codes.ts";
 import { buildProgram } from "./program.ts";
 
-export async function run(argv: readonly string[], cli: Cli): Promise<ExitCode> {
+export async function run(typed: readonly string[], cli: Cli): Promise<ExitCode> {
+  const argv = isVersionFlag(typed[0]) ? ["version", ...typed.slice(1)] : typed;
   try {
     if (argv[0] === "complete") return await (await import("./complete.ts")).complete(argv, cli);
     const name = argv.find((word) => !word.startsWith("-"));
@@ -22,6 +23,8 @@ export async function run(argv: readonly string[], cli: Cli): Promise<ExitCode> 
     return report(error, argv, cli);
   }
 }
+
+const isVersionFlag = (word: string | undefined): boolean => word === "--version" || word === "-V";
 
 function report(error: unknown, argv: readonly string[], cli: Cli): ExitCode {
   if (error instanceof CommanderError) {

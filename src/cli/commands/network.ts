@@ -10,7 +10,7 @@ import { padEnd, plain } from "../text.ts";
 type Flags = OutputFlags & AgentFlags;
 
 export const define: Define = (command, cli) => {
-  command.usage("ls | inspect NAME...");
+  command.usage("ls | inspect NAME...").helpCommand(false);
   list(command.command("ls").description("all Manx networks"), cli);
   inspect(command.command("inspect").description("a network, its settings and its containers"), cli);
   examples(command, [

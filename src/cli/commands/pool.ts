@@ -8,7 +8,7 @@ import { EXIT } from "../exit-codes.ts";
 import { type Column, type OutputFlags, outputOption, printListing } from "../output.ts";
 
 export const define: Define = (command, cli) => {
-  command.usage("ls | add CIDR | rm NAME");
+  command.usage("ls | add CIDR | rm NAME").helpCommand(false);
   list(command.command("ls").description("all pools, and how much of each is used"), cli);
   add(command.command("add").description("a new pool; networks that name no pool take from it as well"), cli);
   remove(command.command("rm").description("remove pools that are not in use"), cli);
@@ -30,7 +30,7 @@ const COLUMNS: readonly Column<PoolView>[] = [
   { title: "POOL", value: ({ name }) => name, style: ({ disabled }) => (disabled ? "dim" : "strong") },
   { title: "CIDR", value: ({ cidr }) => cidr },
   { title: "USED", value: used },
-  { title: "NAT TO OUTSIDE", value: ({ natOutgoing }) => (natOutgoing ? "yes" : "no") },
+  { title: "NAT OUT", value: ({ natOutgoing }) => (natOutgoing ? "yes" : "no") },
   { title: "GIVES", value: gives },
   { title: "NETWORKS", value: ({ networks }) => networks.join(", ") },
   { title: "BLOCK SIZE", value: ({ blockSize }) => `/${blockSize}`, wide: true },
