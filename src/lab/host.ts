@@ -149,7 +149,7 @@ export class Host extends Machine {
   }
 
   agentPids(): number[] {
-    return this.pids("manx.mjs", "agent");
+    return this.pids("cli/main.ts", "agent");
   }
 
   /** Default SIGTERM; "SIGKILL" for a crash. */
