@@ -70,6 +70,12 @@ function completeSpec(kind: Kind, spec: Fields): Fields {
         sticky: false,
         ...withoutVoid(spec, ["ranges"]),
       };
+    case "BGPPeer":
+      return compact({ sourceAddress: "UseNodeIP", ...spec });
+    case "BGPConfiguration":
+      return { ...withoutVoid(spec, ["communities", "prefixAdvertisements", "ignoredInterfaces"]) };
+    case "BGPFilter":
+      return compact(spec);
     case "IPReservation":
       return { reservedCIDRs: [], ...spec };
     case "NetworkSet":

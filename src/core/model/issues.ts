@@ -137,7 +137,8 @@ function notOneOf(value: unknown, values: readonly unknown[]): string {
 
 function outOfRange(value: unknown, issue: Extract<Issue, { code: "too_small" | "too_big" }>): string {
   const limit = issue.code === "too_small" ? `less than ${issue.minimum}` : `more than ${issue.maximum}`;
-  return `${shown(value)} is ${limit}`;
+  if (Array.isArray(value)) return `has ${value.length} entries, ${limit}`;
+  return value === "" ? "may not be empty" : `${shown(value)} is ${limit}`;
 }
 
 /** Fields of Calico that mean something only with Kubernetes, Envoy or the old API, and what to do without them. */
@@ -149,6 +150,14 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   pod: "pods belong to Kubernetes",
   serviceAccountName: "service accounts belong to Kubernetes",
   domains: "domain names are not addresses: put the addresses into a network set",
+  serviceClusterIPs: "services belong to Kubernetes",
+  serviceExternalIPs: "services belong to Kubernetes",
+  serviceLoadBalancerIPs: "services belong to Kubernetes",
+  serviceLoadBalancerAggregation: "services belong to Kubernetes",
+  localWorkloadSelector: "peering with containers is not supported: give a peerIP or a peerSelector",
+  localWorkloadPeeringIPV4: "peering with containers is not supported",
+  localWorkloadPeeringIPV6: "peering with containers is not supported",
+  programClusterRoutes: "routes between hosts are always BGP's here",
   generateName: "names are not made up here: give a name",
   ipip: "is of Calico's first API: write ipipMode",
   "nat-outgoing": "is of Calico's first API: write natOutgoing",

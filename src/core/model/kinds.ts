@@ -1,5 +1,7 @@
 /** One entry a kind: what it is called, where it lives, what checks it. Everything else about kinds is derived from here. */
 import { z } from "zod";
+import { BGPConfigurationSpec, BGPFilterSpec, BGPPeerSpec } from "./bgp.ts";
+import { checkBgpConfiguration, checkBgpFilter, checkBgpPeer } from "./check-bgp.ts";
 import * as check from "./checks.ts";
 import { textThat } from "./fields.ts";
 import { whyNotGlobalPolicyName, whyNotName, whyNotNamespace, whyNotPolicyName, whyNotTierName } from "./names.ts";
@@ -57,6 +59,16 @@ export const KINDS: readonly KindInfo[] = [
     specs.IPReservationSpec,
     () => {},
   ),
+  entry(
+    "BGPConfiguration",
+    CALICO,
+    "How hosts speak BGP",
+    ["bgpconfigurations", "bgpconfig", "bgpconfigs"],
+    BGPConfigurationSpec,
+    checkBgpConfiguration,
+  ),
+  entry("BGPFilter", CALICO, "Which routes may pass", ["bgpfilters", "bgpf"], BGPFilterSpec, checkBgpFilter),
+  entry("BGPPeer", CALICO, "Who hosts speak BGP with", ["bgppeers", "bgpp", "bgpps"], BGPPeerSpec, checkBgpPeer),
   entry(
     "Network",
     "manx/v1",

@@ -1,6 +1,7 @@
 /** Files: what is in them, where their problems are, and that nothing in them can hurt. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { KINDS } from "./kinds.ts";
 import { formatFileProblem, MAX_FILE_LENGTH, parseResources } from "./parse.ts";
 
 const problemsOf = (text: string) => parseResources(text, "f.yaml").problems.map(formatFileProblem);
@@ -159,7 +160,7 @@ spec:
     [
       "a list without items",
       "apiVersion: projectcalico.org/v3\nkind: TierList\n",
-      `f.yaml:2:7 kind: "TierList" is not a kind, known are Node, IPAMConfiguration, IPPool, IPReservation, Network, Tier, Profile, GlobalNetworkSet, NetworkSet, HostEndpoint, WorkloadEndpoint, GlobalNetworkPolicy, NetworkPolicy, StagedGlobalNetworkPolicy, StagedNetworkPolicy`,
+      `f.yaml:2:7 kind: "TierList" is not a kind, known are ${KINDS.map(({ kind }) => kind).join(", ")}`,
     ],
   ];
   for (const [sentence, text, ...problems] of rows) it(sentence, () => assert.deepEqual(problemsOf(text), problems));

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { KINDS } from "./kinds.ts";
 import { formatFileProblem } from "./parse.ts";
 import { parsePolicyTests, policyTestJsonSchema } from "./policy-test.ts";
 
@@ -146,7 +147,7 @@ describe("parsePolicyTests", () => {
     [
       "a kind that is none",
       ["kind: GlobalNetworkPolicy, name: old}]", "kind: Foo, name: old}]"],
-      `t.yaml:17:21 steps[0].delete[0].kind: "Foo" is not one of Node, IPAMConfiguration, IPPool, IPReservation, Network, Tier, Profile, GlobalNetworkSet, NetworkSet, HostEndpoint, WorkloadEndpoint, GlobalNetworkPolicy, NetworkPolicy, StagedGlobalNetworkPolicy, StagedNetworkPolicy`,
+      `t.yaml:17:21 steps[0].delete[0].kind: "Foo" is not one of ${KINDS.map(({ kind }) => kind).join(", ")}`,
     ],
     [
       "a bad address",

@@ -161,6 +161,81 @@ export type Node = Calico<
   }
 >;
 
+/** A reference to a password, never the password itself. */
+export interface BGPPassword {
+  readonly secretKeyRef?: { readonly name: string; readonly key: string; readonly optional?: boolean };
+}
+/** Go's way to write a time span: `90s`, `1m30s`. */
+export type Duration = string;
+
+export type BGPConfiguration = Calico<
+  "BGPConfiguration",
+  {
+    readonly logSeverityScreen?: "Trace" | "Debug" | "Info" | "Warning" | "Error" | "Fatal";
+    readonly nodeToNodeMeshEnabled?: boolean;
+    readonly asNumber?: number;
+    readonly listenPort?: number;
+    readonly bindMode?: "None" | "NodeIP";
+    readonly communities?: readonly { readonly name: string; readonly value: string }[];
+    readonly prefixAdvertisements?: readonly { readonly cidr: string; readonly communities: readonly string[] }[];
+    readonly nodeMeshPassword?: BGPPassword;
+    readonly nodeMeshMaxRestartTime?: Duration;
+    readonly ignoredInterfaces?: readonly string[];
+  }
+>;
+
+export type BGPPeer = Calico<
+  "BGPPeer",
+  {
+    readonly node?: string;
+    readonly nodeSelector?: string;
+    readonly peerIP?: string;
+    readonly asNumber?: number;
+    readonly peerSelector?: string;
+    readonly localASNumber?: number;
+    readonly nextHopMode?: "Auto" | "Self" | "Keep";
+    readonly keepOriginalNextHop?: boolean;
+    readonly password?: BGPPassword;
+    readonly sourceAddress: "UseNodeIP" | "None";
+    readonly maxRestartTime?: Duration;
+    readonly keepaliveTime?: Duration;
+    readonly numAllowedLocalASNumbers?: number;
+    readonly ttlSecurity?: number;
+    readonly reachableBy?: string;
+    readonly filters?: readonly string[];
+    readonly reversePeering?: "Auto" | "Manual";
+  }
+>;
+
+export interface BGPFilterRule {
+  readonly cidr?: string;
+  readonly matchOperator?: "Equal" | "NotEqual" | "In" | "NotIn";
+  readonly prefixLength?: { readonly min?: number; readonly max?: number };
+  readonly source?: "RemotePeers";
+  readonly interface?: string;
+  readonly peerType?: "eBGP" | "iBGP";
+  readonly communities?: { readonly values: readonly string[] };
+  readonly asPathPrefix?: readonly number[];
+  readonly priority?: number;
+  readonly action: "Accept" | "Reject";
+  readonly operations?: readonly BGPFilterOperation[];
+}
+/** Exactly one of them. */
+export interface BGPFilterOperation {
+  readonly addCommunity?: { readonly value: string };
+  readonly prependASPath?: { readonly prefix: readonly number[] };
+  readonly setPriority?: { readonly value: number };
+}
+export type BGPFilter = Calico<
+  "BGPFilter",
+  {
+    readonly exportV4?: readonly BGPFilterRule[];
+    readonly importV4?: readonly BGPFilterRule[];
+    readonly exportV6?: readonly BGPFilterRule[];
+    readonly importV6?: readonly BGPFilterRule[];
+  }
+>;
+
 /** A Docker network of the driver `manx`. Its name is Docker's network name. */
 export type Network = Resource<
   "manx/v1",
@@ -186,6 +261,9 @@ export type AnyResource =
   | IPPool
   | IPReservation
   | IPAMConfiguration
+  | BGPConfiguration
+  | BGPPeer
+  | BGPFilter
   | NetworkPolicy
   | GlobalNetworkPolicy
   | StagedNetworkPolicy

@@ -1,6 +1,14 @@
 /**
  * The one door through which a resource comes in, whoever brings it: file, API, store. Anything may be passed; what comes out
  * is a resource with its defaults, or every problem there is. The same resource passes again and comes out the same.
+ *
+ * What Calico's API refuses is refused, what it accepts is accepted (libcalico-go's validator and clientv3, the CEL rules of
+ * its API types), except, on purpose:
+ * - what needs Kubernetes or Envoy (service accounts, services, HTTP) is refused with a sentence;
+ * - unknown fields, and numbers where text is meant, are refused: calicoctl turns `1.0` into "1" in silence;
+ * - lists and selectors may be longer than Calico's CRDs allow (1,024 rules, 50 ports, 256 nets, 1,024 characters): those are
+ *   the cost limits of Kubernetes' API server;
+ * - compose projects are namespaces, so a namespace may have "_" in its name.
  */
 import type { Problem, Result } from "../problem.ts";
 import { complete } from "./complete.ts";
@@ -90,7 +98,8 @@ const EMPTY_IS_ABSENT = new Set(
   `selector notSelector namespaceSelector nodeSelector serviceAccountSelector tier stagedAction ipipMode vxlanMode
    interfaceName containerID mac ipv4Address ipv6Address ipv4IPIPTunnelAddr routeReflectorClusterID ipv4VXLANTunnelAddr
    ipv6VXLANTunnelAddr vxlanTunnelMACAddr vxlanTunnelMACAddrV6 namespace uid creationTimestamp resourceVersion
-   generateName selfLink`.split(/\s+/),
+   generateName selfLink cidr matchOperator interface peerType node peerIP peerSelector nextHopMode sourceAddress
+   reachableBy reversePeering logSeverityScreen bindMode`.split(/\s+/),
 );
 
 /**
@@ -124,9 +133,6 @@ const OTHER_KINDS: Readonly<Record<string, string>> = {
   ClusterInformation: "Calico keeps it for itself",
   CalicoNodeStatus: "manx status shows it",
   BlockAffinity: "manx ipam show shows the blocks",
-  BGPConfiguration: "it is not supported yet",
-  BGPPeer: "it is not supported yet",
-  BGPFilter: "it is not supported yet",
   PolicyTest: "it is not stored: run it with manx test",
 };
 
