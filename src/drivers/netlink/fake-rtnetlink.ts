@@ -31,6 +31,9 @@ const ERRNO = {
   ENETDOWN: 100,
 } as const;
 
+/** The least MTU of IPv6 (RFC 8200 section 5): below it a link has none. */
+const IPV6_MTU = 1280;
+
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 type FakeLink = Writable<Link>;
 
@@ -82,7 +85,7 @@ export class FakeRtnetlink implements Rtnetlink {
 
   async deleteGroup(group: number): Promise<void> {
     this.writes++;
-    for (const link of [...this.#links.values()]) if (link.group === group) this.#remove(link);
+    for (const link of this.#links.values()) if (link.group === group) this.#remove(link);
   }
 
   addresses(index = 0): readonly InterfaceAddress[] {
@@ -176,6 +179,13 @@ export class FakeRtnetlink implements Rtnetlink {
   #takeDown(index: number): void {
     this.#routes = this.#routes.filter((route) => route.index !== index);
     this.#neighbours = this.#neighbours.filter((neighbour) => neighbour.index !== index);
+    this.#takeDown6(index);
+  }
+
+  #takeDown6(index: number): void {
+    const gone = (index_: number, text: string): boolean => index_ === index && familyOf(text) === 6;
+    this.#routes = this.#routes.filter((route) => !gone(route.index ?? 0, route.destination));
+    this.#neighbours = this.#neighbours.filter((neighbour) => !gone(neighbour.index, neighbour.address));
     for (let i = this.#addresses.length - 1; i >= 0; i--) {
       const entry = this.#addresses[i];
       if (entry?.index === index && familyOf(entry.address) === 6) this.#addresses.splice(i, 1);
@@ -208,18 +218,23 @@ export class FakeRtnetlink implements Rtnetlink {
     if (name !== undefined && name !== link.name && this.#byName(name) !== undefined) refuse("EEXIST");
     if (mtu !== undefined) checkMtu(mtu);
     if (mac !== undefined && ((macBytes(mac)[0] ?? 0) & 1) === 1) refuse("EADDRNOTAVAIL");
+    const had6 = link.mtu >= IPV6_MTU;
     link.name = name ?? link.name;
     link.mtu = mtu ?? link.mtu;
     link.mac = mac?.toLowerCase() ?? link.mac;
     link.group = group ?? link.group;
     link.generatesAddress = generatesAddress ?? link.generatesAddress;
+    if ((up === false && link.up) || (link.mtu < IPV6_MTU && had6)) this.#takeDown6(index);
+    if (link.mtu >= IPV6_MTU && !had6) link.generatesAddress = true;
+    else if (link.mtu < IPV6_MTU) link.generatesAddress = false;
     if (up === false && link.up) this.#takeDown(index);
     link.up = up ?? link.up;
   }
 
   #addAddress(index: number, address: string, scope: "universe" | "link"): void {
     splitPrefix(address);
-    this.#byIndex(index);
+    const { mtu } = this.#byIndex(index);
+    if (familyOf(address) === 6 && mtu < IPV6_MTU) refuse("EINVAL");
     if (this.#addresses.some((entry) => entry.index === index && entry.address === address)) refuse("EEXIST");
     // The kernel knows the scope of an IPv6 address by itself.
     const own = familyOf(address) === 4 ? scope : address.startsWith("fe80:") ? "link" : "universe";

@@ -117,7 +117,13 @@ export class KernelRtnetlink implements Rtnetlink, Disposable {
 
   routes(filter: RouteFilter): Route[] {
     const message = writeGetRoutes(this.#writer.reset(), filter).finish();
-    return parsed(this.#socket.dump(message, `list the IPv${filter.family} routes`), parseRoute);
+    try {
+      return parsed(this.#socket.dump(message, `list the IPv${filter.family} routes`), parseRoute);
+    } catch (error) {
+      // A namespace in which no link was ever up has no main table yet.
+      if (errnoOf(error) === "ENOENT") return [];
+      throw error;
+    }
   }
 
   neighbours(): Neighbour[] {

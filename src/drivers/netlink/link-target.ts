@@ -20,6 +20,8 @@ export type SeenLink = LinkState & {
 
 /** Long enough for the links of a whole `docker compose down` to go together. */
 const REAP_DELAY_MS = 100;
+/** The least MTU of IPv6 (RFC 8200 section 5). */
+const IPV6_MTU = 1280;
 
 export interface LinkTargetOptions {
   readonly reapDelayMs?: number;
@@ -87,7 +89,8 @@ export class LinkTarget implements Target<string, SeenLink>, AsyncDisposable {
   }
 
   async #upsert(name: string, state: LinkState): Promise<void> {
-    const link = await this.#present(name, state);
+    let link = await this.#present(name, state);
+    if (link.mtu < IPV6_MTU && state.mtu >= IPV6_MTU) link = this.#backToIpv6(link, state.mtu);
     const gateways = linkLocals(this.#rtnetlink.addresses(link.index)).get(link.index) ?? [];
     const changes = hostSideChanges(link, state, gateways);
     for (const { index, error } of this.#rtnetlink.apply(changes)) {
@@ -96,6 +99,13 @@ export class LinkTarget implements Target<string, SeenLink>, AsyncDisposable {
       if (kind === "delete-address" && error.errno === "EADDRNOTAVAIL") continue;
       throw error;
     }
+  }
+
+  /** Below 1280 the kernel takes IPv6 off a link, and gives it back with the settings of a new one. */
+  #backToIpv6(link: Link, mtu: number): Link {
+    const [refusal] = this.#rtnetlink.apply([{ kind: "set-link", index: link.index, mtu }]);
+    if (refusal !== undefined) throw refusal.error;
+    return this.#rtnetlink.link(link.name) ?? link;
   }
 
   /** The link as it is, made (again) where it is missing or a pair of other ends. */

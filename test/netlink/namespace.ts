@@ -1,0 +1,30 @@
+/** Network namespaces of a test's own. They are gone when the test ends, however it ends. */
+import { execFileSync } from "node:child_process";
+
+let made = 0;
+
+export class Namespace implements Disposable {
+  readonly name = `mnx-nl-${process.pid}-${made++}`;
+  readonly path = `/run/netns/${this.name}`;
+
+  constructor() {
+    execFileSync("ip", ["netns", "add", this.name]);
+  }
+
+  /** Runs a program inside; its output. */
+  run(command: string, ...args: string[]): string {
+    return execFileSync("ip", ["netns", "exec", this.name, command, ...args], {
+      encoding: "utf8",
+      maxBuffer: 1 << 28,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+  }
+
+  ip(command: string): string {
+    return this.run("ip", ...command.split(" "));
+  }
+
+  [Symbol.dispose](): void {
+    execFileSync("ip", ["netns", "delete", this.name]);
+  }
+}
