@@ -144,7 +144,7 @@ export const checkTier: Check = (resource, report) => {
 };
 
 /** Calico gives this profile to endpoints itself. */
-export const ALLOW_PROFILE = "projectcalico-default-allow";
+const ALLOW_PROFILE = "projectcalico-default-allow";
 
 export const checkProfile: Check = (resource, report) => {
   const spec = field(resource, "spec");

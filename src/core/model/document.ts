@@ -21,7 +21,7 @@ export interface YamlProblem {
 }
 
 /** Values that the aliases of one document may stand for, all together. */
-export const MAX_ALIASED = 200_000;
+const MAX_ALIASED = 200_000;
 const MAX_DEPTH = 100;
 
 export function toValue(document: YamlDocument): { value: unknown; problems: readonly YamlProblem[] } {

@@ -17,18 +17,18 @@ export function textThat(whyNot: (text: string) => Why) {
 }
 
 /** `global()` counts as endpoint selector for nobody; Calico refuses it wherever the text appears. */
-export function whyNotSelector(text: string): Why {
+function whyNotSelector(text: string): Why {
   const parsed = parseSelector(text);
   if (!parsed.ok) return `${parsed.problem.message} (character ${parsed.problem.offset + 1} of ${quote(text)})`;
   return text.includes("global(") ? "global() is allowed only in the namespaceSelector of a rule" : undefined;
 }
 
-export function whyNotAnySelector(text: string): Why {
+function whyNotAnySelector(text: string): Why {
   const parsed = parseSelector(text);
   return parsed.ok ? undefined : `${parsed.problem.message} (character ${parsed.problem.offset + 1} of ${quote(text)})`;
 }
 
-export function whyNotNamespaceSelector(text: string): Why {
+function whyNotNamespaceSelector(text: string): Why {
   const why = whyNotAnySelector(text);
   if (why !== undefined || !text.includes("global(")) return why;
   return /^[ \t]*global\([ \t]*\)[ \t]*$/.test(text) ? undefined : "global() cannot be combined with other selectors";

@@ -25,7 +25,7 @@ const IcmpMatch = z.strictObject({
   code: wholeNumber(0, 255).exactOptional().meta({ description: "ICMP code; needs a type" }),
 });
 
-export const Rule = z.strictObject({
+const Rule = z.strictObject({
   action: z.enum(["Allow", "Deny", "Log", "Pass"]).meta({
     description:
       "Allow and Deny decide; Log writes a line and goes on with the next rule; Pass goes on with the next tier",

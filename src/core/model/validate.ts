@@ -66,7 +66,7 @@ function byPlace(a: Finding, b: Finding): number {
   return a.segments.length === 0 ? -1 : b.segments.length === 0 ? 1 : 0;
 }
 
-export function toProblem({ segments, message }: Finding): Problem {
+function toProblem({ segments, message }: Finding): Problem {
   return { path: formatPath(segments), message };
 }
 

@@ -1,0 +1,158 @@
+import { calico, table } from "./table.test.ts";
+
+const bgpConfig = (spec: unknown) => calico("BGPConfiguration", spec, { name: "default" });
+table("a BGPConfiguration", bgpConfig, [
+  ["nothing", "{}"],
+  [
+    "everything",
+    "{logSeverityScreen: Info, nodeToNodeMeshEnabled: true, asNumber: 64512, listenPort: 179, bindMode: NodeIP, ignoredInterfaces: [valid_iface*, interface_name], nodeMeshMaxRestartTime: 200s, nodeMeshPassword: {secretKeyRef: {name: a, key: b}}}",
+  ],
+  ["a log level in lower case", "{logSeverityScreen: info}", "spec.logSeverityScreen: write Info"],
+  [
+    "a password without mesh",
+    "{nodeToNodeMeshEnabled: false, nodeMeshPassword: {secretKeyRef: {name: a, key: b}}}",
+    "spec.nodeMeshPassword: needs nodeToNodeMeshEnabled",
+  ],
+  [
+    "a restart time without mesh",
+    "{nodeToNodeMeshEnabled: false, nodeMeshMaxRestartTime: 200s}",
+    "spec.nodeMeshMaxRestartTime",
+  ],
+  ["a restart time without unit", `{nodeMeshMaxRestartTime: "200"}`, "spec.nodeMeshMaxRestartTime: time span"],
+  ["a pattern of all interfaces", "{ignoredInterfaces: ['*']}", "spec.ignoredInterfaces[0]"],
+  ["port 0", "{listenPort: 0}", "spec.listenPort"],
+  ["communities that nothing uses", "{communities: [{name: a, value: '101:5695'}]}", "spec.communities: used nowhere"],
+  [
+    "communities without name",
+    "{communities: [{value: '536:785'}], prefixAdvertisements: [{cidr: 192.168.10.0/28, communities: ['100:100']}]}",
+    "spec.communities[0].name",
+  ],
+  [
+    "communities without value",
+    "{communities: [{name: a}], prefixAdvertisements: [{cidr: 192.168.10.0/28, communities: ['100:100']}]}",
+    "spec.communities[0].value",
+  ],
+  [
+    "large communities",
+    "{communities: [{name: a, value: '100:520:56'}], prefixAdvertisements: [{cidr: '2001:4860::/128', communities: [a, '100:5964:1147483647']}]}",
+  ],
+  [
+    "a number as community",
+    "{communities: [{name: a, value: '100'}], prefixAdvertisements: [{cidr: 192.168.10.0/28, communities: ['100:100']}]}",
+    "spec.communities[0].value",
+  ],
+  [
+    "a community of more than 16 bits",
+    "{prefixAdvertisements: [{cidr: 192.168.10.0/28, communities: ['65536:9']}]}",
+    "spec.prefixAdvertisements[0].communities[0]",
+  ],
+  [
+    "a large community of more than 32 bits",
+    "{prefixAdvertisements: [{cidr: 192.168.10.0/28, communities: ['1:1:4294967296']}]}",
+    "spec.prefixAdvertisements[0].communities[0]",
+  ],
+  [
+    "the name of no community",
+    "{prefixAdvertisements: [{cidr: 192.168.10.0/28, communities: [foo]}]}",
+    "spec.prefixAdvertisements[0].communities[0]: nor the name of one",
+  ],
+  [
+    "advertisements without cidr",
+    "{prefixAdvertisements: [{communities: ['100:5964']}]}",
+    "spec.prefixAdvertisements[0].cidr",
+  ],
+  [
+    "advertisements without communities",
+    "{prefixAdvertisements: [{cidr: 192.168.10.0/28}]}",
+    "spec.prefixAdvertisements[0].communities",
+  ],
+  ["services", "{serviceClusterIPs: [{cidr: 10.96.0.0/12}]}", "spec.serviceClusterIPs: belong to Kubernetes"],
+]);
+table("the name of a BGPConfiguration", (name) => calico("BGPConfiguration", { asNumber: 65001 }, { name }), [
+  ["default", "default"],
+  ["a node's", "node.host1"],
+  ["another", "foo", "metadata.name"],
+]);
+table("a BGPPeer", (spec) => calico("BGPPeer", spec), [
+  ["nothing", "{}"],
+  ["an address", "{peerIP: 192.0.2.1, asNumber: 65001, node: host1}"],
+  ["an address with a port", "{peerIP: '192.0.2.1:4444', asNumber: 65001}"],
+  ["an IPv6 address with a port", "{peerIP: '[fd00::1]:4444', asNumber: '1.10'}"],
+  ["port 0", "{peerIP: '192.0.2.1:0'}", "spec.peerIP"],
+  ["port 65536", "{peerIP: '192.0.2.1:65536'}", "spec.peerIP"],
+  ["an IPv6 address with a port and no brackets", "{peerIP: 'fd00::1:4444x'}", "spec.peerIP"],
+  ["a host name", "{peerIP: router.example.com}", "spec.peerIP"],
+  ["selectors", "{nodeSelector: has(rack), peerSelector: has(rr)}"],
+  ["a broken selector", "{nodeSelector: rack}", "spec.nodeSelector"],
+  ["node and nodeSelector", "{node: a, nodeSelector: has(rack)}", "spec.node: beside nodeSelector"],
+  ["peerIP and peerSelector", "{peerIP: 192.0.2.1, peerSelector: has(rr)}", "spec.peerIP: beside peerSelector"],
+  ["asNumber and peerSelector", "{asNumber: 1, peerSelector: has(rr)}", "spec.asNumber: beside peerSelector"],
+  ["a gateway", "{peerIP: 192.0.2.1, reachableBy: 10.0.0.1}"],
+  ["a gateway to nobody", "{reachableBy: 10.0.0.1}", "spec.reachableBy: needs a peerIP"],
+  [
+    "a gateway of another IP version",
+    "{peerIP: '[fd00::1]:179', reachableBy: 10.0.0.1}",
+    "spec.reachableBy: another IP version",
+  ],
+  ["two ways to keep the next hop", "{keepOriginalNextHop: true, nextHopMode: Auto}", "spec.keepOriginalNextHop"],
+  ["an unknown nextHopMode", "{nextHopMode: Invalid}", "spec.nextHopMode"],
+  [
+    "filters, times and hops",
+    "{peerIP: 192.0.2.1, filters: [a, b.c], maxRestartTime: 1m30s, keepaliveTime: 10s, ttlSecurity: 1, numAllowedLocalASNumbers: 1}",
+  ],
+  [
+    "peering with containers",
+    "{localWorkloadSelector: has(a), asNumber: 1}",
+    "spec.localWorkloadSelector: not supported",
+  ],
+]);
+table("a rule of a BGPFilter", (rule) => calico("BGPFilter", { exportV4: [rule] }), [
+  ["an action", "{action: Accept}"],
+  ["no action", "{interface: eth0}", "spec.exportV4[0].action"],
+  ["interfaces", "{interface: '*.calico', action: Accept}"],
+  ["all interfaces", "{interface: '*', action: Accept}"],
+  ["an odd interface", "{interface: 'eth&', action: Reject}", "spec.exportV4[0].interface"],
+  ["a source", "{source: RemotePeers, action: Reject}"],
+  ["an unknown source", "{source: xyz, action: Reject}", "spec.exportV4[0].source"],
+  ["a CIDR", "{cidr: 192.168.0.0/26, matchOperator: In, prefixLength: {min: 28, max: 32}, action: Accept}"],
+  ["a CIDR without operator", "{cidr: 10.0.0.0/8, action: Accept}", "spec.exportV4[0].cidr: needs a matchOperator"],
+  ["an operator without CIDR", "{matchOperator: In, action: Accept}", "spec.exportV4[0].matchOperator: needs a cidr"],
+  ["lengths without CIDR", "{prefixLength: {min: 16}, action: Accept}", "spec.exportV4[0].prefixLength"],
+  [
+    "a length of 33",
+    "{cidr: 10.0.0.0/8, matchOperator: In, prefixLength: {max: 33}, action: Accept}",
+    "spec.exportV4[0].prefixLength.max",
+  ],
+  [
+    "lengths the wrong way round",
+    "{cidr: 10.0.0.0/8, matchOperator: In, prefixLength: {min: 20, max: 10}, action: Accept}",
+    "spec.exportV4[0].prefixLength.min",
+  ],
+  [
+    "an IPv6 CIDR among IPv4 rules",
+    "{cidr: 'fd00::/48', matchOperator: Equal, action: Accept}",
+    "spec.exportV4[0].cidr: not of IPv4",
+  ],
+  ["host bits", "{cidr: 10.0.0.1/8, matchOperator: In, action: Accept}", "spec.exportV4[0].cidr"],
+  [
+    "operations",
+    "{action: Accept, operations: [{addCommunity: {value: '65000:1'}}, {prependASPath: {prefix: [65000, '1.10']}}, {setPriority: {value: 100}}]}",
+  ],
+  [
+    "operations on what is rejected",
+    "{action: Reject, operations: [{setPriority: {value: 100}}]}",
+    "spec.exportV4[0].operations",
+  ],
+  ["an empty operation", "{action: Accept, operations: [{}]}", "spec.exportV4[0].operations[0]: exactly one"],
+  [
+    "two operations in one",
+    "{action: Accept, operations: [{addCommunity: {value: '65000:1'}, setPriority: {value: 100}}]}",
+    "spec.exportV4[0].operations[0]",
+  ],
+  ["communities", "{action: Accept, communities: {values: ['65000:1']}}"],
+  [
+    "two communities",
+    "{action: Accept, communities: {values: ['65000:1', '65000:2']}}",
+    "spec.exportV4[0].communities.values",
+  ],
+]);
