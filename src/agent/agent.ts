@@ -16,9 +16,9 @@ import { openSqliteStore } from "../drivers/store/sqlite.ts";
 import { readSysctl } from "../drivers/system/sysctls.ts";
 import { pluginCalls } from "../plugin/docker/calls.ts";
 import { InFlight, type PluginContext } from "../plugin/docker/context.ts";
-import { extraAddresses } from "../plugin/docker/endpoint-options.ts";
 import { followEngine } from "../plugin/docker/follow.ts";
 import { probePort } from "../plugin/docker/host-ports.ts";
+import { Inside } from "../plugin/docker/inside.ts";
 import { EngineReconcile } from "../plugin/docker/reconcile.ts";
 import { PluginServer } from "../plugin/docker/server.ts";
 import { Changes } from "./changes.ts";
@@ -145,14 +145,17 @@ export async function startAgent(options: AgentOptions, log: Logger) {
 
   await loop.settle().catch(() => {}); // a condition says why; it is tried again
   const settledLoop = loop;
+  const pluginLog: PluginContext["log"] = (level, message, fields) => log[level](fields ?? {}, message);
+  const inside = undo.use(new Inside({ state, log: pluginLog }, (endpoint, work) => kernel.addInside(endpoint, work)));
   const context: PluginContext = {
     state,
     addresses,
     engine,
     locked: (ids, limit, callSignal) => locks.locked(ids, limit, callSignal),
     settle: () => settledLoop.settle(),
+    onJoined: inside.wake,
     probePort,
-    log: (level, message, fields) => log[level](fields ?? {}, message),
+    log: pluginLog,
     now: () => new Date(),
     inFlight: new InFlight(),
   };
@@ -191,7 +194,7 @@ export async function startAgent(options: AgentOptions, log: Logger) {
         },
         onLost: (why) => health.raise("engine-unreachable", why),
         onDoubt: () => watch.doubt(),
-        afterStart: (endpoint) => kernel.addInside(endpoint, extraAddresses(endpoint)),
+        onStart: inside.wake,
       },
       signal,
     ),

@@ -6,11 +6,15 @@ import { KernelRtnetlink } from "../drivers/netlink/kernel-rtnetlink.ts";
 import { LinkTarget } from "../drivers/netlink/link-target.ts";
 import { NeighbourTarget } from "../drivers/netlink/neighbour-target.ts";
 import { RouteTarget } from "../drivers/netlink/route-target.ts";
-import type { Rtnetlink } from "../drivers/netlink/rtnetlink.ts";
+import type { Change, Rtnetlink } from "../drivers/netlink/rtnetlink.ts";
 import { Nftables } from "../drivers/nftables/nftables.ts";
 import { type Originals, Sysctls } from "../drivers/system/sysctls.ts";
+import type { InsideWork } from "../plugin/docker/inside.ts";
 import type { DataplaneTargets, Stage } from "./dataplane.ts";
 import type { EndpointRecord } from "./records.ts";
+
+/** linux/rtnetlink.h: made by an administrator. The route lies in the container's namespace, where nothing is ours. */
+const RTPROT_STATIC = 4;
 
 export interface KernelHooks {
   /** Somebody else changed what is ours. */
@@ -52,22 +56,23 @@ export class Kernel implements AsyncDisposable {
     for await (const _ of this.nftables.foreignChanges(signal)) resync("firewall");
   }
 
-  /** Puts addresses on the container's own side of the endpoint, beyond those that Docker sets. May be repeated. */
-  async addInside(endpoint: EndpointRecord, addresses: readonly string[]): Promise<void> {
+  /** Sets on the container's own side of the endpoint what Docker does not. May be repeated. */
+  async addInside(endpoint: EndpointRecord, { addresses, defaultRoute }: InsideWork): Promise<void> {
     if (endpoint.sandbox === undefined) return;
     using inside = new KernelRtnetlink(endpoint.sandbox);
     const link = inside.links().find(({ mac }) => mac === endpoint.mac.toLowerCase());
-    if (link === undefined)
+    if (link?.up !== true)
       throw new DriverError("not-found", `Cannot find the interface with MAC ${endpoint.mac} in the container`);
-    const refusals = inside.apply(
-      addresses.map((address) => ({
-        kind: "add-address",
-        index: link.index,
-        address: `${address}/${address.includes(":") ? 128 : 32}`,
-        scope: "universe",
-      })),
-    );
-    const [real] = refusals.filter(({ error }) => error.errno !== "EEXIST");
+    const { index } = link;
+    const changes: Change[] = addresses.map((address) => {
+      const whole = `${address}/${address.includes(":") ? 128 : 32}`;
+      return { kind: "add-address", index, address: whole, scope: "universe" };
+    });
+    if (defaultRoute !== undefined) {
+      const route = { destination: "::/0", type: "unicast", protocol: RTPROT_STATIC, index, ...defaultRoute } as const;
+      changes.push({ kind: "add-route", route });
+    }
+    const [real] = inside.apply(changes).filter(({ error }) => error.errno !== "EEXIST");
     if (real !== undefined) throw real.error;
     await Promise.resolve();
   }

@@ -13,6 +13,8 @@ export interface NetworkRecord {
   readonly ipv6Pools: readonly string[];
   /** `-o` options as the user gave them. */
   readonly options: Readonly<Record<string, string>>;
+  /** `--ipam-opt ipv4=off`: Docker before 28 puts a dummy IPv4 address on each endpoint, which is none of ours. */
+  readonly dummyIpv4?: boolean;
   /** ISO 8601, UTC. */
   readonly createdAt: string;
 }

@@ -29,6 +29,7 @@ export class PluginHost implements AsyncDisposable {
   settle: (signal: AbortSignal) => Promise<void> = () => Promise.resolve();
   /** Ports of the host that a program listens on. */
   readonly takenPorts = new Set<number>();
+  readonly joined: string[] = [];
   clock = Date.parse("2026-01-01T00:00:00Z");
   context: PluginContext;
   server: PluginServer | undefined;
@@ -59,6 +60,7 @@ export class PluginHost implements AsyncDisposable {
       engine: this.client,
       locked: (ids, limit, signal) => this.probe.locked(ids, limit, signal),
       settle: (signal) => this.settle(signal),
+      onJoined: (endpointId) => this.joined.push(endpointId),
       probePort: (_, __, port) => Promise.resolve<PortState>(this.takenPorts.has(port) ? "taken" : "free"),
       log: (level, message, fields) => this.logged.push(`${level}: ${message} ${JSON.stringify(fields ?? {})}`),
       now: () => new Date(this.clock),

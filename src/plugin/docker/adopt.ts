@@ -35,6 +35,7 @@ export async function adoptNetwork(context: PluginContext, network: EngineNetwor
       ipv4Pools: of(4),
       ipv6Pools: of(6),
       options: network.options,
+      ...(pools.length < network.ipamConfig.length && { dummyIpv4: true }),
       createdAt: now().toISOString(),
     });
   });

@@ -3,6 +3,7 @@ import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { Docker, id, PluginHost } from "../../../test/plugin/plugin-fixture.ts";
+import { insideWork } from "./inside.ts";
 import { macOf } from "./names.ts";
 
 let plugin: PluginHost;
@@ -136,7 +137,7 @@ describe("a container's life", () => {
   it("takes more addresses by --driver-opt, and gives them back", async () => {
     const net = await docker.createNetwork(1, "apps", { ipv6: true });
     const web = docker.createContainer("web", net);
-    const options = { addresses: "10.65.0.9, fd65::9" };
+    const options = { addresses: "10.65.0.9+fd65::9" };
     const started = await docker.start(web, net, { options });
     const [v4 = "", v6 = ""] = started.addresses.map(({ Address }) => Address.replace(/\/.*/, ""));
     const all = plugin.host.state.endpoints.get(started.endpoint)?.addresses;
@@ -171,6 +172,11 @@ describe("a container's life", () => {
     assert.equal(join["Gateway"], undefined);
     assert.equal(join["DisableGatewayService"], true);
     assert.deepEqual(join["StaticRoutes"], [{ Destination: "fe80::1/128", RouteType: 1 }]);
+    const record = plugin.host.state.endpoints.get(endpoint);
+    assert.deepEqual(record && insideWork(plugin.context, record), {
+      addresses: [],
+      defaultRoute: { gateway: "fe80::1", metric: 4097 },
+    });
     assert.deepEqual(plugin.host.state.networks.get(net)?.spec.families, [6]);
     await assert.rejects(
       docker.start(docker.createContainer("db", net), net, { ip: "10.65.0.9" }).then(() => {

@@ -19,6 +19,8 @@ export interface PluginContext {
   readonly locked: (ids: readonly string[], limit: number, signal?: AbortSignal) => Promise<readonly string[]>;
   /** Resolves when all that the local state says is in force in the kernel. */
   readonly settle: (signal: AbortSignal) => Promise<void>;
+  /** A Join has succeeded: `Inside.wake`. */
+  readonly onJoined: (endpointId: string) => void;
   /** Can the host's port be published? `probePort` asks the host. */
   readonly probePort: (protocol: "TCP" | "UDP" | "SCTP", address: string, port: number) => Promise<PortState>;
   readonly log: Log;

@@ -117,7 +117,8 @@ export function readDriverOptions(options: ReadonlyMap<string, unknown>): Driver
 }
 
 function readAddresses(text: string): Address[] {
-  const parts = text.split(",").map((part) => part.trim());
+  // The docker command takes commas for itself, unless they are quoted twice.
+  const parts = text.trim().split(/\s*[,+;]\s*|\s+/);
   if (parts.length > MAX_ADDRESSES)
     throw new PluginError(
       `Cannot connect the container: it asks for ${parts.length} addresses; ${MAX_ADDRESSES} at most`,
@@ -125,7 +126,7 @@ function readAddresses(text: string): Address[] {
   const addresses = parts.map((part) => {
     const parsed = parseAddress(part);
     if (parsed !== undefined) return parsed;
-    const allowed = "--driver-opt addresses= wants IP addresses with commas between them";
+    const allowed = "--driver-opt addresses= wants IP addresses with + between them";
     throw new PluginError(`Cannot connect the container: ${quote(part)} is not an IP address; ${allowed}`);
   });
   return [...new Map(addresses.map((a) => [formatAddress(a), a])).values()];
@@ -138,6 +139,6 @@ export function extraAddresses({ driverOptions }: Pick<EndpointRecord, "driverOp
 }
 
 function unknown(name: string): PluginError {
-  const hint = "Known is: addresses (more IP addresses for the container, with commas)";
+  const hint = "Known is: addresses (more IP addresses for the container, with + between them)";
   return new PluginError(`Cannot connect the container: Manx has no --driver-opt ${quote(name)}. ${hint}`);
 }

@@ -175,6 +175,7 @@ export async function join(
     undoJoin(context, EndpointID);
     throw error;
   }
+  context.onJoined(EndpointID);
   return joinAnswer(network, requireEndpoint(context, NetworkID, EndpointID), index);
 }
 
@@ -221,7 +222,7 @@ function joinAnswer(network: NetworkRecord, endpoint: EndpointRecord, index: num
   const has = (family: Family): boolean => endpoint.addresses.some((text) => text.includes(":") === (family === 6));
   const { ipv4, ipv6 } = gateways(index);
   // A connected route to each gateway: engines refuse a next hop that they cannot reach, and 26 looks before fe80::/64 is there.
-  const routes = [...(has(4) ? [`${ipv4}/32`] : []), ...(has(6) ? [`${ipv6}/128`] : [])];
+  const onLink = [...(has(4) ? [`${ipv4}/32`] : []), ...(has(6) ? [`${ipv6}/128`] : [])];
   return {
     InterfaceName: {
       SrcName: interfaceNames(endpoint.id).peer,
@@ -229,7 +230,7 @@ function joinAnswer(network: NetworkRecord, endpoint: EndpointRecord, index: num
     },
     ...(has(4) && { Gateway: ipv4 }),
     ...(has(6) && { GatewayIPv6: ipv6 }),
-    StaticRoutes: routes.map((Destination) => ({ Destination, RouteType: 1 })),
+    StaticRoutes: onLink.map((Destination) => ({ Destination, RouteType: 1 })),
     // Without an IPv4 gateway engines before 28 attach docker_gwbridge, and take its default route for IPv6 too.
     DisableGatewayService: !has(4),
   };

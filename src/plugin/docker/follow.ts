@@ -3,7 +3,6 @@ import type { EndpointRecord } from "../../agent/records.ts";
 import type { EngineEvent } from "../../drivers/docker/events.ts";
 import type { EngineNetwork } from "../../drivers/docker/values.ts";
 import type { PluginContext } from "./context.ts";
-import { extraAddresses } from "./endpoint-options.ts";
 import { containerRecord, keepIdentity, nameIn } from "./identity.ts";
 
 export interface FollowHooks {
@@ -13,8 +12,8 @@ export interface FollowHooks {
   readonly onLost: (why: string) => void;
   /** Something went without the calls that should have told so: reconcile before long. */
   readonly onDoubt: () => void;
-  /** The container runs and its sandbox exists: for what must be done inside it (addresses beyond those that Docker sets). */
-  readonly afterStart: (endpoint: EndpointRecord, signal: AbortSignal) => Promise<void>;
+  /** The endpoint's container starts, or was connected: `Inside.wake`. */
+  readonly onStart: (endpointId: string) => void;
 }
 
 /** Follows the engine until the signal aborts. Never throws: what fails is logged, and `reconcile` comes by later. */
@@ -59,7 +58,8 @@ async function takeContainer(
       return refreshContainer(context, event.id, event.name, signal);
     case "start":
       await refreshUnknown(context, signal);
-      return started(context, hooks, endpointsOf(context, event.id), signal);
+      for (const endpoint of endpointsOf(context, event.id)) hooks.onStart(endpoint.id);
+      return;
     case "destroy":
       if (endpointsOf(context, event.id).length > 0) hooks.onDoubt();
       return;
@@ -85,7 +85,8 @@ async function takeNetwork(
     case "connect": {
       await refreshUnknown(context, signal);
       const here = endpointsOf(context, event.container ?? "").filter(({ networkId }) => networkId === network.id);
-      return started(context, hooks, here, signal);
+      for (const endpoint of here) hooks.onStart(endpoint.id);
+      return;
     }
     default:
       return;
@@ -94,21 +95,6 @@ async function takeNetwork(
 
 function endpointsOf({ state }: PluginContext, containerId: string): EndpointRecord[] {
   return [...state.endpoints.values()].filter((endpoint) => endpoint.container?.id === containerId);
-}
-
-async function started(
-  { log }: PluginContext,
-  hooks: FollowHooks,
-  endpoints: readonly EndpointRecord[],
-  signal: AbortSignal,
-): Promise<void> {
-  for (const endpoint of endpoints) {
-    if (!endpoint.joined || extraAddresses(endpoint).length === 0) continue;
-    await hooks.afterStart(endpoint, signal).catch((error: unknown) => {
-      const why = error instanceof Error ? error.message : String(error);
-      log("error", "a container did not get its additional addresses", { endpoint: endpoint.id, why });
-    });
-  }
 }
 
 async function refreshContainer(context: PluginContext, id: string, name: string, signal: AbortSignal): Promise<void> {

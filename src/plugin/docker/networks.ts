@@ -36,6 +36,7 @@ export function createNetwork(context: PluginContext, message: Messages["createN
       ipv4Pools: of(4),
       ipv6Pools: of(6),
       options: Object.fromEntries(given) as Record<string, string>,
+      ...(data.some(({ Pool }) => Pool === NO_IPV4.pool) && { dummyIpv4: true }),
       createdAt: now().toISOString(),
     });
   });

@@ -126,7 +126,7 @@ describe("driver options", () => {
       ["com.docker.network.endpoint.macaddress", "AkKsESIz"],
       ["com.docker.network.endpoint.dnsservers", ["1.1.1.1"]],
       ["com.docker.network.driver.private.no_proxy_6to4", true],
-      ["addresses", "10.0.0.1,10.0.0.1 , FD65::1"],
+      ["addresses", "10.0.0.1,10.0.0.1 + FD65::1"],
     ]);
     const { addresses, given } = readDriverOptions(options);
     assert.equal(addresses.length, 2);
