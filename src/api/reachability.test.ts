@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import type { PublishedPort, Snapshot } from "../core/calc/snapshot.ts";
 import type { Network } from "../core/model/resources.ts";
 import { type FakeEndpoint, fakeEndpoint, fakeNetwork, fakePool, fakeSnapshot } from "./fake-agent.ts";
+import { ingressPolicies } from "./ingress-policies.ts";
 import { isPublic } from "./public-address.ts";
 import { outgoing, reachability, type Surroundings } from "./reachability.ts";
 
@@ -109,6 +110,34 @@ describe("reachability", () => {
     assert.equal(reach.sameNetwork.why, "policies a, b, c and 1 more decide");
     assert.equal(reach.lan.change, "manx why SOURCE web PORT");
     assert.equal(reach.host.brief, "yes");
+  });
+
+  it("finds the policies that select an endpoint, by its labels, its profiles' and its namespace's", () => {
+    const policy = (name: string, selector: string, types: ("Ingress" | "Egress")[] = ["Ingress"]) => ({
+      apiVersion: "projectcalico.org/v3" as const,
+      kind: "GlobalNetworkPolicy" as const,
+      metadata: { name },
+      spec: { tier: "default", selector, types },
+    });
+    const snapshot = fakeSnapshot({
+      policies: [
+        policy("by-label", 'role == "web"'),
+        policy("by-profile", 'net == "apps"'),
+        policy("by-namespace", 'projectcalico.org/namespace == "default"'),
+        policy("other", 'role == "db"'),
+        policy("outwards", "all()", ["Egress"]),
+      ],
+      profiles: [
+        {
+          apiVersion: "projectcalico.org/v3",
+          kind: "Profile",
+          metadata: { name: "apps" },
+          spec: { labelsToApply: { net: "apps" } },
+        },
+      ],
+    });
+    const names = ingressPolicies(snapshot)(web({ labels: { role: "web" } }));
+    assert.deepEqual(names, ["by-label", "by-profile", "by-namespace"]);
   });
 
   it("says whether a container gets out", () => {

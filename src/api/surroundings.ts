@@ -1,7 +1,9 @@
 /** Collects from the agent what the summary of reachability reads. */
 import type { AgentView } from "./agent.ts";
+import { ingressPolicies } from "./ingress-policies.ts";
 import type { Surroundings } from "./reachability.ts";
 
 export async function surroundings(agent: AgentView, signal?: AbortSignal): Promise<Surroundings> {
-  return { snapshot: await agent.snapshot(signal), announcing: agent.announcing() };
+  const snapshot = await agent.snapshot(signal);
+  return { snapshot, announcing: agent.announcing(), ingressPolicies: ingressPolicies(snapshot) };
 }

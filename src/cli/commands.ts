@@ -14,6 +14,7 @@ export interface CommandEntry {
 const LOOK = "Look:";
 const CHANGE = "Change:";
 const HOST = "This host:";
+const TRY = "Try out:";
 const MORE = "More:";
 
 export const COMMANDS: readonly CommandEntry[] = [
@@ -52,6 +53,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: "run the agent in the foreground, as the system's service does",
     group: HOST,
     load: () => import("./commands/agent.ts"),
+  },
+  {
+    name: "lab",
+    summary: "several hosts on this machine, to try out: up, exec, ls, down",
+    group: TRY,
+    load: () => import("./commands/lab.ts"),
   },
   {
     name: "version",

@@ -1,18 +1,18 @@
 /** From a command line to an exit status: finds the command, runs it, says what went wrong. */
-import { CommanderError } from "commander";
-import { Cli } from "./cli.ts";
-import { COMMANDS } from "./commands.ts";
+import { type Command, CommanderError } from "commander";
+import type { Cli } from "./cli.ts";
 import { explain } from "./errors.ts";
 import { EXIT, type ExitCode } from "./exit-codes.ts";
 import { buildProgram } from "./program.ts";
 
 export async function run(typed: readonly string[], cli: Cli): Promise<ExitCode> {
   const argv = isVersionFlag(typed[0]) ? ["version", ...typed.slice(1)] : typed;
+  let program: Command | undefined;
   try {
     if (argv[0] === "complete") return await (await import("./complete.ts")).complete(argv, cli);
     const name = argv.find((word) => !word.startsWith("-"));
     const asked = name === "help" ? argv[argv.indexOf("help") + 1] : name;
-    const program = await buildProgram(cli, (entry) => entry.name === name || entry.name === asked);
+    program = await buildProgram(cli, (entry) => entry.name === name || entry.name === asked);
     if (argv.length === 0) {
       program.outputHelp();
       return EXIT.ok;
@@ -20,18 +20,28 @@ export async function run(typed: readonly string[], cli: Cli): Promise<ExitCode>
     await program.parseAsync([...argv], { from: "user" });
     return cli.exit ?? EXIT.ok;
   } catch (error) {
-    return report(error, argv, cli);
+    return report(error, commandOf(program, argv), cli);
   }
 }
 
 const isVersionFlag = (word: string | undefined): boolean => word === "--version" || word === "-V";
 
-function report(error: unknown, argv: readonly string[], cli: Cli): ExitCode {
+/** The words that name a command: `manx pool add`. */
+function commandOf(program: Command | undefined, argv: readonly string[]): string {
+  let command = program;
+  const words = ["manx"];
+  for (const word of argv) {
+    command = command?.commands.find((one) => one.name() === word);
+    if (command === undefined) break;
+    words.push(word);
+  }
+  return words.join(" ");
+}
+
+function report(error: unknown, command: string, cli: Cli): ExitCode {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return EXIT.ok;
-    const known = COMMANDS.find(({ name }) => name === argv[0]);
-    if (error.code !== "commander.help")
-      cli.terminal.say(`Try: manx ${known === undefined ? "" : `${known.name} `}--help`);
+    if (error.code !== "commander.help") cli.terminal.say(`Try: ${command} --help`);
     return EXIT.usage;
   }
   const { exit, text, remedy } = explain(error);

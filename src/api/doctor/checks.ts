@@ -47,11 +47,10 @@ const RULES: readonly Rule[] = [
 
 export function diagnose(facts: HostFacts): Check[] {
   const checks = RULES.map(({ id, title, look }) => check(id, title, look(facts)));
-  const settings = facts.sysctls.map((setting) => sysctl(setting));
   const errors = facts.errors.map((text, index) =>
     check(`unknown-${index + 1}`, "Everything could be looked at", unknown(text)),
   );
-  return [...checks, ...settings, ...errors];
+  return [...checks, ...settings(facts), ...errors];
 }
 
 function check(id: string, title: string, { state, found, remedy, fix }: Verdict): Check {
@@ -181,25 +180,29 @@ function orphans({ orphans }: HostFacts): Verdict {
 
 function bgp({ bgp, tools }: HostFacts): Verdict {
   if (bgp === undefined) return unknown("the agent has to run for this");
-  if (!bgp.wanted) return ok(tools.bird === undefined ? "BGP is off" : `BGP is off; BIRD ${tools.bird} is installed`);
+  if (!bgp.wanted) return ok(tools.bird === undefined ? "BGP is off" : `BGP is off; BIRD is installed (${tools.bird})`);
   if (tools.bird === undefined) return { state: "failed", found: "BIRD is not installed", remedy: "apt install bird2" };
   return bgp.running
     ? ok(`BIRD ${tools.bird}`)
     : { state: "failed", found: "BIRD does not run", remedy: "journalctl -u manx" };
 }
 
-function sysctl({ path, want, have }: HostFacts["sysctls"][number]): Check {
+/** One line while all are well: there are several for each container. */
+function settings({ sysctls }: HostFacts): Check[] {
+  const wrong = sysctls.filter(({ want, have }) => have !== want);
+  if (wrong.length > 0) return wrong.map(setting);
+  const verdict = sysctls.length === 0 ? unknown("none is known to be wanted") : ok(`all ${sysctls.length} of them`);
+  return [check("sysctls", "Kernel settings are as wanted", verdict)];
+}
+
+function setting({ path, want, have }: HostFacts["sysctls"][number]): Check {
   const name = path.replaceAll("/", ".");
-  const verdict: Verdict =
-    have === want
-      ? ok(have)
-      : {
-          state: have === undefined ? "unknown" : "failed",
-          found: have === undefined ? "could not be read" : `it is ${have}`,
-          remedy: `sysctl -w ${path}=${want}`,
-          fix: { kind: "sysctl", path, value: want },
-        };
-  return check(`sysctl-${name}`, `${name} is ${want}`, verdict);
+  return check(`sysctl-${name}`, `Kernel setting ${name}`, {
+    state: have === undefined ? "unknown" : "failed",
+    found: have === undefined ? "could not be read" : `it is ${have}, not ${want}`,
+    remedy: `sysctl -w ${path}=${want}`,
+    fix: { kind: "sysctl", path, value: want },
+  });
 }
 
 function some(items: readonly string[]): string {

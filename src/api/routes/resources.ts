@@ -1,30 +1,14 @@
 /** Resources: look at them, change them as one whole, keep a change that waits, ask why. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import type { AnyResource, Kind } from "../../core/model/resources.ts";
+import { KINDS } from "../../core/model/kinds.ts";
+import type { AnyResource } from "../../core/model/resources.ts";
 import type { AgentView } from "../agent.ts";
 import { ApiError } from "../error.ts";
 import { ChangeReport, ChangeRequest, ConfirmReport, ResourceFrame, ResourceList } from "../schema/resource.ts";
 import { WhyQuery, WhyView } from "../schema/why.ts";
 import { answers, body, name } from "./common.ts";
 
-export const KINDS = [
-  "GlobalNetworkPolicy",
-  "NetworkPolicy",
-  "StagedGlobalNetworkPolicy",
-  "StagedNetworkPolicy",
-  "Tier",
-  "Profile",
-  "NetworkSet",
-  "GlobalNetworkSet",
-  "HostEndpoint",
-  "WorkloadEndpoint",
-  "IPPool",
-  "IPReservation",
-  "Node",
-  "Network",
-] as const satisfies readonly Kind[];
-
-const kind = z.enum(KINDS);
+const kind = z.enum(KINDS.map((info) => info.kind));
 const namespace = z.strictObject({ namespace: name.optional() });
 
 const list = createRoute({

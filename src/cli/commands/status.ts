@@ -25,19 +25,21 @@ const STYLES: Readonly<Record<Component["state"], Style>> = { ok: "good", off: "
 
 function print({ host, components, counts }: StatusView, { terminal }: Cli): void {
   for (const { name, state, summary, why, remedy } of components) {
-    const detail =
-      state === "ok" || why === undefined
-        ? summary
-        : why.startsWith(summary) || summary === state
-          ? why
-          : `${summary}: ${why}`;
-    terminal.line(`${name.padEnd(10)} ${terminal.paint(STYLES[state], state.padEnd(8))}  ${plain(detail)}`);
+    terminal.line(
+      `${name.padEnd(10)} ${terminal.paint(STYLES[state], state.padEnd(8))}  ${plain(detail(summary, why))}`,
+    );
     if (remedy !== undefined) terminal.line(`${" ".repeat(21)}${plain(remedy)}`);
   }
   terminal.line();
   const { endpoints, networks, pools, hosts } = counts;
   const here = hosts === 1 ? `host ${plain(host)}` : `host ${plain(host)}, one of ${hosts}`;
   terminal.line(`${count(endpoints, "endpoint")} on ${count(networks, "network")}, ${count(pools, "pool")}; ${here}`);
+}
+
+/** `off: routes stay on this host`, as the state already says off. */
+function detail(summary: string, why: string | undefined): string {
+  const rest = summary.replace(/^off(: )?/, "");
+  return [rest, why].filter((text) => text !== undefined && text !== "").join(": ");
 }
 
 function count(number: number, noun: string): string {
