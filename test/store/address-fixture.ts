@@ -30,6 +30,8 @@ export class Host implements AsyncDisposable {
   selects: (selector: string) => boolean = (selector) => selector === "all()";
   readonly troubles: (string | undefined)[] = [];
   readonly #more: Partial<AddressesOptions>;
+  #serving: AbortController | undefined;
+  #served: Promise<void> | undefined;
   state: LocalStateFile;
   addresses: LocalAddresses;
 
@@ -66,8 +68,28 @@ export class Host implements AsyncDisposable {
     });
   }
 
+  /** Lends addresses to others until the host is closed or restarted, whatever the store does. */
+  lend(): void {
+    const { addresses } = this;
+    const serving = new AbortController();
+    this.#serving = serving;
+    const serve = async (): Promise<void> => {
+      while (!serving.signal.aborted) {
+        await addresses.serveLoans(serving.signal).catch(() => undefined);
+        await new Promise((resolve) => setTimeout(resolve, 2));
+      }
+    };
+    this.#served = serve();
+  }
+
+  async #stopLending(): Promise<void> {
+    this.#serving?.abort();
+    await this.#served;
+  }
+
   /** As a kill and a new start: nothing but the file is left. */
   async restart(): Promise<void> {
+    await this.#stopLending();
     await this.addresses[Symbol.asyncDispose]();
     this.state[Symbol.dispose]();
     this.state = openLocalState(this.#path);
@@ -102,6 +124,7 @@ export class Host implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stopLending();
     await this.addresses[Symbol.asyncDispose]();
     this.state[Symbol.dispose]();
     rmSync(this.directory, { recursive: true, force: true });

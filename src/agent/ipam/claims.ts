@@ -12,9 +12,13 @@ import {
   claimPending,
   parseAffinity,
   parseBlockOwner,
+  parseObject,
+  publishedKey,
   releaseBegin,
   releaseFinish,
 } from "../../core/ipam/claim.ts";
+import { LOANS, type Loan, parseLoan } from "../../core/ipam/loan.ts";
+import { type Address, formatAddress } from "../../core/net/address.ts";
 import { type Cidr, covers, formatCidr, overlaps } from "../../core/net/cidr.ts";
 import type { Entry, Store } from "../../drivers/store/store.ts";
 import { resourceKey } from "../cluster-cache.ts";
@@ -62,7 +66,7 @@ export class BlockClaims {
       if (owner !== undefined && owner.host !== this.#host)
         return {
           ok: false,
-          why: `lent the block ${formatCidr(owner.block)} to host "${owner.host}"`,
+          why: `gave the block ${formatCidr(owner.block)} to host "${owner.host}"`,
           owner: owner.host,
         };
       if (owner !== undefined) return this.#own(wish.pool.name, owner.block);
@@ -103,16 +107,30 @@ export class BlockClaims {
     return entries.map(({ key, value }) => parseBlockOwner(key, value)).filter((owner) => owner !== undefined);
   }
 
+  /** Blocks of the pool that other hosts own. */
+  async foreignIn(pool: Cidr, signal: AbortSignal): Promise<BlockOwner[]> {
+    return (await this.ownersIn(pool, signal)).filter(({ host }) => host !== this.#host);
+  }
+
+  /** Addresses in a block of another host that it says are free; it may have given them out since. */
+  async freeAt({ host, block }: BlockOwner, signal: AbortSignal): Promise<(a: Address) => boolean> {
+    const entry = await this.#store.get(publishedKey(host, block), signal);
+    const taken = entry === undefined ? {} : (parseObject(entry.value)?.["allocations"] ?? {});
+    return (a) => !Object.hasOwn(taken, formatAddress(a));
+  }
+
   /** Blocks of the pool's CIDR that some host owns. */
   async ownersIn(pool: Cidr, signal: AbortSignal): Promise<BlockOwner[]> {
     return (await this.#owners(signal)).filter(({ block }) => covers(pool, block));
   }
 
   /** Who owns which block, and what this host has claimed, as the cluster store says. */
-  async facts(signal: AbortSignal): Promise<{ owners: BlockOwner[]; affinities: Affinity[] }> {
+  async facts(signal: AbortSignal): Promise<{ owners: BlockOwner[]; affinities: Affinity[]; loans: Loan[] }> {
     const { entries } = await this.#store.list(affinitiesOf(this.#host), signal);
     const affinities = entries.map(({ key, value }) => parseAffinity(key, value)).filter((a) => a !== undefined);
-    return { owners: await this.#owners(signal), affinities };
+    const stored = (await this.#store.list(LOANS, signal)).entries;
+    const loans = stored.map(({ key, value }) => parseLoan(key, value)).filter((loan) => loan !== undefined);
+    return { owners: await this.#owners(signal), affinities, loans };
   }
 
   /** Gives an empty block back to its pool: forgets it here first, so that a crash leaves it merely unused. */
@@ -142,7 +160,8 @@ export class BlockClaims {
     const { entries } = await this.#store.list(affinitiesOf(this.#host), signal);
     for (const entry of entries) await this.#resume(entry, signal);
     const problems: string[] = [];
-    for (const { pool, block } of this.#table.all.values()) {
+    for (const { pool, block, owner } of this.#table.all.values()) {
+      if (owner !== undefined) continue;
       const owned = await this.#store.get(blockKey(block.cidr), signal);
       const ours = owned !== undefined && parseBlockOwner(owned.key, owned.value)?.host === this.#host;
       const problem = ours ? undefined : await this.#reclaim(pool, block.cidr, pools, signal);

@@ -13,6 +13,7 @@ import {
   annotate,
   assign,
   type Holder,
+  newBlock,
   release,
 } from "../../core/ipam/block.ts";
 import { reservedCidrs } from "../../core/ipam/choice.ts";
@@ -86,7 +87,7 @@ export class Giver {
       if (a === undefined || a.family !== grant.family || !this.#mayGive(a, allowance)) continue;
       const own = this.#options.blocks.holding(a);
       if (own === undefined || !allowance.usable.some(({ name }) => name === own.pool)) continue;
-      if (this.take(grant, a) !== undefined) return a;
+      if (this.take(grant.id, a) !== undefined) return a;
     }
     return undefined;
   }
@@ -95,7 +96,7 @@ export class Giver {
     const { holds, blocks } = this.#options;
     const free = (a: Address): boolean => this.#mayGive(a, allowance) && holds.of(a) === undefined;
     for (const own of this.ownBlocks(allowance)) {
-      const given = allocate(own.block, holder(grant), free);
+      const given = allocate(own.block, holder(grant.id), free);
       if (given === undefined) continue;
       blocks.keep(own, given);
       this.#note(given.address);
@@ -109,7 +110,7 @@ export class Giver {
       return block.free.map((ordinal) => addressAt(block, ordinal));
     });
     const oldest = this.#options.holds.oldest(free.filter((a) => this.#mayGive(a, allowance)));
-    return oldest === undefined ? undefined : this.take(grant, oldest);
+    return oldest === undefined ? undefined : this.take(grant.id, oldest);
   }
 
   /** This host's blocks in pools that may be used, in the order of the pools. */
@@ -125,11 +126,19 @@ export class Giver {
     return !this.reserved().some((c) => contains(c, a)) && !this.#options.grants.isReserved(a);
   }
 
+  /** Addresses of a block of another host that might be given out here. */
+  candidates(block: Cidr, allowance: Allowance, free: (a: Address) => boolean): Address[] {
+    const all = newBlock(block, "");
+    const possible = (a: Address): boolean =>
+      this.#mayGive(a, allowance) && free(a) && this.#options.blocks.holding(a) === undefined;
+    return all.free.map((ordinal) => addressAt(all, ordinal)).filter(possible);
+  }
+
   /** This very address, if one of our blocks has it free; whoever it was kept for loses it. */
-  take(grant: GrantRecord, a: Address): Address | undefined {
+  take(handle: string, a: Address): Address | undefined {
     const { blocks, holds, state } = this.#options;
     const own = blocks.holding(a);
-    const taken = own === undefined || own.disputed ? undefined : assign(own.block, a, holder(grant));
+    const taken = own === undefined || own.disputed ? undefined : assign(own.block, a, holder(handle));
     if (own === undefined || taken === undefined) return undefined;
     state.change(() => {
       blocks.keep(own, taken);
@@ -199,6 +208,6 @@ function toUse(a: Address, { pool, block }: OwnBlock, { handle, sequence, attrib
   return { address: a, pool, block: block.cidr, handle, sequence, since, releasing };
 }
 
-function holder(grant: GrantRecord): Holder {
-  return { handle: grant.id, attributes: { since: new Date().toISOString() } };
+function holder(handle: string): Holder {
+  return { handle, attributes: { since: new Date().toISOString() } };
 }

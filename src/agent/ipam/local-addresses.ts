@@ -1,4 +1,5 @@
 /** `Addresses` on this host's local state and the cluster store: which part does what, and in which order. */
+import { addressAt } from "../../core/ipam/block.ts";
 import { checkIpam, type IpamProblem } from "../../core/ipam/check.ts";
 import { defaultPools } from "../../core/ipam/pools.ts";
 import type { IPPool, IPReservation } from "../../core/model/resources.ts";
@@ -21,6 +22,7 @@ import { BlockClaims } from "./claims.ts";
 import { Giver } from "./giver.ts";
 import { Grants } from "./grants.ts";
 import { addressIn, Holds } from "./holds.ts";
+import { ANSWER_MS, Loans } from "./loans.ts";
 import { PoolList } from "./pool-list.ts";
 import { PoolStore } from "./pool-store.ts";
 import { Publisher } from "./publisher.ts";
@@ -42,8 +44,12 @@ export interface AddressesOptions {
   readonly routes: () => readonly string[];
   /** Most blocks of a family for this host; absent: no limit. */
   readonly maxBlocks?: number;
+  /** Never borrow addresses out of other hosts' blocks. */
+  readonly strictAffinity?: boolean;
   /** Told of what went wrong in the background, and (undefined) when it is well again. */
   readonly onTrouble?: (message: string | undefined) => void;
+  /** How long another host may take to lend an address; for tests. */
+  readonly answerMs?: number;
   /** Milliseconds of a clock that nobody turns back; for tests. */
   readonly now?: () => number;
 }
@@ -70,6 +76,7 @@ export class LocalAddresses implements Addresses, AsyncDisposable {
   readonly #reconcile: Reconcile;
   readonly #publisher: Publisher;
   readonly #supply: Supply;
+  readonly #loans: Loans;
   readonly #stopListening: () => void;
 
   constructor(options: AddressesOptions) {
@@ -91,10 +98,13 @@ export class LocalAddresses implements Addresses, AsyncDisposable {
     this.#publisher = new Publisher({ store, host, blocks: this.#blocks, onTrouble });
     const { maxBlocks } = options;
     const closed = this.#closed.signal;
+    this.#loans = new Loans({ ...parts, store, host, giver: this.#giver, answerMs: options.answerMs ?? ANSWER_MS });
     this.#supply = new Supply({
       ...parts,
       claims: this.#claims,
       giver: this.#giver,
+      loans: this.#loans,
+      strictAffinity: options.strictAffinity === true,
       maxBlocks,
       onTrouble,
       now,
@@ -230,7 +240,9 @@ export class LocalAddresses implements Addresses, AsyncDisposable {
 
   async #giveBackIfEmpty(block: Cidr, signal: AbortSignal): Promise<void> {
     const own = this.#blocks.all.get(formatCidr(block));
-    if (own !== undefined && own.block.allocations.size === 0) await this.#claims.giveBack(block, signal);
+    if (own === undefined || own.block.allocations.size > 0) return;
+    if (own.owner === undefined) await this.#claims.giveBack(block, signal);
+    else await this.#loans.giveBack(addressAt(own.block, 0), signal);
   }
 
   async #background(problems: string[], work: () => Promise<void>): Promise<void> {
@@ -248,11 +260,24 @@ export class LocalAddresses implements Addresses, AsyncDisposable {
 
   /** Brings local state and cluster store together; to be called once the store can be reached. @returns what is left wrong */
   async recover(signal?: AbortSignal): Promise<string[]> {
-    const problems = await this.#guard(() =>
-      this.#supply.alone(() => this.#claims.recover(this.#list.all(), this.#until(signal))),
-    );
+    const until = this.#until(signal);
+    const problems = await this.#guard(() => this.#supply.alone(() => this.#claims.recover(this.#list.all(), until)));
+    const notLent = await this.#guard(() => this.#supply.alone(() => this.#loans.recover(until)));
+    for (const { block, owner } of this.#blocks.all.values())
+      if (owner !== undefined) this.#blocks.dispute(block.cidr, notLent.includes(formatCidr(block.cidr)));
     this.#publisher.look();
-    return problems;
+    return [
+      ...problems,
+      ...notLent.map((text) => `Cannot use the borrowed address ${text} further: its owner knows of no loan`),
+    ];
+  }
+
+  /**
+   * Lends addresses of this host's blocks to hosts that ask, until the signal aborts. Needed where there are other hosts.
+   * @throws DriverError where the store fails: to be called again
+   */
+  async serveLoans(signal: AbortSignal): Promise<void> {
+    await this.#loans.serve(this.#until(signal));
   }
 
   /** @throws AddressError `conflict` for a pool that overlaps another one or a route of this host */
@@ -295,7 +320,7 @@ export class LocalAddresses implements Addresses, AsyncDisposable {
     return this.#supply.alone(async () => {
       const used = this.#giver.inUse().filter((use) => use.pool === pool);
       if (used.length > 0) return used.map(({ address }) => formatAddress(address));
-      for (const { block } of this.#blocks.of(pool)) await this.#claims.giveBack(block.cidr, signal);
+      for (const { block } of this.#blocks.of(pool)) await this.#giveBackIfEmpty(block.cidr, signal);
       return [];
     });
   }

@@ -1,5 +1,6 @@
 /** What this host thinks is given out against what Docker says is alive. */
 import type { Pool } from "../../core/ipam/choice.ts";
+import { lentTo } from "../../core/ipam/loan.ts";
 import { type Address, formatAddress, parseAddress } from "../../core/net/address.ts";
 import { type Cidr, formatCidr } from "../../core/net/cidr.ts";
 import type { LocalState } from "../local-state.ts";
@@ -54,6 +55,7 @@ export class Reconcile {
     const released: string[] = [];
     const suspects = new Set<string>();
     for (const use of giver.inUse()) {
+      if (lentTo(use.handle) !== undefined) continue; // the loan says when it comes back
       const text = formatAddress(use.address);
       if (live.has(text) || giver.endpointWith(text) !== undefined) continue;
       if (giver.givenAt(use.address) > mark - ADDRESS_GRACE_MS) continue;
@@ -116,9 +118,11 @@ export class Reconcile {
 
 /** The empty ones; but where the pool is in use here and no other block has room, one stays for the next container. */
 function spare(own: readonly OwnBlock[], poolInUse: boolean): Cidr[] {
-  const empty = own.filter(({ block }) => block.allocations.size === 0).map(({ block }) => block.cidr);
+  const unused = own.filter(({ block }) => block.allocations.size === 0);
+  const borrowed = unused.filter(({ owner }) => owner !== undefined).map(({ block }) => block.cidr);
+  const empty = unused.filter(({ owner }) => owner === undefined).map(({ block }) => block.cidr);
   const room = own.some(({ block }) => block.allocations.size > 0 && block.free.length > 0);
-  return poolInUse && !room ? empty.slice(1) : empty;
+  return [...borrowed, ...(poolInUse && !room ? empty.slice(1) : empty)];
 }
 
 function mayUse(pool: Pool | undefined, selects: (nodeSelector: string) => boolean): boolean {

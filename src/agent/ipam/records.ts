@@ -29,6 +29,8 @@ export interface BlockRecord {
   readonly free: readonly number[];
   /** The cluster store says that another host owns it: what is given out stays, nothing more is. */
   readonly disputed?: boolean;
+  /** A borrowed address: the host whose block it is out of. */
+  readonly owner?: string;
 }
 
 export interface AllocationRecord {

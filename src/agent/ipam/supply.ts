@@ -10,11 +10,14 @@ import type { LocalState } from "../local-state.ts";
 import type { BlockClaims, ClaimResult } from "./claims.ts";
 import type { Giver } from "./giver.ts";
 import { type Allowance, explain, type Grants } from "./grants.ts";
+import type { BorrowResult, Loans } from "./loans.ts";
 import type { GrantRecord } from "./records.ts";
 import type { BlockTable } from "./table.ts";
 
 /** How long a pool that had no block left is not asked again in the background. */
 const FULL_MS = 30_000;
+/** How many addresses of a block its owner is asked for. */
+const QUESTIONS = 8;
 
 export interface SupplyOptions {
   readonly state: LocalState;
@@ -22,6 +25,9 @@ export interface SupplyOptions {
   readonly claims: BlockClaims;
   readonly grants: Grants;
   readonly giver: Giver;
+  readonly loans: Loans;
+  /** Addresses come from this host's own blocks only. */
+  readonly strictAffinity: boolean;
   /** Most blocks of a family for this host; absent: no limit. */
   readonly maxBlocks: number | undefined;
   readonly onTrouble: (message: string | undefined) => void;
@@ -62,9 +68,10 @@ export class Supply {
     if (this.#options.blocks.holding(wanted) === undefined) {
       const exact = cidrOf(wanted, pool.blockSize);
       const result = await this.alone(() => this.#claim(pool, { exact }, signal));
-      if (!result.ok) throw refuse(`pool "${pool.name}" ${result.why}`);
+      const lent = result.ok ? result : await this.#borrow(pool, wanted, result, signal);
+      if (!lent.ok) throw refuse(lent.why);
     }
-    const taken = this.#options.giver.take(grant, wanted);
+    const taken = this.#options.giver.take(grant.id, wanted);
     if (taken === undefined) throw refuse(`${this.holderOf(wanted)} has it`);
     return taken;
   }
@@ -88,7 +95,9 @@ export class Supply {
     for (const pool of allowance.usable) {
       const within = allowance.range ?? allowance.subnet;
       const result = await this.#claim(pool, within === undefined ? {} : { within }, signal);
-      const given = result.ok ? this.#options.giver.give(grant, allowance, prefer) : undefined;
+      const given = result.ok
+        ? this.#options.giver.give(grant, allowance, prefer)
+        : await this.#borrowAny(grant, pool, allowance, signal);
       if (given !== undefined) return given;
       tried.push({
         pool: pool.name,
@@ -101,10 +110,42 @@ export class Supply {
     );
   }
 
+  async #borrow(
+    pool: Pool,
+    wanted: Address,
+    { why, owner }: Extract<ClaimResult, { ok: false }>,
+    signal: AbortSignal,
+  ): Promise<BorrowResult> {
+    const { loans, strictAffinity } = this.#options;
+    if (owner === undefined || strictAffinity) return { ok: false, why: `pool "${pool.name}" ${why}` };
+    return loans.borrow(wanted, owner, pool.name, signal);
+  }
+
+  /** One address of another host's block, where no block is left to claim. */
+  async #borrowAny(
+    grant: GrantRecord,
+    pool: Pool,
+    allowance: Allowance,
+    signal: AbortSignal,
+  ): Promise<Address | undefined> {
+    const { claims, giver, loans, strictAffinity } = this.#options;
+    if (strictAffinity) return undefined;
+    for (const owner of await claims.foreignIn(pool.cidr, signal)) {
+      const free = await claims.freeAt(owner, signal);
+      // What an owner has published may be old, so a refusal is no reason to give up; silence is.
+      for (const wanted of giver.candidates(owner.block, allowance, free).slice(0, QUESTIONS)) {
+        const lent = await loans.borrow(wanted, owner.host, pool.name, signal);
+        if (lent.ok) return giver.take(grant.id, wanted);
+        if (lent.silent === true) break;
+      }
+    }
+    return undefined;
+  }
+
   async #claim(pool: Pool, want: { exact?: Cidr; within?: Cidr }, signal: AbortSignal): Promise<ClaimResult> {
     const { maxBlocks } = this.#options;
     const owned = [...this.#options.blocks.all.values()].filter(
-      ({ block }) => block.cidr.family === pool.cidr.family,
+      ({ block, owner }) => owner === undefined && block.cidr.family === pool.cidr.family,
     ).length;
     if (maxBlocks !== undefined && owned >= maxBlocks)
       return { ok: false, why: `may give this host no further block (limit ${maxBlocks})` };

@@ -16,6 +16,8 @@ export interface OwnBlock {
   readonly block: Block;
   /** Another host owns it too, as the cluster store has it. */
   readonly disputed: boolean;
+  /** For a borrowed address: the host that lent it. The block is then that one address. */
+  readonly owner?: string;
 }
 
 export class BlockTable {
@@ -47,7 +49,8 @@ export class BlockTable {
       };
       // Both tables are written in one transaction, so they can only disagree if somebody else wrote the file.
       const sound = blockProblems(block).length > 0 ? repairBlock(block) : block;
-      this.#blocks.set(key, { pool: record.pool, block: sound, disputed: record.disputed === true });
+      const { pool, disputed, owner } = record;
+      this.#blocks.set(key, { pool, block: sound, disputed: disputed === true, ...(owner !== undefined && { owner }) });
     }
   }
 
@@ -65,8 +68,11 @@ export class BlockTable {
     return undefined;
   }
 
-  add(pool: string, range: Cidr): OwnBlock {
-    const own = { pool, block: newBlock(range, this.#host), disputed: false };
+  /** `owner`: who lent it, for a borrowed address. */
+  add(pool: string, range: Cidr, owner?: string): OwnBlock {
+    const own = { pool, block: newBlock(range, this.#host), disputed: false, ...(owner !== undefined && { owner }) };
+    // A new block is an empty one: in place of one that is there it would lose what is given out.
+    if (this.#blocks.has(formatCidr(range))) throw new Error(`block ${formatCidr(range)} is there already`);
     this.#state.change(() => {
       this.#write(own);
       this.#state.durably();
@@ -113,10 +119,11 @@ export class BlockTable {
   }
 
   #write(own: OwnBlock): void {
-    const { pool, block, disputed } = own;
+    const { pool, block, disputed, owner } = own;
     const key = formatCidr(block.cidr);
     const { sequence, free } = block;
-    this.#tables.blocks.put(key, { cidr: key, pool, sequence, free, ...(disputed && { disputed }) });
+    const more = { ...(disputed && { disputed }), ...(owner !== undefined && { owner }) };
+    this.#tables.blocks.put(key, { cidr: key, pool, sequence, free, ...more });
     this.#mirror(key, own);
   }
 

@@ -4,6 +4,7 @@ import { type Cidr, contains, covers, equalCidrs, formatCidr, overlaps, parseCid
 import { addressAt, type Block, blockProblems } from "./block.ts";
 import type { Pool } from "./choice.ts";
 import type { Affinity, BlockOwner } from "./claim.ts";
+import { type Loan, lentTo } from "./loan.ts";
 
 export interface IpamFacts {
   readonly host: string;
@@ -11,9 +12,13 @@ export interface IpamFacts {
   /** CIDRs of the host's routes that are not ours. */
   readonly routes: readonly string[];
   /** What the cluster store says; absent: it cannot be reached. */
-  readonly cluster?: { readonly owners: readonly BlockOwner[]; readonly affinities: readonly Affinity[] };
-  /** This host's own blocks, with who holds what (handles are grants). */
-  readonly blocks: readonly { readonly pool: string; readonly block: Block }[];
+  readonly cluster?: {
+    readonly owners: readonly BlockOwner[];
+    readonly affinities: readonly Affinity[];
+    readonly loans: readonly Loan[];
+  };
+  /** This host's own blocks and (with `owner`) borrowed addresses, with who holds what (handles are grants). */
+  readonly blocks: readonly { readonly pool: string; readonly block: Block; readonly owner?: string }[];
   readonly grants: readonly {
     readonly id: string;
     readonly networkId?: string;
@@ -38,6 +43,8 @@ export type IpamProblemKind =
   | "block-not-owned"
   | "block-not-known"
   | "claim-unfinished"
+  | "loan-not-granted"
+  | "loan-not-known"
   | "address-leaked"
   | "address-not-given"
   | "address-of-another-network"
@@ -61,6 +68,7 @@ export function checkIpam(facts: IpamFacts): IpamProblem[] {
     ...checkPools(facts),
     ...checkBlocks(facts),
     ...checkOwners(facts),
+    ...checkLoans(facts),
     ...checkAllocations(facts),
     ...checkEndpoints(facts),
     ...checkDocker(facts),
@@ -123,7 +131,8 @@ function* checkOwners({ cluster, blocks, host }: IpamFacts): Generator<IpamProbl
         "person",
       );
   }
-  for (const { block } of blocks) {
+  for (const { block, owner: lender } of blocks) {
+    if (lender !== undefined) continue;
     const owner = owners.find((candidate) => equalCidrs(candidate.block, block.cidr));
     if (owner?.host === host) continue;
     const who = owner === undefined ? "nobody" : `host "${owner.host}"`;
@@ -148,6 +157,28 @@ function* checkOwners({ cluster, blocks, host }: IpamFacts): Generator<IpamProbl
       yield problem("claim-unfinished", formatCidr(block), `this host left a claim half done (${state})`, "recover");
 }
 
+function* checkLoans({ cluster, blocks, host }: IpamFacts): Generator<IpamProblem> {
+  if (cluster === undefined) return;
+  const lent = cluster.loans.filter(({ borrower, state }) => borrower === host && state === "granted");
+  const borrowed = blocks.filter(({ owner }) => owner !== undefined);
+  for (const { block, owner } of borrowed)
+    if (!lent.some(({ address }) => contains(block.cidr, address)))
+      yield problem(
+        "loan-not-granted",
+        formatCidr(block.cidr),
+        `this host has the address from host "${owner}", which did not lend it`,
+        "person",
+      );
+  for (const { address, owner } of lent)
+    if (!borrowed.some(({ block }) => contains(block.cidr, address)))
+      yield problem(
+        "loan-not-known",
+        formatAddress(address),
+        `host "${owner}" lends it to this host, which does not use it`,
+        "recover",
+      );
+}
+
 interface Given {
   readonly text: string;
   readonly handle: string;
@@ -163,7 +194,7 @@ function* checkAllocations(facts: IpamFacts): Generator<IpamProblem> {
   const used = new Set(facts.endpoints.flatMap(({ addresses }) => addresses));
   for (const { address: text } of facts.docker ?? []) used.add(text);
   for (const { text, handle } of allocations(facts))
-    if (!used.has(text))
+    if (!used.has(text) && lentTo(handle) === undefined)
       yield problem("address-leaked", text, `no endpoint has the address, given out under ${handle}`, "reconcile");
 }
 

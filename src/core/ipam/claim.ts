@@ -156,7 +156,8 @@ function unslug(text: string | undefined): Cidr | undefined {
   return text === undefined ? undefined : parseCidr(text.replace("-", "/"));
 }
 
-function parseObject(text: string): Readonly<Record<string, unknown>> | undefined {
+/** An object out of JSON; undefined for anything else. */
+export function parseObject(text: string): Readonly<Record<string, unknown>> | undefined {
   try {
     const value: unknown = JSON.parse(text);
     return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : undefined;
