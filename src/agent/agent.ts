@@ -49,6 +49,7 @@ export async function startAgent(options: AgentOptions, log: Logger) {
   const { signal } = stop;
   const background: Promise<void>[] = [];
   undo.defer(async () => void (await Promise.allSettled(background)));
+  undo.defer(() => stop.abort(new Error("the agent could not start"))); // a start that fails ends what it began
   const run = (work: Promise<void>): void =>
     void background.push(work.catch((error: unknown) => log.error({ err: error }, "a part of the agent ended")));
 
