@@ -5,9 +5,12 @@ import { overlaps, parseCidr } from "../core/net/cidr.ts";
 import type { AgentView, PoolUsage } from "./agent.ts";
 import type { HostFacts } from "./doctor/facts.ts";
 import { ApiError } from "./error.ts";
+import { FakeResources } from "./fake-resources.ts";
 import type { FixAction } from "./schema/doctor.ts";
+import type { ChangeRequest } from "./schema/resource.ts";
 import type { Component } from "./schema/status.ts";
 import type { AgentEvent } from "./schema/watch.ts";
+import type { WhyQuery, WhyView } from "./schema/why.ts";
 
 export function fakePool(name: string, cidr: string, spec: Partial<IPPool["spec"]> = {}): IPPool {
   const blockSize = cidr.includes(":") ? 122 : 26;
@@ -153,6 +156,12 @@ export class FakeAgent implements AgentView {
   failure: Error | undefined;
   readonly usage = new Map<string, PoolUsage>();
   readonly fixed: FixAction[] = [];
+  readonly stored = new FakeResources();
+  /** Every change and every question that came, in order. */
+  readonly requests: ChangeRequest[] = [];
+  readonly queries: WhyQuery[] = [];
+  /** What `why` answers. */
+  answer: WhyView | undefined;
   readonly #listeners = new Set<(event: AgentEvent) => void>();
   #revision = 1;
 
@@ -238,19 +247,27 @@ export class FakeAgent implements AgentView {
       ...state.networkSets,
       ...state.hostEndpoints,
     ];
-    return { revision: this.#revision, items: all.filter((item) => item.kind === kind) };
+    const items = [...all, ...this.stored.stored.values()].filter((item) => item.kind === kind);
+    return { revision: this.stored.revision, items };
   }
 
-  async change(): Promise<never> {
-    throw new ApiError("unavailable", "Cannot change resources: this agent is a fake");
+  async change(request: ChangeRequest) {
+    this.#check();
+    this.requests.push(request);
+    return this.stored.change(request);
   }
 
-  async confirm(): Promise<never> {
-    throw new ApiError("not-found", "Cannot confirm: no change waits for it");
+  async confirm() {
+    this.#check();
+    return this.stored.confirm();
   }
 
-  async why(): Promise<never> {
-    throw new ApiError("unavailable", "Cannot explain: this agent is a fake");
+  async why(query: WhyQuery) {
+    this.#check();
+    this.queries.push(query);
+    if (this.answer === undefined)
+      throw new ApiError("not-found", `Cannot find "${query.from}": no endpoint has that name`);
+    return this.answer;
   }
 
   emit(topic: AgentEvent["topic"]): void {

@@ -12,9 +12,10 @@ export interface CommandEntry {
 }
 
 const LOOK = "Look:";
-const CHANGE = "Change:";
+const POLICY = "Policy in one line:";
+const FILES = "Resources, from and to files:";
+const WRITE = "Write policies, without an agent:";
 const HOST = "This host:";
-const TRY = "Try out:";
 const MORE = "More:";
 
 export const COMMANDS: readonly CommandEntry[] = [
@@ -23,6 +24,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: "containers, their addresses, and who can reach them",
     group: LOOK,
     load: () => import("./commands/ls.ts"),
+  },
+  {
+    name: "why",
+    summary: "why A can reach B or not: the rule that decides",
+    group: LOOK,
+    load: () => import("./commands/why.ts"),
   },
   {
     name: "status",
@@ -39,8 +46,104 @@ export const COMMANDS: readonly CommandEntry[] = [
   {
     name: "pool",
     summary: "address pools: ls, add, rm",
-    group: CHANGE,
+    group: LOOK,
     load: () => import("./commands/pool.ts"),
+  },
+  {
+    name: "allow",
+    summary: "let A reach B, on these ports",
+    group: POLICY,
+    load: async () => ({ define: (await import("./commands/presets.ts")).allow }),
+  },
+  {
+    name: "deny",
+    summary: "keep A from B",
+    group: POLICY,
+    load: async () => ({ define: (await import("./commands/presets.ts")).deny }),
+  },
+  {
+    name: "isolate",
+    summary: "nothing in, nothing out, but for what is allowed by name",
+    group: POLICY,
+    load: async () => ({ define: (await import("./commands/presets.ts")).isolate }),
+  },
+  {
+    name: "egress",
+    summary: "where a container may go: none, internet, dns, all",
+    group: POLICY,
+    load: async () => ({ define: (await import("./commands/presets.ts")).egress }),
+  },
+  {
+    name: "get",
+    summary: "resources, to read or to apply again",
+    group: FILES,
+    load: () => import("./commands/get.ts"),
+  },
+  {
+    name: "apply",
+    summary: "make or change what files say, all or nothing",
+    group: FILES,
+    load: async () => ({ define: (await import("./commands/apply.ts")).apply }),
+  },
+  {
+    name: "diff",
+    summary: "what apply would change, and for whom",
+    group: FILES,
+    load: () => import("./commands/diff.ts"),
+  },
+  {
+    name: "confirm",
+    summary: "keep a change that is undone otherwise",
+    group: FILES,
+    load: () => import("./commands/confirm.ts"),
+  },
+  {
+    name: "create",
+    summary: "as apply, but refuse what exists",
+    group: FILES,
+    load: async () => ({ define: (await import("./commands/apply.ts")).create }),
+  },
+  {
+    name: "replace",
+    summary: "as apply, but refuse what does not exist",
+    group: FILES,
+    load: async () => ({ define: (await import("./commands/apply.ts")).replace }),
+  },
+  {
+    name: "delete",
+    summary: "remove resources",
+    group: FILES,
+    load: () => import("./commands/delete.ts"),
+  },
+  {
+    name: "patch",
+    summary: "change a part of a resource",
+    group: FILES,
+    load: async () => ({ define: (await import("./commands/edit.ts")).patch }),
+  },
+  {
+    name: "label",
+    summary: "set and remove labels of a resource",
+    group: FILES,
+    load: async () => ({ define: (await import("./commands/edit.ts")).label }),
+  },
+  {
+    name: "explain",
+    summary: "kinds and their fields, and schemas for editors",
+    group: WRITE,
+    load: () => import("./commands/explain.ts"),
+  },
+  {
+    name: "validate",
+    summary: "whether files are good, with line and column of what is not",
+    group: WRITE,
+    load: () => import("./commands/validate.ts"),
+  },
+  {
+    name: "selector",
+    summary: "what a selector matches",
+    group: WRITE,
+    load: () => import("./commands/selector.ts"),
   },
   {
     name: "doctor",
@@ -57,7 +160,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   {
     name: "lab",
     summary: "several hosts on this machine, to try out: up, exec, ls, down",
-    group: TRY,
+    group: MORE,
     load: () => import("./commands/lab.ts"),
   },
   {

@@ -30,6 +30,16 @@ export const ChangeRequest = z
     resources: z.array(ResourceFrame).max(100_000).readonly(),
     dryRun: z.boolean().optional().openapi({ description: "Say what would change, change nothing" }),
     force: z.boolean().optional().openapi({ description: "Even if it cuts the session that the request came over" }),
+    session: z
+      .strictObject({
+        client: z.string().max(45),
+        clientPort: z.int().min(0).max(65_535),
+        server: z.string().max(45),
+        serverPort: z.int().min(0).max(65_535),
+      })
+      .readonly()
+      .optional()
+      .openapi({ description: "The connection over which the user works; cutting it needs force" }),
     confirmWithin: z.int().min(5).max(86_400).optional().openapi({
       description: "Seconds after which the change is undone unless it is confirmed",
     }),

@@ -1,0 +1,111 @@
+/** `manx get KIND [NAME...]`: resources, to read or to apply again. */
+import type { AgentClient } from "../../api/client.ts";
+import type { KindInfo } from "../../core/model/kinds.ts";
+import type { AnyResource } from "../../core/model/resources.ts";
+import { type AgentFlags, agentOptions, type Cli, type Define, examples } from "../cli.ts";
+import { CliError } from "../errors.ts";
+import { EXIT } from "../exit-codes.ts";
+import { columnsOf } from "../kind-columns.ts";
+import { kindsCalled, nameOf } from "../kinds.ts";
+import { filterByLabels } from "../label-filter.ts";
+import { type OutputFlags, outputOption, printData, printListing } from "../output.ts";
+import { escapeQuoted } from "../text.ts";
+
+interface Flags extends OutputFlags, AgentFlags {
+  readonly namespace?: string;
+  readonly selector?: string;
+}
+
+interface Found {
+  readonly info: KindInfo;
+  readonly revision: number;
+  readonly items: readonly AnyResource[];
+}
+
+export const define: Define = (command, cli) => {
+  command
+    .argument("<kind>", "one, several as tier,gnp, or all; manx explain lists them")
+    .argument("[names...]", "names, or NAMESPACE/NAME; without them all")
+    .option("-n, --namespace <namespace>", "a compose project; without it all of them")
+    .option("-l, --selector <selector>", "only what the labels select");
+  agentOptions(outputOption(command));
+  examples(command, [
+    ["manx get networkpolicy", "all of a kind"],
+    ["manx get np,gnp -o wide", "with their rules"],
+    ["manx get gnp allow-web -o yaml > web.yaml", "one, as a file for manx apply"],
+    ["manx get all -o yaml > backup.yaml", "everything"],
+    ["manx get wep -l 'role == \"db\"'", "containers as policy sees them"],
+  ]);
+  command.action(async (kind: string, names: string[], flags: Flags) => {
+    const agent = cli.agent(flags);
+    const infos = kindsCalled(kind);
+    const found = await Promise.all(infos.map((info) => find(agent, info, names, flags)));
+    await print(found, names.length === 1 && infos.length === 1, flags, cli);
+  });
+};
+
+async function find(agent: AgentClient, info: KindInfo, names: readonly string[], flags: Flags): Promise<Found> {
+  const { revision, items } = await agent.resources(info.kind, info.namespaced ? flags.namespace : undefined);
+  const wanted = names.length === 0 ? items : names.flatMap((word) => pick(items, word, info, flags));
+  const labelled = wanted.map((resource) => ({ resource, labels: resource.metadata.labels ?? {} }));
+  const selected = await filterByLabels(labelled, flags.selector);
+  return { info, revision, items: selected.map(({ resource }) => resource) };
+}
+
+/** By name; where no namespace is given and only one has it, that is meant. */
+function pick(items: readonly AnyResource[], word: string, info: KindInfo, flags: Flags): readonly AnyResource[] {
+  const asked = nameOf(word, info, flags.namespace);
+  const named = items.filter(({ metadata }) => metadata.name === asked.name);
+  const found = named.filter(({ metadata }) => (metadata.namespace ?? "default") === (asked.namespace ?? "default"));
+  if (found.length > 0) return found;
+  if (named.length === 1 && flags.namespace === undefined && !word.includes("/")) return named;
+  const elsewhere = named.map(({ metadata }) => `${metadata.namespace}/${metadata.name}`).join(", ");
+  throw new CliError(
+    EXIT.notFound,
+    `Cannot get the ${info.kind} "${word}": there is none of that name`,
+    elsewhere === "" ? `manx get ${info.kind} shows those there are.` : `There are: ${elsewhere}`,
+  );
+}
+
+async function print(found: readonly Found[], single: boolean, flags: Flags, cli: Cli): Promise<void> {
+  const { terminal } = cli;
+  const all = found.flatMap(({ items }) => items);
+  if (flags.output === "json") return printData(terminal, "json", single ? all[0] : listOf(found));
+  if (flags.output === "yaml") {
+    const { printResources } = await import("../../core/model/print.ts");
+    return terminal.raw(escapeQuoted(printResources(all)));
+  }
+  const shown = found.filter(({ items }) => items.length > 0);
+  if (shown.length === 0 && flags.output !== "name") return terminal.say(nothing(found, flags));
+  for (const [index, { info, items }] of shown.entries()) {
+    if (shown.length > 1 && flags.output !== "name")
+      terminal.line(`${index > 0 ? "\n" : ""}${terminal.paint("dim", info.kind)}`);
+    await printListing(terminal, flags.output, {
+      rows: items,
+      columns: columnsOf(info.kind, info.namespaced),
+      name: ({ metadata }) => (info.namespaced ? `${metadata.namespace ?? "default"}/${metadata.name}` : metadata.name),
+      empty: "",
+    });
+  }
+}
+
+function nothing(found: readonly Found[], flags: Flags): string {
+  const [first] = found;
+  const kind = found.length === 1 && first !== undefined ? first.info.kind : "resource";
+  if (flags.selector !== undefined || flags.namespace !== undefined) return `No ${kind} fits.`;
+  return `No ${kind} yet. manx explain ${kind === "resource" ? "" : `${kind} `}says how to write one; manx apply -f FILE makes it.`;
+}
+
+/** As kubectl and calicoctl have it; manx apply reads it again. */
+function listOf(found: readonly Found[]): unknown {
+  const [first] = found;
+  const items = found.flatMap((one) => one.items);
+  if (found.length === 1 && first !== undefined)
+    return {
+      apiVersion: first.info.apiVersion,
+      kind: `${first.info.kind}List`,
+      metadata: { resourceVersion: String(first.revision) },
+      items,
+    };
+  return { apiVersion: "v1", kind: "List", items };
+}

@@ -1,0 +1,63 @@
+/** `manx selector EXPR`: what it matches now, or whether it matches one set of labels. */
+import { match } from "../../core/selector/match.ts";
+import { parseSelector } from "../../core/selector/parse.ts";
+import { printSelector } from "../../core/selector/print.ts";
+import { type AgentFlags, agentOptions, type Define, examples } from "../cli.ts";
+import { ENDPOINT_COLUMNS } from "../endpoint-columns.ts";
+import { CliError } from "../errors.ts";
+import { EXIT } from "../exit-codes.ts";
+import { notASelector } from "../label-filter.ts";
+import { type OutputFlags, outputOption, printData, printListing } from "../output.ts";
+
+interface Flags extends OutputFlags, AgentFlags {
+  readonly labels?: string;
+}
+
+export const define: Define = (command, cli) => {
+  command
+    .argument("<selector>", "manx help selector")
+    .option("--labels <json>", 'one set of labels, as {"role":"db"}; no agent is asked');
+  agentOptions(outputOption(command));
+  examples(command, [
+    ["manx selector 'role == \"db\"'", "the containers it matches; exit 1: none"],
+    ["manx selector 'has(role)' --labels '{\"role\":\"db\"}'", "exit 0: a match; 1: none; 2: not a selector"],
+  ]);
+  command.action(async (text: string, flags: Flags) => {
+    const parsed = parseSelector(text);
+    if (!parsed.ok) throw notASelector(text, parsed.problem.offset, parsed.problem.message);
+    if (flags.labels !== undefined) {
+      const matches = match(parsed.selector, parseLabels(flags.labels));
+      if (!matches) cli.exit = EXIT.no;
+      if (flags.output === "json" || flags.output === "yaml")
+        return printData(cli.terminal, flags.output, { selector: printSelector(parsed.selector), matches });
+      return cli.terminal.line(matches ? "match" : "no match");
+    }
+    const all = await cli.agent(flags).endpoints();
+    const rows = all.filter(({ labels }) => match(parsed.selector, labels));
+    if (rows.length === 0) cli.exit = EXIT.no;
+    await printListing(cli.terminal, flags.output, {
+      rows,
+      columns: ENDPOINT_COLUMNS,
+      name: ({ container, id }) => container || id,
+      empty: `It matches none of the ${all.length} endpoints. What labels there are: manx ls -o wide`,
+    });
+  });
+};
+
+function parseLabels(text: string): Readonly<Record<string, string>> {
+  const wrong = (): CliError =>
+    new CliError(
+      EXIT.usage,
+      `Cannot read the labels "${text}": they are a JSON object of texts`,
+      `Write: --labels '{"role":"db"}'`,
+    );
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw wrong();
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw wrong();
+  if (!Object.values(value).every((one) => typeof one === "string")) throw wrong();
+  return value as Record<string, string>;
+}

@@ -1,0 +1,35 @@
+/** Kinds as users call them: `gnp`, `GlobalNetworkPolicy`, `globalnetworkpolicies`; and `NAME` or `NAMESPACE/NAME`. */
+import { findKind, KINDS, type KindInfo } from "../core/model/kinds.ts";
+import { CliError } from "./errors.ts";
+import { EXIT } from "./exit-codes.ts";
+
+/** @throws CliError with the kinds there are */
+export function kindCalled(name: string): KindInfo {
+  const info = findKind(name);
+  if (info !== undefined) return info;
+  const near = KINDS.find(({ kind, aliases }) =>
+    [kind.toLowerCase(), ...aliases].some((one) => one.startsWith(name.toLowerCase())),
+  );
+  throw new CliError(
+    EXIT.usage,
+    `Cannot find the kind "${name}": there is none of that name`,
+    near === undefined ? "manx explain lists the kinds." : `Did you mean ${near.kind}? manx explain lists the kinds.`,
+  );
+}
+
+/** Several kinds, as in `get tier,gnp`; `all` is every kind. */
+export function kindsCalled(text: string): readonly KindInfo[] {
+  return text === "all" ? KINDS : text.split(",").map((name) => kindCalled(name.trim()));
+}
+
+/** `shop/web` names its namespace itself; otherwise the flag does, and for kinds without namespaces nothing. */
+export function nameOf(
+  word: string,
+  info: KindInfo,
+  namespace: string | undefined,
+): { name: string; namespace?: string } {
+  const slash = word.indexOf("/");
+  if (!info.namespaced) return { name: word };
+  if (slash > 0) return { namespace: word.slice(0, slash), name: word.slice(slash + 1) };
+  return { namespace: namespace ?? "default", name: word };
+}
