@@ -92,7 +92,7 @@ describe("policy words", () => {
   it("lets the internet in only where it is public", () => {
     const rules = egressRules("internet", "");
     assert.ok(rules.ok);
-    assert.ok(rules.value.at(-1)?.destination?.notNets?.includes("192.168.0.0/16"));
+    assert.ok(rules.value.at(-2)?.destination?.notNets?.includes("192.168.0.0/16"));
     assert.deepEqual(egressRules("none", ""), { ok: true, value: [] });
     assert.equal(egressRules("none, dns", "").ok, false);
     assert.deepEqual(egressRules('role == "db"', ""), {

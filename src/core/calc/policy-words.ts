@@ -105,6 +105,13 @@ const DNS_RULES: readonly PolicyRule[] = (["UDP", "TCP"] as const).map((protocol
   destination: { ports: [53] },
 }));
 
+/** One an IP version: Calico refuses a rule with nets of both. */
+const INTERNET_RULES: readonly PolicyRule[] = ([4, 6] as const).map((ipVersion) => ({
+  action: "Allow",
+  ipVersion,
+  destination: { notNets: NOT_INTERNET.filter((net) => net.includes(":") === (ipVersion === 6)) },
+}));
+
 /**
  * `none`, `all`, `dns`, `internet` (public addresses, and DNS so that names work; never private ranges or the LAN), names, or a
  * selector, separated by commas.
@@ -118,7 +125,7 @@ export function egressRules(text: string, path: string): Result<readonly PolicyR
   if (asked.includes("all")) return { ok: true, value: [{ action: "Allow" }] };
   const rules: PolicyRule[] = [];
   if (asked.includes("dns") || asked.includes("internet")) rules.push(...DNS_RULES);
-  if (asked.includes("internet")) rules.push({ action: "Allow", destination: { notNets: NOT_INTERNET } });
+  if (asked.includes("internet")) rules.push(...INTERNET_RULES);
   if (asked.length === plain.length || plain.length > 0) {
     const to = peers(plain.length === asked.length ? text : plain.join(","), path);
     if (!to.ok) return to;
