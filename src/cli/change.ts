@@ -77,13 +77,14 @@ async function printReport(
   if (flags.output === "json" || flags.output === "yaml") return printData(terminal, flags.output, report);
   for (const result of report.results) {
     const title = plain(titleOfResult(result));
+    const outcome = flags.dryRun ? `${result.outcome} (dry run)` : result.outcome;
     if (flags.output === "name") terminal.line(title);
-    else if (to === "messages") terminal.say(`${title} ${result.outcome}`, STYLES[result.outcome]);
-    else terminal.line(`${title} ${terminal.paint(STYLES[result.outcome], result.outcome)}`);
+    else if (to === "messages") terminal.say(`${title} ${outcome}`, STYLES[result.outcome]);
+    else terminal.line(`${title} ${terminal.paint(STYLES[result.outcome], outcome)}`);
   }
   if (flags.output === "name") return;
-  if (flags.dryRun) terminal.say("This was a dry run: nothing has been changed.");
-  else if (report.results.every(({ outcome }) => outcome === "unchanged" || outcome === "absent"))
+  if (flags.dryRun) return;
+  if (report.results.every(({ outcome }) => outcome === "unchanged" || outcome === "absent"))
     terminal.say("Nothing to change: it is so already.");
   if (report.confirmBefore !== undefined && flags.confirm !== undefined)
     terminal.say(`It is undone in ${formatDuration(flags.confirm)}, unless you type: manx confirm`, "warn");

@@ -177,7 +177,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: "help",
-    summary: "help for a command, or: exit-codes, selector",
+    summary: "help for a command, or: exit-codes",
     group: MORE,
     load: () => import("./commands/help.ts"),
   },

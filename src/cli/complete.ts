@@ -117,11 +117,7 @@ function optionsOf(command: Command): Candidate[] {
 
 function subcommandsOf(command: Command, position: number, program: Command): Candidate[] {
   if (command.name() === "help" && command.parent === program)
-    return [
-      ...program.commands.map(nameAndAbout),
-      { value: "exit-codes", about: "what a script gets" },
-      { value: "selector", about: "how to write one" },
-    ];
+    return [...program.commands.map(nameAndAbout), { value: "exit-codes", about: "what a script gets" }];
   return position === 0 ? command.commands.map(nameAndAbout) : [];
 }
 

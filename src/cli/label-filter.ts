@@ -20,6 +20,8 @@ export async function filterByLabels<T extends Labelled>(rows: readonly T[], tex
 export function notASelector(text: string, offset: number, message: string): CliError {
   const equals = /^\s*([A-Za-z0-9_./-]+)\s*=\s*([^=\s"'][^"']*?)\s*$/.exec(text);
   const remedy =
-    equals === null ? "Labels, ==, !=, in, has(), &&, ||: manx help selector" : `Write: ${equals[1]} == "${equals[2]}"`;
+    equals === null
+      ? "Labels, ==, !=, in, has(), &&, ||: manx selector --help"
+      : `Write: ${equals[1]} == "${equals[2]}"`;
   return new CliError(EXIT.usage, `Cannot read the selector: ${message}\n  ${text}\n  ${" ".repeat(offset)}^`, remedy);
 }

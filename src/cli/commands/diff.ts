@@ -37,8 +37,8 @@ export const define: Define = (command, cli) => {
     if (flags.output === "json" || flags.output === "yaml")
       return printData(cli.terminal, flags.output, { ...report, results: changed });
     for (const result of changed) printChange(result, cli);
-    printVerdicts(report.verdicts, cli);
     if (changed.length === 0) cli.terminal.say("Nothing would change.");
+    else printVerdicts(report.verdicts, cli);
   });
 };
 

@@ -89,7 +89,7 @@ function wrong(what: string, { problems }: Extract<Result<unknown>, { ok: false 
 async function parseText(text: string): Promise<unknown> {
   const { parse, YAMLError } = await import("yaml");
   try {
-    return parse(text, { maxAliasCount: 0, logLevel: "silent" }) as unknown;
+    return parse(text, { maxAliasCount: 0, logLevel: "error" }) as unknown;
   } catch (error) {
     if (!(error instanceof YAMLError || error instanceof ReferenceError)) throw error;
     throw new CliError(EXIT.usage, `Cannot read the patch: ${error.message}`);

@@ -4,22 +4,7 @@ import type { Define } from "../cli.ts";
 import { CliError } from "../errors.ts";
 import { EXIT, EXIT_CODES } from "../exit-codes.ts";
 
-const SELECTOR = `A selector picks endpoints by their labels. The same language in -l, in policies and in manx selector:
-
-  role == "db"                  the label has this value
-  role != "db"                  it has another, or there is no such label
-  role in {"db", "cache"}       one of them
-  role not in {"db", "cache"}   none of them, or there is no such label
-  role contains "d"             as starts with "d", ends with "b"
-  has(role)                     there is such a label
-  !has(role)                    not
-  a == "1" && (b == "2" || has(c))
-  all()                         everything
-
-What labels there are: manx ls -o wide`;
-
 const TOPICS: Readonly<Record<string, () => string>> = {
-  selector: () => SELECTOR,
   "exit-codes": () =>
     [
       "The exit status of every command:",
@@ -29,7 +14,7 @@ const TOPICS: Readonly<Record<string, () => string>> = {
 };
 
 export const define: Define = (command, cli) =>
-  command.argument("[words...]", "a command, or: exit-codes, selector").action((words: string[]) => {
+  command.argument("[words...]", "a command, or: exit-codes").action((words: string[]) => {
     const program = command.parent;
     if (program === null) return;
     const topic = words.length === 1 ? TOPICS[words[0] ?? ""] : undefined;

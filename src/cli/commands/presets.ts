@@ -74,6 +74,7 @@ async function run(preset: Preset, flags: Flags, cli: Cli): Promise<void> {
     return;
   }
   if (flags.output === "table") cli.terminal.raw(escapeQuoted(printResources(made.value)));
+  if (flags.dryRun) return;
   // What became of each goes to the messages: standard output is the policy, ready for a file.
   await makeChange({ mode: "apply", resources: made.value }, flags, cli, "messages");
 }

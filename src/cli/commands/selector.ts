@@ -13,15 +13,30 @@ interface Flags extends OutputFlags, AgentFlags {
   readonly labels?: string;
 }
 
+const LANGUAGE = `
+The language, the same as in policies and after -l:
+  role == "db"                  the label has this value
+  role != "db"                  it has another, or there is no such label
+  role in {"db", "cache"}       one of them
+  role not in {"db", "cache"}   none of them, or there is no such label
+  role contains "d"             also: starts with "d", ends with "b"
+  has(role)                     there is such a label
+  !has(role)                    there is none
+  a == "1" && (b == "2" || has(c))
+  all()                         everything
+
+What labels there are: manx ls -o wide`;
+
 export const define: Define = (command, cli) => {
   command
-    .argument("<selector>", "manx help selector")
+    .argument("<selector>", "the language: see below")
     .option("--labels <json>", 'one set of labels, as {"role":"db"}; no agent is asked');
   agentOptions(outputOption(command));
   examples(command, [
     ["manx selector 'role == \"db\"'", "the containers it matches; exit 1: none"],
     ["manx selector 'has(role)' --labels '{\"role\":\"db\"}'", "exit 0: a match; 1: none; 2: not a selector"],
   ]);
+  command.addHelpText("after", LANGUAGE);
   command.action(async (text: string, flags: Flags) => {
     const parsed = parseSelector(text);
     if (!parsed.ok) throw notASelector(text, parsed.problem.offset, parsed.problem.message);
