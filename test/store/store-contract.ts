@@ -234,7 +234,7 @@ function leases(check: Check): void {
     const { revision } = await store.commit({
       ops: [{ kind: "put", key: "/l/a", value: "1", lease }, putOp("/l/b", "1")],
     });
-    await sleep(2500);
+    await sleep(1600);
     assert.deepEqual(await listKeys(store, "/l/"), ["/l/a", "/l/b"]);
     life.abort();
     const [gone] = await collect(store, "/l/", revision, 1);

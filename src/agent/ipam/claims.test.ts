@@ -99,7 +99,7 @@ describe("claims at once", () => {
 
   it("are for one host each, however many hosts want the same block", async () => {
     await using first = await Host.with([pool("v4", "10.65.0.0/28", { blockSize: 30 })]);
-    const hosts = Array.from({ length: 6 }, (_, i) => new Host(`x${i}`, first.store));
+    const hosts = Array.from({ length: 6 }, (_, i) => new Host(`x${i}`, first.store, { answerMs: 20 }));
     try {
       for (const host of hosts) host.pools = first.pools;
       const ids = await Promise.all(hosts.map((host) => host.network("n1")));
