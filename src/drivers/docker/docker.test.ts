@@ -16,17 +16,19 @@ let folder: string;
 let fake: FakeEngine;
 let engine: EngineClient;
 
-beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "manx-docker-"));
-  fake = await FakeEngine.start(join(folder, "docker.sock"));
-  engine = new EngineClient({ socketPath: fake.socketPath, timeout: 150, minDelay: 5, maxDelay: 20, probeAfter: 60 });
-});
-
-afterEach(async () => {
-  await engine[Symbol.asyncDispose]();
-  await fake[Symbol.asyncDispose]();
-  await rm(folder, { recursive: true });
-});
+/** Hooks at the top of a file would be those of every file: all tests run in one process. */
+function fresh(): void {
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), "manx-docker-"));
+    fake = await FakeEngine.start(join(folder, "docker.sock"));
+    engine = new EngineClient({ socketPath: fake.socketPath, timeout: 150, minDelay: 5, maxDelay: 20, probeAfter: 60 });
+  });
+  afterEach(async () => {
+    await engine[Symbol.asyncDispose]();
+    await fake[Symbol.asyncDispose]();
+    await rm(folder, { recursive: true });
+  });
+}
 
 const withCode = (code: string) => (error: unknown) => {
   assert.ok(error instanceof DriverError, String(error));
@@ -35,6 +37,7 @@ const withCode = (code: string) => (error: unknown) => {
 };
 
 describe("EngineClient", () => {
+  fresh();
   it("reads the version", async () => {
     assert.deepEqual(await engine.version(), { version: "20.10.24", apiVersion: "1.41", minApiVersion: "1.12" });
     await engine.ping();
@@ -114,6 +117,7 @@ describe("EngineClient", () => {
 });
 
 describe("engineEvents", () => {
+  fresh();
   async function collect(count: number, act: (index: number) => void): Promise<EngineEvent[]> {
     const abort = new AbortController();
     const seen: EngineEvent[] = [];
@@ -182,6 +186,7 @@ describe("engineEvents", () => {
 });
 
 describe("LockProbe", () => {
+  fresh();
   it("finds the container that the engine is at work on", async () => {
     await using probe = new LockProbe({ socketPath: fake.socketPath });
     for (const digit of ["a", "b", "c"]) fake.containers.set(hex(digit), { id: hex(digit), name: digit });
@@ -198,6 +203,7 @@ describe("LockProbe", () => {
 });
 
 describe("Inspector", () => {
+  fresh();
   it("reads the details, and does not wait for ever for a container under work", async () => {
     await using inspector = new Inspector({ socketPath: fake.socketPath, timeout: 60 });
     fake.containers.set(hex("a"), {

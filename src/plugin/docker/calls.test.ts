@@ -9,11 +9,14 @@ import { macOf } from "./names.ts";
 let plugin: PluginHost;
 let docker: Docker;
 
-beforeEach(async () => {
-  plugin = await PluginHost.start();
-  docker = new Docker(plugin);
-});
-afterEach(() => plugin[Symbol.asyncDispose]());
+/** Hooks at the top of a file would be those of every file: all tests run in one process. */
+function fresh(): void {
+  beforeEach(async () => {
+    plugin = await PluginHost.start();
+    docker = new Docker(plugin);
+  });
+  afterEach(() => plugin[Symbol.asyncDispose]());
+}
 
 const inUse = (): string[] =>
   plugin.host.addresses
@@ -22,6 +25,7 @@ const inUse = (): string[] =>
     .sort();
 
 describe("handshake", () => {
+  fresh();
   it("names both drivers, local scope, no gateways to allocate", async () => {
     assert.deepEqual(await plugin.ok("Plugin.Activate"), { Implements: ["NetworkDriver", "IpamDriver"] });
     const capabilities = await plugin.ok("NetworkDriver.GetCapabilities");
@@ -51,6 +55,7 @@ describe("handshake", () => {
 });
 
 describe("a container's life", () => {
+  fresh();
   it("gives an address, a gateway of its own, and forgets nothing on the way out", async () => {
     const net = await docker.createNetwork(1, "apps", { ipv6: true });
     const web = docker.createContainer("web", net, { role: "web", "com.docker.compose.project": "shop" });
@@ -204,6 +209,7 @@ describe("a container's life", () => {
 });
 
 describe("networks", () => {
+  fresh();
   it("keeps the options, and what is asked about the network", async () => {
     const options = { mtu: "1400", publish: "host", isolation: "endpoint", sticky: "off", pools: "v4" };
     const net = await docker.createNetwork(1, "apps", { options, internal: true });
@@ -278,6 +284,7 @@ describe("networks", () => {
 });
 
 describe("ReleaseAddress", () => {
+  fresh();
   it("does not take an address from an endpoint that has it", async () => {
     const net = await docker.createNetwork(1, "apps");
     const web = docker.createContainer("web", net);
@@ -290,6 +297,7 @@ describe("ReleaseAddress", () => {
 });
 
 describe("the way from Docker's call to its answer", () => {
+  fresh();
   it("has no use for the question that deadlocks the engine", () => {
     const folder = import.meta.dirname;
     const reached = new Set<string>();

@@ -10,25 +10,28 @@ let abort: AbortController;
 let following: Promise<void>;
 let seen: string[];
 
-beforeEach(async () => {
-  plugin = await PluginHost.start();
-  docker = new Docker(plugin);
-  abort = new AbortController();
-  seen = [];
-  const hooks = {
-    onResync: () => seen.push("resync"),
-    onLost: () => seen.push("lost"),
-    onDoubt: () => seen.push("doubt"),
-    onStart: (endpoint: string) => seen.push(`start ${endpoint}`),
-  };
-  following = followEngine(plugin.context, hooks, abort.signal);
-  await until(() => seen.includes("resync") && plugin.engine.listening === 1);
-});
-afterEach(async () => {
-  abort.abort();
-  await following;
-  await plugin[Symbol.asyncDispose]();
-});
+/** Hooks at the top of a file would be those of every file: all tests run in one process. */
+function fresh(): void {
+  beforeEach(async () => {
+    plugin = await PluginHost.start();
+    docker = new Docker(plugin);
+    abort = new AbortController();
+    seen = [];
+    const hooks = {
+      onResync: () => seen.push("resync"),
+      onLost: () => seen.push("lost"),
+      onDoubt: () => seen.push("doubt"),
+      onStart: (endpoint: string) => seen.push(`start ${endpoint}`),
+    };
+    following = followEngine(plugin.context, hooks, abort.signal);
+    await until(() => seen.includes("resync") && plugin.engine.listening === 1);
+  });
+  afterEach(async () => {
+    abort.abort();
+    await following;
+    await plugin[Symbol.asyncDispose]();
+  });
+}
 
 async function until(condition: () => boolean): Promise<void> {
   for (let i = 0; i < 400 && !condition(); i++) await sleep(5);
@@ -38,6 +41,7 @@ async function until(condition: () => boolean): Promise<void> {
 const containerOf = (endpoint: string) => plugin.host.state.endpoints.get(endpoint)?.container;
 
 describe("followEngine", () => {
+  fresh();
   it("learns a network's name", async () => {
     const net = await docker.createNetwork(1, "apps");
     assert.equal(plugin.host.state.networks.get(net)?.name, undefined);

@@ -29,11 +29,14 @@ const publish = (...asks: readonly Ask[]) => ({
 let plugin: PluginHost;
 let docker: Docker;
 
-beforeEach(async () => {
-  plugin = await PluginHost.start();
-  docker = new Docker(plugin);
-});
-afterEach(() => plugin[Symbol.asyncDispose]());
+/** Hooks at the top of a file would be those of every file: all tests run in one process. */
+function fresh(): void {
+  beforeEach(async () => {
+    plugin = await PluginHost.start();
+    docker = new Docker(plugin);
+  });
+  afterEach(() => plugin[Symbol.asyncDispose]());
+}
 
 const published = async (net: string, name: string, options: Record<string, unknown>, sandbox?: string) => {
   const container = docker.createContainer(name, net);
@@ -42,6 +45,7 @@ const published = async (net: string, name: string, options: Record<string, unkn
 };
 
 describe("-p on publish=address", () => {
+  fresh();
   it("opens the container's own port, whatever the host's", async () => {
     const net = await docker.createNetwork(1, "apps");
     const open = [{ protocol: "TCP", port: 80 }];
@@ -58,6 +62,7 @@ describe("-p on publish=address", () => {
 });
 
 describe("-p on publish=off", () => {
+  fresh();
   it("is refused with a sentence, and nothing is left", async () => {
     const net = await docker.createNetwork(1, "apps", { options: { publish: "off" } });
     await assert.rejects(published(net, "a", publish({ host: 8080 })), /publish=off/);
@@ -67,6 +72,7 @@ describe("-p on publish=off", () => {
 });
 
 describe("-p on publish=host", () => {
+  fresh();
   let net: string;
   beforeEach(async () => {
     net = await docker.createNetwork(1, "apps", { options: { publish: "host" } });
@@ -124,6 +130,7 @@ describe("-p on publish=host", () => {
 });
 
 describe("probePort", () => {
+  fresh();
   it("sees who listens on this host", async () => {
     const server = createServer().listen(0, "127.0.0.1");
     await once(server, "listening");

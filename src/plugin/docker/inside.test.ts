@@ -12,26 +12,30 @@ let attempts: string[];
 let ready: boolean;
 let inside: Inside;
 
-beforeEach(async () => {
-  plugin = await PluginHost.start();
-  docker = new Docker(plugin);
-  net = await docker.createNetwork(1, "apps");
-  done = [];
-  attempts = [];
-  ready = false;
-  inside = new Inside(plugin.context, ({ id }, work) => {
-    attempts.push(id);
-    if (!ready) return Promise.reject(new Error("no sandbox yet"));
-    done.push({ id, work });
-    return Promise.resolve();
+/** Hooks at the top of a file would be those of every file: all tests run in one process. */
+function fresh(): void {
+  beforeEach(async () => {
+    plugin = await PluginHost.start();
+    docker = new Docker(plugin);
+    net = await docker.createNetwork(1, "apps");
+    done = [];
+    attempts = [];
+    ready = false;
+    inside = new Inside(plugin.context, ({ id }, work) => {
+      attempts.push(id);
+      if (!ready) return Promise.reject(new Error("no sandbox yet"));
+      done.push({ id, work });
+      return Promise.resolve();
+    });
   });
-});
-afterEach(async () => {
-  await inside[Symbol.asyncDispose]();
-  await plugin[Symbol.asyncDispose]();
-});
+  afterEach(async () => {
+    await inside[Symbol.asyncDispose]();
+    await plugin[Symbol.asyncDispose]();
+  });
+}
 
 describe("Inside", () => {
+  fresh();
   it("tries until the sandbox is there, and then no more", async () => {
     const web = docker.createContainer("web", net);
     const { endpoint } = await docker.start(web, net, { options: { addresses: "10.65.0.9" } });

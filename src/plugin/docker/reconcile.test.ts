@@ -10,16 +10,19 @@ let docker: Docker;
 let inspector: Inspector;
 let reconcile: EngineReconcile;
 
-beforeEach(async () => {
-  plugin = await PluginHost.start();
-  docker = new Docker(plugin);
-  inspector = new Inspector({ socketPath: plugin.engine.socketPath, timeout: 200 });
-  reconcile = new EngineReconcile(plugin.context, inspector.inspect);
-});
-afterEach(async () => {
-  await inspector[Symbol.asyncDispose]();
-  await plugin[Symbol.asyncDispose]();
-});
+/** Hooks at the top of a file would be those of every file: all tests run in one process. */
+function fresh(): void {
+  beforeEach(async () => {
+    plugin = await PluginHost.start();
+    docker = new Docker(plugin);
+    inspector = new Inspector({ socketPath: plugin.engine.socketPath, timeout: 200 });
+    reconcile = new EngineReconcile(plugin.context, inspector.inspect);
+  });
+  afterEach(async () => {
+    await inspector[Symbol.asyncDispose]();
+    await plugin[Symbol.asyncDispose]();
+  });
+}
 
 const { signal } = new AbortController();
 
@@ -39,6 +42,7 @@ function pass(milliseconds: number): void {
 const inUse = (): string[] => plugin.host.addresses.inUse().map(({ address }) => address);
 
 describe("what Docker forgot", () => {
+  fresh();
   it("is removed, and its addresses are free again", async () => {
     const net = await docker.createNetwork(1, "apps");
     const web = docker.createContainer("web", net);
@@ -71,6 +75,7 @@ describe("what Docker forgot", () => {
 });
 
 describe("nothing is concluded", () => {
+  fresh();
   it("from one look", async () => {
     const net = await docker.createNetwork(1, "apps");
     const web = docker.createContainer("web", net);
@@ -129,6 +134,7 @@ describe("nothing is concluded", () => {
 });
 
 describe("what we forgot", () => {
+  fresh();
   it("is adopted as Docker has it: the state file was lost", async () => {
     const options = { publish: "host", mtu: "1400" };
     const net = await docker.createNetwork(1, "apps", { ipv6: true, options });
@@ -192,6 +198,7 @@ describe("what we forgot", () => {
 });
 
 describe("who it is", () => {
+  fresh();
   it("is corrected where an event was missed", async () => {
     const net = await docker.createNetwork(1, "apps");
     const web = docker.createContainer("web", net, { role: "web" });

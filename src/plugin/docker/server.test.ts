@@ -11,10 +11,13 @@ import { PluginServer } from "./server.ts";
 
 let plugin: PluginHost;
 
-beforeEach(async () => {
-  plugin = await PluginHost.start();
-});
-afterEach(() => plugin[Symbol.asyncDispose]());
+/** Hooks at the top of a file would be those of every file: all tests run in one process. */
+function fresh(): void {
+  beforeEach(async () => {
+    plugin = await PluginHost.start();
+  });
+  afterEach(() => plugin[Symbol.asyncDispose]());
+}
 
 /** Every call that has arguments, with good ones. */
 const CALLS: readonly (readonly [string, Readonly<Record<string, unknown>>])[] = [
@@ -63,6 +66,7 @@ async function unharmed(): Promise<void> {
 }
 
 describe("the plugin's socket", () => {
+  fresh();
   it("belongs to its owner alone", async () => {
     assert.equal((await lstat(plugin.socketPath)).mode & 0o777, 0o600);
   });
@@ -102,6 +106,7 @@ describe("the plugin's socket", () => {
 });
 
 describe("HTTP", () => {
+  fresh();
   it("needs no content type, and takes a call without content where there are no arguments", async () => {
     assert.equal((await post(plugin.socketPath, "Plugin.Activate", "")).status, 200);
     assert.equal((await post(plugin.socketPath, "Plugin.Activate", "{}")).status, 200);
@@ -193,6 +198,7 @@ function raw(speak: (socket: Socket) => void): Promise<string> {
 }
 
 describe("messages", () => {
+  fresh();
   for (const [name, good] of CALLS) {
     it(`${name} without its content is refused with a sentence`, async () => {
       for (const body of ["", " ", "{}"]) {
@@ -285,6 +291,7 @@ describe("messages", () => {
 });
 
 describe("stopping", () => {
+  fresh();
   it("lets a call under way finish", async () => {
     const docker = new Docker(plugin);
     const net = await docker.createNetwork(1, "apps");

@@ -5,11 +5,14 @@ import { Docker, PluginHost, type Started } from "../../../test/plugin/plugin-fi
 let plugin: PluginHost;
 let docker: Docker;
 
-beforeEach(async () => {
-  plugin = await PluginHost.start();
-  docker = new Docker(plugin);
-});
-afterEach(() => plugin[Symbol.asyncDispose]());
+/** Hooks at the top of a file would be those of every file: all tests run in one process. */
+function fresh(): void {
+  beforeEach(async () => {
+    plugin = await PluginHost.start();
+    docker = new Docker(plugin);
+  });
+  afterEach(() => plugin[Symbol.asyncDispose]());
+}
 
 const addressesOf = ({ addresses }: Started): string[] => addresses.map(({ Address }) => Address);
 
@@ -31,6 +34,7 @@ async function runAll(net: string, names: readonly string[]): Promise<Map<string
 }
 
 describe("a container that comes back under its name", () => {
+  fresh();
   it("gets its addresses back, both families, whatever else was there", async () => {
     const net = await docker.createNetwork(1, "apps", { ipv6: true });
     const had = await runAll(net, ["a", "b", "c", "d"]);
@@ -80,6 +84,7 @@ describe("a container that comes back under its name", () => {
 });
 
 describe("a new name", () => {
+  fresh();
   it("does not get what a stopped container will want back", async () => {
     const net = await docker.createNetwork(1, "apps");
     const old = docker.createContainer("old", net);
@@ -103,6 +108,7 @@ describe("a new name", () => {
 });
 
 describe("containers started side by side", () => {
+  fresh();
   it("keep their addresses among them", async () => {
     const net = await docker.createNetwork(1, "apps");
     const names = ["a", "b", "c"];
@@ -119,6 +125,7 @@ describe("containers started side by side", () => {
 });
 
 describe("an engine that does not answer", () => {
+  fresh();
   it("costs the old address and a little time, never the start", async () => {
     const net = await docker.createNetwork(1, "apps");
     await runAll(net, ["a"]);
