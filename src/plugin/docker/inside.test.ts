@@ -4,70 +4,72 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Docker, PluginHost } from "../../../test/plugin/plugin-fixture.ts";
 import { Inside, type InsideWork } from "./inside.ts";
 
-let plugin: PluginHost;
-let docker: Docker;
-let net: string;
-let done: { id: string; work: InsideWork }[];
-let attempts: string[];
-let ready: boolean;
-let inside: Inside;
+describe("the inside of a container", () => {
+  let plugin: PluginHost;
+  let docker: Docker;
+  let net: string;
+  let done: { id: string; work: InsideWork }[];
+  let attempts: string[];
+  let ready: boolean;
+  let inside: Inside;
 
-/** Hooks at the top of a file would be those of every file: all tests run in one process. */
-function fresh(): void {
-  beforeEach(async () => {
-    plugin = await PluginHost.start();
-    docker = new Docker(plugin);
-    net = await docker.createNetwork(1, "apps");
-    done = [];
-    attempts = [];
-    ready = false;
-    inside = new Inside(plugin.context, ({ id }, work) => {
-      attempts.push(id);
-      if (!ready) return Promise.reject(new Error("no sandbox yet"));
-      done.push({ id, work });
-      return Promise.resolve();
+  /** Hooks at the top of a file would be those of every file: all tests run in one process. */
+  function fresh(): void {
+    beforeEach(async () => {
+      plugin = await PluginHost.start();
+      docker = new Docker(plugin);
+      net = await docker.createNetwork(1, "apps");
+      done = [];
+      attempts = [];
+      ready = false;
+      inside = new Inside(plugin.context, ({ id }, work) => {
+        attempts.push(id);
+        if (!ready) return Promise.reject(new Error("no sandbox yet"));
+        done.push({ id, work });
+        return Promise.resolve();
+      });
     });
-  });
-  afterEach(async () => {
-    await inside[Symbol.asyncDispose]();
-    await plugin[Symbol.asyncDispose]();
-  });
-}
+    afterEach(async () => {
+      await inside[Symbol.asyncDispose]();
+      await plugin[Symbol.asyncDispose]();
+    });
+  }
 
-describe("Inside", () => {
-  fresh();
-  it("tries until the sandbox is there, and then no more", async () => {
-    const web = docker.createContainer("web", net);
-    const { endpoint } = await docker.start(web, net, { options: { addresses: "10.65.0.9" } });
-    assert.deepEqual(plugin.joined, [endpoint]);
-    inside.wake(endpoint);
-    inside.wake(endpoint);
-    while (attempts.length < 3) await sleep(5);
-    ready = true;
-    while (done.length === 0) await sleep(5);
-    assert.deepEqual(done, [{ id: endpoint, work: { addresses: ["10.65.0.9"] } }]);
-    const before = attempts.length;
-    await sleep(60);
-    assert.equal(attempts.length, before);
-  });
+  describe("Inside", () => {
+    fresh();
+    it("tries until the sandbox is there, and then no more", async () => {
+      const web = docker.createContainer("web", net);
+      const { endpoint } = await docker.start(web, net, { options: { addresses: "10.65.0.9" } });
+      assert.deepEqual(plugin.joined, [endpoint]);
+      inside.wake(endpoint);
+      inside.wake(endpoint);
+      while (attempts.length < 3) await sleep(5);
+      ready = true;
+      while (done.length === 0) await sleep(5);
+      assert.deepEqual(done, [{ id: endpoint, work: { addresses: ["10.65.0.9"] } }]);
+      const before = attempts.length;
+      await sleep(60);
+      assert.equal(attempts.length, before);
+    });
 
-  it("has nothing to do for most", async () => {
-    const { endpoint } = await docker.start(docker.createContainer("web", net), net);
-    inside.wake(endpoint);
-    inside.wake("f".repeat(64));
-    await sleep(30);
-    assert.equal(attempts.length, 0);
-  });
+    it("has nothing to do for most", async () => {
+      const { endpoint } = await docker.start(docker.createContainer("web", net), net);
+      inside.wake(endpoint);
+      inside.wake("f".repeat(64));
+      await sleep(30);
+      assert.equal(attempts.length, 0);
+    });
 
-  it("gives up when the container does", async () => {
-    const web = docker.createContainer("web", net);
-    const started = await docker.start(web, net, { options: { addresses: "10.65.0.9" } });
-    inside.wake(started.endpoint);
-    while (attempts.length < 2) await sleep(5);
-    await docker.stop(web, net, started);
-    await sleep(40);
-    const before = attempts.length;
-    await sleep(60);
-    assert.equal(attempts.length, before);
+    it("gives up when the container does", async () => {
+      const web = docker.createContainer("web", net);
+      const started = await docker.start(web, net, { options: { addresses: "10.65.0.9" } });
+      inside.wake(started.endpoint);
+      while (attempts.length < 2) await sleep(5);
+      await docker.stop(web, net, started);
+      await sleep(40);
+      const before = attempts.length;
+      await sleep(60);
+      assert.equal(attempts.length, before);
+    });
   });
 });

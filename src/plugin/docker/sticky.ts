@@ -4,8 +4,8 @@
  * 1. Only names can come back that have remembered addresses on this network and no interface on it now. Mostly there is
  *    none, and nothing is asked.
  * 2. Those of them that exist as containers are probed: the engine holds the lock of the one that it starts or connects.
- * 3. Several can be locked: containers started side by side. Then their addresses stay within the group, but who gets which
- *    is a guess (the first created first). `--ip` is for who must not leave it to that.
+ * 3. Several can be locked: containers started side by side. Then their addresses stay within the group (a late one finds what
+ *    the others left), but who gets which is a guess (the first created first). `--ip` is for who must not leave it to that.
  *
  * Hints only: a wrong or missing one costs the old address, never a conflict. An engine that does not answer costs `LIST_LIMIT`.
  */
@@ -22,6 +22,14 @@ const MOST_NAMES = 32;
 /** Docker asks for the IPv6 address right after the IPv4 one; milliseconds in which that is taken for the same container. */
 const PAIR_TIME = 3000;
 
+/** Milliseconds in which containers that were seen to start side by side share their addresses. */
+const GROUP_TIME = 20_000;
+
+interface Group {
+  readonly addresses: ReadonlySet<string>;
+  readonly until: number;
+}
+
 interface Guess {
   readonly containers: readonly string[];
   readonly at: number;
@@ -31,6 +39,9 @@ export class Sticky {
   readonly #context: PluginContext;
   /** By network: for whom IPv4 addresses were asked whose IPv6 address was not asked yet, in order. */
   readonly #pairs = new Map<string, Guess[]>();
+
+  /** By network. */
+  readonly #groups = new Map<string, Group>();
 
   constructor(context: PluginContext) {
     this.#context = context;
@@ -42,9 +53,20 @@ export class Sticky {
     const containers = this.#paired(network, family) ?? (await this.#guess(network, signal));
     if (family === 4 && poolsOf(network, 6).length > 0) this.#keep(network.id, containers);
     const { addresses } = this.#context;
-    return containers
-      .flatMap((name) => addresses.remembered(network.id, name))
-      .filter((held) => parseAddress(held)?.family === family);
+    const own = containers.flatMap((name) => addresses.remembered(network.id, name));
+    const group = this.#shared(network.id, containers.length > 1 ? own : []);
+    return [...new Set([...own, ...group])].filter((held) => parseAddress(held)?.family === family);
+  }
+
+  /** Adds to what a group shares at present. */
+  #shared(networkId: string, more: readonly string[]): readonly string[] {
+    const now = this.#context.now().getTime();
+    const before = this.#groups.get(networkId);
+    const present = before === undefined || before.until < now ? [] : [...before.addresses];
+    if (more.length > 0)
+      this.#groups.set(networkId, { addresses: new Set([...present, ...more]), until: now + GROUP_TIME });
+    else if (present.length === 0) this.#groups.delete(networkId);
+    return present;
   }
 
   #paired(network: NetworkRecord, family: Family): readonly string[] | undefined {
