@@ -253,6 +253,22 @@ describe("the plugin", () => {
       await docker.removeNetwork(net);
     });
 
+    it("learns whose pool is whose where two networks of one subnet were made at the same moment", async () => {
+      const ask = { AddressSpace: "manx-local", Pool: "10.66.0.0/24", SubPool: "", Options: {}, V6: false };
+      const pools: string[] = [];
+      for (let i = 0; i < 2; i++) pools.push(String((await plugin.ok("IpamDriver.RequestPool", ask))["PoolID"]));
+      const IPv4Data = [{ AddressSpace: "manx-local", Pool: "10.66.0.0/24" }];
+      // The second was asked for last and is created first.
+      for (const NetworkID of [id(2), id(1)]) await plugin.ok("NetworkDriver.CreateNetwork", { NetworkID, IPv4Data });
+      for (const [index, NetworkID] of [id(1), id(2)].entries()) {
+        const got = await plugin.ok("IpamDriver.RequestAddress", { PoolID: pools[index], Address: "" });
+        const Interface = { Address: got["Address"], AddressIPv6: "", MacAddress: "" };
+        await plugin.ok("NetworkDriver.CreateEndpoint", { NetworkID, EndpointID: id(10 + index), Interface });
+      }
+      const poolsOf = (network: string) => plugin.host.state.networks.get(network)?.ipv4Pools;
+      assert.deepEqual([poolsOf(id(1)), poolsOf(id(2))], [[pools[0]], [pools[1]]]);
+    });
+
     it("takes forgotten endpoints along when it is removed", async () => {
       const net = await docker.createNetwork(1, "apps");
       await docker.start(docker.createContainer("web", net, {}), net, { options: { addresses: "10.65.0.9" } });

@@ -4,6 +4,7 @@ import type { NetworkRecord } from "../../agent/records.ts";
 import type { Family } from "../../core/net/address.ts";
 import { networkOfPool, type PluginContext, poolsOf } from "./context.ts";
 import { PluginError, quote } from "./errors.ts";
+import type { Given } from "./given.ts";
 import type { Messages } from "./messages.ts";
 import { NO_IPV4 } from "./names.ts";
 import { ADDRESS_SPACES } from "./networks.ts";
@@ -69,7 +70,7 @@ export async function releasePool({ addresses }: PluginContext, poolId: string, 
 /** @returns the address with its prefix length. @throws AddressError */
 export async function requestAddress(
   context: PluginContext,
-  sticky: Sticky,
+  { sticky, given }: { readonly sticky: Sticky; readonly given: Given },
   message: Messages["requestAddress"],
   signal: AbortSignal,
 ): Promise<string> {
@@ -79,11 +80,19 @@ export async function requestAddress(
   const network = networkOfPool(context, poolId);
   if (address !== "" || isGateway || network === undefined) {
     const ask = { poolId, isGateway, ...(address !== "" && { address }) };
-    return context.addresses.request(ask, signal);
+    const got = await context.addresses.request(ask, signal);
+    given.note(bare(got), poolId);
+    return got;
   }
   const family: Family = network.ipv4Pools.includes(poolId) ? 4 : 6;
   const prefer = await sticky.prefer(network, family, signal);
-  return requestFromAny(context, poolsFrom(network, family, poolId), prefer, signal);
+  const got = await requestFromAny(context, poolsFrom(network, family, poolId), prefer, signal);
+  given.note(bare(got), poolId);
+  return got;
+}
+
+function bare(address: string): string {
+  return address.split("/")[0] ?? "";
 }
 
 function dummyAddress(asked: string): string {
@@ -121,7 +130,7 @@ async function requestFromAny(
 export function releaseAddress(context: PluginContext, message: Messages["releaseAddress"]): void {
   const { state, addresses, log } = context;
   const { PoolID: poolId } = message;
-  const address = message.Address.split("/")[0] ?? "";
+  const address = bare(message.Address);
   if (poolId === NO_IPV4.poolId || address === "") return;
   for (const endpoint of state.endpoints.values()) {
     if (!endpoint.addresses.includes(address)) continue;

@@ -58,7 +58,8 @@ async function perform(plugin: PluginHost, model: Model, one: Step): Promise<voi
   switch (one.kind) {
     case "pool": {
       if (model.pools.has(one.network)) return;
-      const ask = { AddressSpace: "manx-local", Pool: "", SubPool: "", Options: {}, V6: false };
+      const Pool = `10.65.${one.network}.0/24`;
+      const ask = { AddressSpace: "manx-local", Pool, SubPool: "", Options: {}, V6: false };
       model.pools.set(
         one.network,
         (await plugin.ok("IpamDriver.RequestPool", ask)) as { PoolID: string; Pool: string },
@@ -66,7 +67,7 @@ async function perform(plugin: PluginHost, model: Model, one: Step): Promise<voi
       return;
     }
     case "create": {
-      const Pool = model.pools.get(one.network)?.Pool ?? "0.0.0.0/0";
+      const Pool = model.pools.get(one.network)?.Pool ?? "10.65.99.0/24";
       const IPv4Data = [{ AddressSpace: "manx-local", Pool }];
       const { body } = await plugin.call("NetworkDriver.CreateNetwork", { NetworkID: net, Options: {}, IPv4Data });
       if (!("Err" in body)) model.created.add(one.network);
@@ -90,7 +91,7 @@ async function perform(plugin: PluginHost, model: Model, one: Step): Promise<voi
     case "request": {
       const pool = model.pools.get(one.network);
       if (pool === undefined) return;
-      const Address = one.explicit > 4 && model.created.has(one.network) ? `10.65.9.${one.explicit}` : "";
+      const Address = one.explicit > 4 && model.created.has(one.network) ? `10.65.${one.network}.${one.explicit}` : "";
       const { body } = await plugin.call("IpamDriver.RequestAddress", { PoolID: pool.PoolID, Address, Options: {} });
       if ("Err" in body) return;
       const address = String(body["Address"]).replace("/32", "");
