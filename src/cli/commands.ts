@@ -140,6 +140,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/validate.ts"),
   },
   {
+    name: "test",
+    summary: "whether policies do what a team expects of them, for its CI",
+    group: WRITE,
+    load: () => import("./commands/test.ts"),
+  },
+  {
     name: "selector",
     summary: "what a selector matches",
     group: WRITE,

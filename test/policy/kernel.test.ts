@@ -5,9 +5,9 @@ import { inspect } from "node:util";
 import fc from "fast-check";
 import { derive } from "../../src/core/calc/derive.ts";
 import type { Snapshot } from "../../src/core/calc/snapshot.ts";
+import { KernelHost, type Shot } from "../../src/lab/kernel-host.ts";
 import { anyFlow, anySnapshot, HOST_ADDRESSES } from "./arbitrary.ts";
 import { run } from "./evaluated.ts";
-import { KernelHost, type Shot } from "./kernel.ts";
 import { type Flow, judge } from "./oracle.ts";
 import { endpoint } from "./world.ts";
 

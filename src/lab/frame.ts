@@ -1,6 +1,16 @@
 /** Frames by hand: the first packet of a flow, with right checksums, because conntrack calls anything else invalid. */
-import { address, toBytes } from "../../src/core/net/address.ts";
-import type { Flow } from "./oracle.ts";
+import { address, toBytes } from "../core/net/address.ts";
+
+/** A flow's first packet. Addresses are canonical text. */
+export interface Flow {
+  /** IP protocol number. */
+  readonly protocol: number;
+  readonly source: string;
+  readonly destination: string;
+  readonly sourcePort?: number;
+  readonly destinationPort?: number;
+  readonly icmp?: { readonly type: number; readonly code: number };
+}
 
 export interface FrameOptions {
   readonly sourceMac: string;

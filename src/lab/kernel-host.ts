@@ -1,17 +1,17 @@
 /**
- * The third judge: the real kernel, with real packets. One namespace is the host; all containers' ends of its veth pairs are
- * in another, without addresses, so that nobody answers and a packet's arrival is the only thing that happens.
+ * The real kernel as a judge of policies, with real packets: for `manx test --kernel` and our own tests. One namespace is the
+ * host; all containers' ends of its veth pairs are in another, without addresses, so that nobody answers and a packet's
+ * arrival is the only thing that happens.
  */
 import { execFileSync } from "node:child_process";
 import { closeSync } from "node:fs";
-import type { HostState } from "../../src/core/calc/host-state.ts";
-import type { Endpoint } from "../../src/core/calc/snapshot.ts";
-import type { Ruleset } from "../../src/core/rules/ir.ts";
-import { bind, recvfrom, SOCK_NONBLOCK, SOCK_RAW, sendto, socket } from "../../src/drivers/syscall/libc.ts";
-import { inNetworkNamespace } from "../../src/drivers/syscall/netns.ts";
-import { frame, ipPacket, u16 } from "./frame.ts";
-import { loadRuleset } from "./load.ts";
-import type { Flow } from "./oracle.ts";
+import type { HostState } from "../core/calc/host-state.ts";
+import type { Endpoint } from "../core/calc/snapshot.ts";
+import type { Ruleset } from "../core/rules/ir.ts";
+import { Nftables } from "../drivers/nftables/nftables.ts";
+import { bind, recvfrom, SOCK_NONBLOCK, SOCK_RAW, sendto, socket } from "../drivers/syscall/libc.ts";
+import { inNetworkNamespace } from "../drivers/syscall/netns.ts";
+import { type Flow, frame, ipPacket, u16 } from "./frame.ts";
 
 const AF_INET = 2;
 const AF_INET6 = 10;
@@ -28,6 +28,12 @@ export interface Shot {
   /** Absent: the endpoint's own. */
   readonly sourceMac?: string;
   readonly tcpFlags?: number;
+}
+
+/** Puts a ruleset in force in a namespace, in place of what was there. */
+async function putRuleset(netns: string, ruleset: Ruleset): Promise<void> {
+  using tables = Nftables.open({ netns });
+  await tables.apply(ruleset);
 }
 
 export class KernelHost {
@@ -65,8 +71,9 @@ export class KernelHost {
       ...hostAddresses.map((text) => `addr add ${text}/${text.includes(":") ? "64 nodad" : 24} dev eth0`),
       `neigh replace 192.0.2.254 lladdr ${GATEWAY_MAC} dev eth0 nud permanent`,
       `neigh replace 2001:db8::fe lladdr ${GATEWAY_MAC} dev eth0 nud permanent`,
-      "route replace default via 192.0.2.254 dev eth0",
-      "route replace ::/0 via 2001:db8::fe dev eth0",
+      // Without a network of its own on the link, every address outside goes to the gateway.
+      "route replace default via 192.0.2.254 dev eth0 onlink",
+      "route replace ::/0 via 2001:db8::fe dev eth0 onlink",
     ]);
     return inNetworkNamespace(this.#path(this.#host), () => {
       for (const protocol of HOST_PROTOCOLS)
@@ -92,7 +99,7 @@ export class KernelHost {
 
   /** Puts the routes, neighbours, gateways and the ruleset of the state in force, and forgets all connections. */
   async load(state: HostState): Promise<void> {
-    await loadRuleset(this.#path(this.#host), state.ruleset);
+    await putRuleset(this.path, state.ruleset);
     for (const family of ["-4", "-6"])
       execFileSync("ip", ["-n", this.#host, family, "route", "flush", "proto", "200"], { stdio: "ignore" });
     const lines: string[] = [];
@@ -114,7 +121,7 @@ export class KernelHost {
 
   /** Loads another ruleset and keeps the connections. */
   async loadRules(ruleset: Ruleset): Promise<void> {
-    await loadRuleset(this.#path(this.#host), ruleset);
+    await putRuleset(this.path, ruleset);
   }
 
   /** Empties conntrack. */
