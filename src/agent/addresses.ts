@@ -54,6 +54,8 @@ export interface BindAsk {
   readonly pool: string;
   /** Gateway and auxiliary addresses, without prefix length; leave 0.0.0.0 and :: out. Tells apart what is alike otherwise. */
   readonly reserved?: readonly string[];
+  /** As Docker says it (`Gateway`): the answer to RequestPool says there which grant it is. */
+  readonly gateway?: string;
 }
 
 export interface AddressAsk {

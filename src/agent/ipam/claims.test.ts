@@ -1,7 +1,7 @@
 /** Each state in which a crash can leave a claim or a release, and how the next start deals with it. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { Host, pool } from "../../../test/store/address-fixture.ts";
+import { Host, pool } from "../../../tests/store/address-fixture.ts";
 import { BLOCKS, claimConfirm, claimPending, releaseBegin } from "../../core/ipam/claim.ts";
 import { cidr } from "../../core/net/cidr.ts";
 import { resourceKey } from "../cluster-cache.ts";

@@ -1,10 +1,11 @@
 /** Answers to RequestPool: which pools an ask means, and whose they are. */
-import { type Pool, type Refusal, usablePools } from "../../core/ipam/choice.ts";
+import { explain, type Pool, type PoolChoice, type Refusal, usablePools } from "../../core/ipam/choice.ts";
 import { isSubnetPool, unusable } from "../../core/ipam/pools.ts";
 import { type Address, address, type Family, parseAddress } from "../../core/net/address.ts";
-import { type Cidr, cidr, covers, equalCidrs, formatCidr, overlaps, parseCidr } from "../../core/net/cidr.ts";
-import { AddressError, type BindAsk, type PoolAsk, type PoolGrant } from "../addresses.ts";
+import { type Cidr, cidr, covers, formatCidr, overlaps, parseCidr } from "../../core/net/cidr.ts";
+import { AddressError, type PoolAsk, type PoolGrant } from "../addresses.ts";
 import type { LocalStateFile } from "../local-state.ts";
+import { freeTag, GrantOwners, noGateway } from "./grant-owners.ts";
 import { makePoolId, type PoolDescription, parsePoolId, parsePoolNames } from "./pool-id.ts";
 import type { PoolList } from "./pool-list.ts";
 import type { PoolStore } from "./pool-store.ts";
@@ -34,6 +35,8 @@ export interface Allowance {
 }
 
 export class Grants {
+  /** Which network each grant is for. */
+  readonly owners: GrantOwners;
   readonly #options: GrantsOptions;
   /** Values of reserved addresses, as of that version of the grants. */
   #reserved: ReadonlySet<bigint> = new Set();
@@ -43,6 +46,8 @@ export class Grants {
 
   constructor(options: GrantsOptions) {
     this.#options = options;
+    const { state, pools } = options;
+    this.owners = new GrantOwners({ state, pools, choose: (grant) => this.#choose(grant) });
     this.#start = options.now();
   }
 
@@ -53,8 +58,8 @@ export class Grants {
   async request(ask: PoolAsk, signal: AbortSignal): Promise<PoolGrant> {
     const asked = describe(ask);
     const ready = await this.#ready(asked, signal);
-    const { id, pool } = this.#put(makePoolId(ready), ready);
-    return { poolId: id, pool, data: { [GATEWAY]: ANY[ask.family] } };
+    const { id, pool, tag } = this.#put(makePoolId(ready), ready);
+    return { poolId: id, pool, data: { [GATEWAY]: noGateway(ask.family, tag ?? 0) } };
   }
 
   /** Makes sure that there is a pool for what is asked, and says which. @throws AddressError */
@@ -88,7 +93,7 @@ export class Grants {
     return { ...asked, pools: [made.name] };
   }
 
-  #choose({ family, pools, subnet }: PoolDescription) {
+  #choose({ family, pools, subnet }: PoolDescription): PoolChoice {
     const ask = {
       family,
       ...(pools !== undefined && { names: pools }),
@@ -98,13 +103,10 @@ export class Grants {
   }
 
   #put(id: string, asked: PoolDescription): GrantRecord {
-    const record: GrantRecord = {
-      id,
-      ...asked,
-      pool: this.#answer(asked),
-      reserved: [],
-      createdAt: new Date().toISOString(),
-    };
+    const pool = this.#answer(asked);
+    const taken = [...this.all.values()].filter((grant) => grant.networkId === undefined && grant.pool === pool);
+    const tag = freeTag(asked.family, new Set(taken.map((grant) => grant.tag)));
+    const record: GrantRecord = { id, ...asked, pool, tag, reserved: [], createdAt: new Date().toISOString() };
     this.#options.state.ipam.grants.put(id, record);
     this.#madeAt.set(id, this.#options.now());
     return record;
@@ -128,7 +130,7 @@ export class Grants {
   /** The grant of a pool ID of ours, made again where we have lost it. @throws AddressError `not-found` */
   async use(poolId: string, signal: AbortSignal): Promise<GrantRecord> {
     const found = this.all.get(poolId);
-    if (found !== undefined) return found;
+    if (found !== undefined) return this.owners.settle(found);
     const described = parsePoolId(poolId);
     if (described === undefined)
       throw new AddressError(
@@ -136,7 +138,7 @@ export class Grants {
         `Cannot find the pool ID "${poolId.slice(0, 100)}": Manx gave out no such ID`,
       );
     const ready = await this.#ready(described, signal);
-    return this.all.get(poolId) ?? this.#put(poolId, ready);
+    return this.owners.settle(this.all.get(poolId) ?? this.#put(poolId, ready));
   }
 
   allowance(grant: GrantRecord): Allowance {
@@ -177,81 +179,6 @@ export class Grants {
     this.#madeAt.delete(poolId);
     return this.#options.state.ipam.grants.delete(poolId);
   }
-
-  /** All or nothing: an error leaves every grant as it was. */
-  bind(networkId: string, data: readonly BindAsk[], pools: readonly string[] | undefined): string[] {
-    return this.#options.state.change(() => {
-      const chosen = new Set<string>();
-      for (const ask of data) {
-        const grant = this.#match(networkId, ask, chosen);
-        if (grant === undefined)
-          throw new AddressError(
-            "not-found",
-            `Cannot find whose IPv${ask.family} pool ${ask.pool} is: Manx gave out none that is not in use. Is the network made with --ipam-driver manx?`,
-          );
-        chosen.add(grant.id);
-        this.#tie(grant, networkId, pools);
-      }
-      if (pools !== undefined) this.#allServed(pools, data);
-      return [...chosen];
-    });
-  }
-
-  #match(networkId: string, { family, pool, reserved }: BindAsk, chosen: ReadonlySet<string>): GrantRecord | undefined {
-    const same = parseCidr(pool);
-    const fits = [...this.all.values()].filter((grant) => {
-      const told = cidr(grant.pool);
-      const free = grant.networkId === undefined || grant.networkId === networkId;
-      return free && !chosen.has(grant.id) && grant.family === family && same !== undefined && equalCidrs(told, same);
-    });
-    // Two networks of one subnet may be in the making at once: gateway and auxiliary addresses tell which grant is whose.
-    const wanted = new Set(reserved ?? []);
-    const score = (grant: GrantRecord): number =>
-      (grant.networkId === networkId ? 2 : 0) + (sameSet(wanted, grant.reserved) ? 1 : 0);
-    return fits.sort((a, b) => score(b) - score(a) || (a.createdAt < b.createdAt ? -1 : 1))[0];
-  }
-
-  #tie(grant: GrantRecord, networkId: string, pools: readonly string[] | undefined): void {
-    if (pools !== undefined && grant.subnet !== undefined)
-      throw new AddressError(
-        "invalid",
-        `Cannot use both the subnet ${grant.subnet} and the pools ${pools.join(", ")}: choose one of them`,
-      );
-    const own = pools?.filter((name) => this.#options.pools.named(name)?.cidr.family === grant.family);
-    const tied = { ...grant, networkId, ...(own !== undefined && { pools: own }) };
-    if (own !== undefined) {
-      const { usable, refused } = this.#choose(tied);
-      if (usable.length === 0 || refused.length > 0)
-        throw new AddressError(
-          "not-found",
-          `Cannot make the network: ${refused.length > 0 ? explain(refused) : `none of the pools ${pools?.join(", ")} is an IPv${grant.family} pool`}`,
-        );
-    }
-    this.#options.state.ipam.grants.put(grant.id, tied);
-  }
-
-  #allServed(pools: readonly string[], data: readonly BindAsk[]): void {
-    for (const name of pools) {
-      const pool = this.#options.pools.named(name);
-      if (pool === undefined)
-        throw new AddressError("not-found", `Cannot make the network: pool "${name}" does not exist`);
-      const { family } = pool.cidr;
-      if (!data.some((ask) => ask.family === family))
-        throw new AddressError(
-          "invalid",
-          `Cannot make the network: pool "${name}" is for IPv${family}, which the network does not have`,
-        );
-    }
-  }
-}
-
-function sameSet(a: ReadonlySet<string>, b: readonly string[]): boolean {
-  return a.size === b.length && b.every((item) => a.has(item));
-}
-
-export function explain(refused: readonly Refusal[]): string {
-  if (refused.length === 0) return "there is no IP pool. Add one: manx pool add CIDR";
-  return refused.map(({ pool, why }) => `pool "${pool}" ${why}`).join("; ");
 }
 
 /** Reads what Docker asks for. @throws AddressError `invalid`, naming the field */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { Host, pool } from "../../../test/store/address-fixture.ts";
-import { MortalStore } from "../../../test/store/mortal-store.ts";
+import { Host, pool } from "../../../tests/store/address-fixture.ts";
+import { MortalStore } from "../../../tests/store/mortal-store.ts";
 import { LOANS } from "../../core/ipam/loan.ts";
 import { MemoryStore } from "../../drivers/store/memory.ts";
 import { resourceKey } from "../cluster-cache.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { DEFAULTS, Host, pool } from "../../../test/store/address-fixture.ts";
-import { networkRecord } from "../../../test/store/records.ts";
+import { DEFAULTS, Host, pool } from "../../../tests/store/address-fixture.ts";
+import { networkRecord } from "../../../tests/store/records.ts";
 import { parseAddress } from "../../core/net/address.ts";
 import { cidr, contains } from "../../core/net/cidr.ts";
 import { MemoryStore } from "../../drivers/store/memory.ts";
@@ -135,6 +135,7 @@ describe("addresses: pools", () => {
       second.poolId,
     ]);
     assert.deepEqual(host.addresses.bind("n1", [{ family: 4, pool: ask.pool }]), [first.poolId]);
+    for (const id of ["n1", "n2"]) host.state.putNetwork(networkRecord(id));
     assert.throws(
       () => host.addresses.bind("n3", [{ family: 4, pool: ask.pool }]),
       refusal("not-found", /--ipam-driver manx/),

@@ -18,6 +18,7 @@ import {
   type ReconcileReport,
 } from "../addresses.ts";
 import type { LocalStateFile } from "../local-state.ts";
+import type { EndpointRecord } from "../records.ts";
 import { BlockClaims } from "./claims.ts";
 import { Giver } from "./giver.ts";
 import { Grants } from "./grants.ts";
@@ -77,6 +78,7 @@ export class LocalAddresses implements Addresses, AsyncDisposable {
   readonly #publisher: Publisher;
   readonly #supply: Supply;
   readonly #loans: Loans;
+  readonly #learnt = new WeakSet<EndpointRecord>();
   readonly #stopListening: () => void;
 
   constructor(options: AddressesOptions) {
@@ -111,9 +113,25 @@ export class LocalAddresses implements Addresses, AsyncDisposable {
       closed,
     });
     this.#stopListening = state.onChange((changed) => {
-      if (changed.has("endpoints")) this.#giver.sweep();
+      if (changed.has("endpoints")) {
+        this.#giver.sweep();
+        this.#learnOwners();
+      }
       if (changed.has("addresses")) this.#publisher.look();
     });
+  }
+
+  /** An endpoint shows whose the grant of its address really is. */
+  #learnOwners(): void {
+    for (const endpoint of this.#options.state.endpoints.values()) {
+      if (this.#learnt.has(endpoint)) continue;
+      this.#learnt.add(endpoint);
+      for (const text of endpoint.addresses) {
+        const a = addressIn(text);
+        const use = a === undefined ? undefined : this.#giver.find(a);
+        if (use !== undefined) this.#grants.owners.learn(use.handle, endpoint.networkId);
+      }
+    }
   }
 
   async requestPool(ask: PoolAsk, signal?: AbortSignal): Promise<PoolGrant> {
@@ -137,7 +155,7 @@ export class LocalAddresses implements Addresses, AsyncDisposable {
   }
 
   bind(networkId: string, data: readonly BindAsk[], pools?: readonly string[]): string[] {
-    return this.#grants.bind(networkId, data, pools);
+    return this.#grants.owners.bind(networkId, data, pools);
   }
 
   async request(ask: AddressAsk, signal?: AbortSignal): Promise<string> {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { DEFAULTS, Host, pool } from "../../../test/store/address-fixture.ts";
-import { networkRecord } from "../../../test/store/records.ts";
+import { DEFAULTS, Host, pool } from "../../../tests/store/address-fixture.ts";
+import { networkRecord } from "../../../tests/store/records.ts";
 
 const MINUTE = 60_000;
 const bare = (a: string): string => a.replace(/\/.*/, "");

@@ -14,6 +14,8 @@ export interface GrantRecord {
   /** The CIDR that Docker was told. */
   readonly pool: string;
   readonly networkId?: string;
+  /** Tells it from grants of the same CIDR until its network is made: see `grant-owners.ts`. */
+  readonly tag?: number;
   /** Addresses kept free of containers: `--gateway`, `--aux-address`. */
   readonly reserved: readonly string[];
   /** ISO 8601, UTC. */

@@ -2,14 +2,14 @@
  * Addresses for containers: out of this host's own blocks at once; where those have none, after claiming a block. Claims run
  * one after the other, so that of many containers that wait the first one claims and the others find its block.
  */
-import type { Pool } from "../../core/ipam/choice.ts";
+import { explain, type Pool } from "../../core/ipam/choice.ts";
 import { type Address, formatAddress } from "../../core/net/address.ts";
 import { type Cidr, cidrOf, contains, formatCidr, size } from "../../core/net/cidr.ts";
 import { AddressError } from "../addresses.ts";
 import type { LocalState } from "../local-state.ts";
 import type { BlockClaims, ClaimResult } from "./claims.ts";
 import type { Giver } from "./giver.ts";
-import { type Allowance, explain, type Grants } from "./grants.ts";
+import type { Allowance, Grants } from "./grants.ts";
 import type { BorrowResult, Loans } from "./loans.ts";
 import type { GrantRecord } from "./records.ts";
 import type { BlockTable } from "./table.ts";

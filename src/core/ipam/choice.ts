@@ -28,6 +28,12 @@ export interface Refusal {
   readonly why: string;
 }
 
+/** For an error text: why none of the pools serves. */
+export function explain(refused: readonly Refusal[]): string {
+  if (refused.length === 0) return "there is no IP pool. Add one: manx pool add CIDR";
+  return refused.map(({ pool, why }) => `pool "${pool}" ${why}`).join("; ");
+}
+
 export interface PoolChoice {
   readonly usable: readonly Pool[];
   readonly refused: readonly Refusal[];

@@ -116,7 +116,7 @@ function bindAsks(family: Family, data: readonly IpamData[]): BindAsk[] {
     .filter(({ Pool }) => Pool !== NO_IPV4.pool)
     .map(({ Pool, Gateway, AuxAddresses }) => {
       const named = [Gateway, ...AuxAddresses.values()].map((value) => bare(value));
-      return { family, pool: Pool, reserved: named.filter((text) => text !== undefined) };
+      return { family, pool: Pool, reserved: named.filter((text) => text !== undefined), gateway: Gateway };
     });
 }
 
