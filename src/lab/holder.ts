@@ -6,10 +6,18 @@
  * list of process numbers on disk that could be wrong.
  */
 import { spawn } from "node:child_process";
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { DriverError } from "../drivers/error.ts";
 import { findBinary } from "../drivers/exec.ts";
+import {
+  kill,
+  type Process,
+  pidNamespace,
+  processes,
+  processesIn,
+  readProc,
+  waitGone,
+} from "../drivers/system/processes.ts";
 
 const MARK = "manx-lab";
 
@@ -47,14 +55,13 @@ export async function startHolder(lab: string, name: string): Promise<Holder> {
 
 /** All holders, or those of one lab. */
 export function findHolders(lab?: string): Holder[] {
-  return processIds().flatMap((pid) => {
-    const holder = holderOf(pid);
+  return processes().flatMap((process) => {
+    const holder = holderOf(process);
     return holder === undefined || (lab !== undefined && holder.lab !== lab) ? [] : [holder];
   });
 }
 
-function holderOf(pid: number): Holder | undefined {
-  const argv = commandLine(pid);
+function holderOf({ pid, argv }: Process): Holder | undefined {
   const [mark, lab, name] = argv.slice(-3);
   // unshare itself has the same ending; PID 1 of the namespaces is its child.
   if (mark !== MARK || lab === undefined || name === undefined || argv[1] !== "sh") return undefined;
@@ -63,51 +70,19 @@ function holderOf(pid: number): Holder | undefined {
 
 /** Number of the process in its innermost PID namespace (proc_pid_status(5), NSpid). */
 function innerPid(pid: number): number | undefined {
-  const numbers = /^NSpid:\s*(.+)$/m.exec(read(`/proc/${pid}/status`))?.[1]?.split(/\s+/) ?? [];
+  const numbers = /^NSpid:\s*(.+)$/m.exec(readProc(pid, "status"))?.[1]?.split(/\s+/) ?? [];
   return numbers.length < 2 ? undefined : Number(numbers.at(-1));
 }
 
-export interface Member {
-  /** As seen from here. */
-  readonly pid: number;
-  readonly argv: readonly string[];
-}
-
-/** The processes of a host, without its containers' (they have PID namespaces of their own) and without zombies. */
-export function members(holder: Holder): Member[] {
-  const space = pidSpace(holder.pid);
-  return processIds()
-    .filter((pid) => pid !== holder.pid && pidSpace(pid) === space)
-    .map((pid) => ({ pid, argv: commandLine(pid) }))
-    .filter(({ argv }) => argv.length > 0);
+/** The processes of a host, without its containers' (they have PID namespaces of their own). */
+export function members(holder: Holder): Process[] {
+  return processesIn(pidNamespace(holder.pid)).filter(({ pid }) => pid !== holder.pid);
 }
 
 /** Ends everything inside, containers included, and waits until it is gone. */
 export async function endHolder(holder: Holder): Promise<void> {
   kill(holder.pid, "SIGKILL");
   await waitGone([holder.pid]);
-}
-
-/** Sends a signal; false if there is no such process any more. */
-export function kill(pid: number, signal: NodeJS.Signals): boolean {
-  try {
-    return process.kill(pid, signal);
-  } catch {
-    return false;
-  }
-}
-
-export async function waitGone(pids: readonly number[], timeoutMs = 20_000): Promise<void> {
-  const end = Date.now() + timeoutMs;
-  while (pids.some(isAlive)) {
-    if (Date.now() > end) throw new DriverError("timeout", `Cannot end process ${pids.filter(isAlive).join(", ")}`);
-    await sleep(10);
-  }
-}
-
-export function isAlive(pid: number): boolean {
-  const state = /^State:\s*(\S)/m.exec(read(`/proc/${pid}/status`))?.[1];
-  return state !== undefined && state !== "Z" && state !== "X";
 }
 
 /** Command line that runs another one inside. The working directory becomes the host's root. */
@@ -118,30 +93,4 @@ export function enter(holder: Holder, argv: readonly string[]): string[] {
 /** Like `enter`, with this machine's own files and processes: only the network is the host's. */
 export function enterNetwork(holder: Holder, argv: readonly string[]): string[] {
   return ["nsenter", "--target", `${holder.pid}`, "--net", "--", ...argv];
-}
-
-function processIds(): number[] {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number);
-}
-
-function commandLine(pid: number): string[] {
-  return read(`/proc/${pid}/cmdline`).split("\0").slice(0, -1);
-}
-
-function pidSpace(pid: number): string | undefined {
-  try {
-    return readlinkSync(`/proc/${pid}/ns/pid`);
-  } catch {
-    return undefined;
-  }
-}
-
-function read(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return "";
-  }
 }

@@ -1,14 +1,15 @@
 /** One machine of a lab: run commands in it, start, stop and kill its Docker engine and its Manx agent. */
 import { spawn } from "node:child_process";
-import { closeSync, existsSync, openSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { request } from "node:http";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { DriverError } from "../drivers/error.ts";
 import { mustRun, type Result, type RunOptions, run } from "../drivers/exec.ts";
+import { isAlive, kill, waitGone } from "../drivers/system/processes.ts";
+import { answers, isAgent, PLUGIN_SOCKET } from "../install/service.ts";
 import type { Engine } from "./engines.ts";
-import { enter, type Holder, isAlive, kill, members, waitGone } from "./holder.ts";
+import { enter, type Holder, members } from "./holder.ts";
 import type { Addresses } from "./wire.ts";
 
 export interface EngineOptions {
@@ -28,7 +29,6 @@ export interface AgentOptions {
 const OWN = join(import.meta.dirname, "../../bin");
 const PATH = [OWN, "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 const DOCKER_SOCKET = "/run/docker.sock";
-const PLUGIN_SOCKET = "/run/docker/plugins/manx.sock";
 
 /** A machine of the lab: a host, the router, or one outside. */
 export class Machine {
@@ -75,10 +75,10 @@ export class Machine {
     return `/proc/${this.holder.pid}/root${inside}`;
   }
 
-  /** Outer process numbers of what runs inside (without containers) and has this word as its program or first argument's name. */
-  pids(...words: readonly string[]): number[] {
+  /** Outer process numbers of what runs inside, without containers. */
+  pids(isWanted: (argv: readonly string[]) => boolean): number[] {
     return members(this.holder)
-      .filter(({ argv }) => words.every((word) => argv.some((part) => part === word || part.endsWith(`/${word}`))))
+      .filter(({ argv }) => isWanted(argv))
       .map(({ pid }) => pid);
   }
 
@@ -128,7 +128,7 @@ export class Host extends Machine {
   }
 
   enginePids(): number[] {
-    return this.pids("dockerd");
+    return this.pids(([program = ""]) => basename(program) === "dockerd");
   }
 
   /** Ends dockerd with a signal and waits until it is gone. Default SIGTERM, as `systemctl stop docker`. */
@@ -193,18 +193,4 @@ export class Host extends Machine {
 async function end(pids: readonly number[], signal: NodeJS.Signals, timeoutMs: number): Promise<void> {
   for (const pid of pids) if (isAlive(pid)) kill(pid, signal);
   await waitGone(pids, timeoutMs);
-}
-
-/** Whether anything speaks HTTP on the socket, whatever it says. */
-export function answers(socketPath: string): Promise<boolean> {
-  if (!existsSync(socketPath)) return Promise.resolve(false);
-  return new Promise((resolve) => {
-    const ask = request({ socketPath, path: "/_ping", timeout: 2000, agent: false }, (answer) => {
-      answer.resume();
-      answer.once("close", () => resolve(true));
-    });
-    ask.once("error", () => resolve(false));
-    ask.once("timeout", () => ask.destroy());
-    ask.end();
-  });
 }

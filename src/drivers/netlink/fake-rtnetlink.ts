@@ -1,6 +1,6 @@
 /**
  * A network namespace in memory, that refuses what the kernel refuses, with the kernel's error numbers. The contract in
- * test/netlink judges it beside the kernel. It forwards nothing and knows nothing of what Manx does not use.
+ * tests/netlink judges it beside the kernel. It forwards nothing and knows nothing of what Manx does not use.
  */
 import { type Family, formatAddress, parseAddress, width } from "../../core/net/address.ts";
 import { formatCidr, parseCidr } from "../../core/net/cidr.ts";

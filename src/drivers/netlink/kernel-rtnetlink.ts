@@ -14,6 +14,7 @@ import {
   writeGetNeighbours,
   writeSetNeighbour,
 } from "./address-messages.ts";
+import { Foreign, type Part } from "./foreign.ts";
 import {
   parseLink,
   writeAddPair,
@@ -35,11 +36,13 @@ import type {
   RouteFilter,
   Rtnetlink,
 } from "./rtnetlink.ts";
+import { type WatchOptions, watchNetwork } from "./watch.ts";
 
 const NAME_BYTES = 15;
 const EINVAL = 22;
 
 export class KernelRtnetlink implements Rtnetlink, Disposable {
+  readonly #options: WatchOptions;
   readonly #socket: NetlinkSocket;
   readonly #slow: NetlinkSocket;
   readonly #writer = new MessageWriter(8192);
@@ -48,9 +51,27 @@ export class KernelRtnetlink implements Rtnetlink, Disposable {
 
   /** `netns`: path of the namespace; absent: that of this process. */
   constructor(netns?: string) {
-    const options = netns === undefined ? {} : { netns };
-    this.#socket = NetlinkSocket.open(NETLINK_ROUTE, options);
-    this.#slow = NetlinkSocket.open(NETLINK_ROUTE, options);
+    this.#options = netns === undefined ? {} : { netns };
+    this.#socket = NetlinkSocket.open(NETLINK_ROUTE, this.#options);
+    this.#slow = NetlinkSocket.open(NETLINK_ROUTE, this.#options);
+  }
+
+  /** Events that our own changes make carry one of these. */
+  get portIds(): readonly number[] {
+    return [this.#socket.portId, this.#slow.portId];
+  }
+
+  /**
+   * The parts that somebody else has disturbed, each time it happens, until the signal aborts. Listens from the call on; what
+   * others did before is for a resync to find.
+   */
+  async *foreignChanges(signal: AbortSignal): AsyncGenerator<ReadonlySet<Part>, void, undefined> {
+    const events = watchNetwork(this.#options, signal);
+    const foreign = new Foreign(this, this.portIds);
+    for await (const batch of events) {
+      const parts = foreign.disturbed(batch);
+      if (parts.size > 0) yield parts;
+    }
   }
 
   links(kind?: string): Link[] {

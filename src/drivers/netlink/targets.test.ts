@@ -1,4 +1,4 @@
-import { targetsContract } from "../../../test/netlink/targets-contract.ts";
+import { targetsContract } from "../../../tests/netlink/targets-contract.ts";
 import { FakeRtnetlink } from "./fake-rtnetlink.ts";
 
 targetsContract("fake", () => {

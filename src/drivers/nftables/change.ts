@@ -1,6 +1,7 @@
 /** Operations of a plan: as messages, as words for people, as numbers. */
 import { DriverError } from "../error.ts";
 import type { MessageWriter } from "../syscall/netlink-message.ts";
+import { checkElements, checkRule } from "./check.ts";
 import {
   beginBatch,
   changeElements,
@@ -88,10 +89,12 @@ function writeOperation(writer: MessageWriter, operation: Operation, setId: numb
       deleteSet(writer, table, operation.name);
       return 1;
     case "add-elements":
+      if (operation.set.data === "verdict") checkElements(operation.elements, operation.table);
       return changeElements(writer, "add", table, operation.name, operation.set, operation.elements);
     case "delete-elements":
       return changeElements(writer, "delete", table, operation.name, operation.set, operation.elements);
     case "add-rule":
+      checkRule(operation.rule, operation.table);
       newRule(writer, table, operation.chain, operation.rule, operation.place);
       return 1;
     case "delete-rule":

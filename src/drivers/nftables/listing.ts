@@ -1,5 +1,6 @@
 /** What is in the kernel under our name, in the IR's words as far as they go: rules are known by their digest alone. */
-import type { Base, NftSet, Table } from "../../core/rules/ir.ts";
+import type { Base, NftSet, Ruleset, Table } from "../../core/rules/ir.ts";
+import { DriverError } from "../error.ts";
 
 export interface ListedRule {
   /** The kernel's name for it, for as long as it lives. */
@@ -30,4 +31,14 @@ export const OUR_TABLE = "manx";
 
 export function tableKey(table: { readonly family: string; readonly name: string }): string {
   return `${table.family} ${table.name}`;
+}
+
+/** A ruleset with a table of another name would make us the owner of what is not ours. Throws DriverError. */
+export function refuseAliens(desired: Ruleset): void {
+  for (const [key, table] of desired)
+    if (table.name !== OUR_TABLE || key !== tableKey(table))
+      throw new DriverError(
+        "invalid",
+        `Cannot apply the nftables table "${key}": only tables named "${OUR_TABLE}" are ours`,
+      );
 }

@@ -15,35 +15,12 @@ import { MessageWriter } from "../syscall/netlink-message.ts";
 import { NetlinkSocket } from "../syscall/netlink-socket.ts";
 import { type Change, summarize, writeBatch } from "./change.ts";
 import { tableOf } from "./decode.ts";
-import { type ListedChain, type Listing, OUR_TABLE, tableKey } from "./listing.ts";
+import type { Firewall } from "./firewall.ts";
+import { type ListedRule, type Listing, OUR_TABLE, refuseAliens, tableKey } from "./listing.ts";
 import { type ChainId, type Operation, plan } from "./plan.ts";
 import { type Counters, readCounters, readGenerationNumber, readListing, readRules } from "./read.ts";
 import { isOutdated, refusal } from "./refusal.ts";
 import { NETLINK_NETFILTER, NFNLGRP_NFTABLES, NFT_MSG } from "./uapi.ts";
-
-export type { Change } from "./change.ts";
-export type { ListedChain, ListedRule, ListedTable, Listing } from "./listing.ts";
-export { OUR_TABLE } from "./listing.ts";
-export type { ElementCounter, RuleCounter } from "./read.ts";
-export type { Counters };
-
-/** What the driver and its fake have in common. One call at a time is served; others wait their turn. */
-export interface Firewall extends Disposable {
-  /** What is in force under our name. */
-  list(signal?: AbortSignal): Promise<Listing>;
-  /**
-   * Makes the kernel hold exactly this, in one transaction; writes nothing where nothing differs. May be repeated after any
-   * error. Throws DriverError: `invalid` (what is wrong, by name), `denied`, `busy`, `unavailable`.
-   */
-  apply(desired: Ruleset, signal?: AbortSignal): Promise<Change>;
-  /** Distrusts what we know: the next apply reads back first. */
-  resync(): void;
-  /** Removes every table of ours. */
-  clear(): Promise<void>;
-  counters(signal?: AbortSignal): Promise<Counters>;
-  /** Says that somebody else changed a table of ours, from this call on, until the signal aborts. */
-  foreignChanges(signal: AbortSignal): AsyncIterable<void>;
-}
 
 /** How often a transaction is planned again because others changed the ruleset meanwhile. */
 const ATTEMPTS = 20;
@@ -193,17 +170,7 @@ async function* watch(socket: NetlinkSocket, ours: number, signal: AbortSignal):
   }
 }
 
-/** A ruleset with a table of another name would make us the owner of what is not ours. */
-function refuseAliens(desired: Ruleset): void {
-  for (const [key, table] of desired)
-    if (table.name !== OUR_TABLE || key !== tableKey(table))
-      throw new DriverError(
-        "invalid",
-        `Cannot apply the nftables table "${key}": only tables named "${OUR_TABLE}" are ours`,
-      );
-}
-
-function listedRules(tables: Ruleset | Listing, { table, chain }: ChainId): ListedChain["rules"] | undefined {
+function listedRules(tables: Ruleset | Listing, { table, chain }: ChainId): readonly ListedRule[] | undefined {
   const found = tables.get(tableKey(table))?.chains.get(chain)?.rules ?? [];
   return found.flatMap((rule) => ("handle" in rule ? [rule] : []));
 }

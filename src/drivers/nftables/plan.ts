@@ -7,26 +7,27 @@
  */
 import type { Base, Chain, ElementData, NftSet, Rule, Ruleset, Step, Table, Verdict } from "../../core/rules/ir.ts";
 import type { Place, TableId } from "./encode.ts";
-import type { ListedChain, ListedTable, Listing } from "./listing.ts";
+import type { ListedChain, ListedRule, ListedTable, Listing } from "./listing.ts";
 import { editSequence } from "./sequence.ts";
 import { ruleDigest } from "./userdata.ts";
 
 type Elements = ReadonlyMap<string, ElementData>;
 
+/** What comes names the whole desired table, against which it can be checked. */
 export type Operation =
   | { readonly kind: "add-table" | "delete-table"; readonly table: TableId }
   | { readonly kind: "flush-chain"; readonly table: TableId; readonly chain: string; readonly rules: number }
   | { readonly kind: "delete-rule"; readonly table: TableId; readonly chain: string; readonly handle: bigint }
   | {
       readonly kind: "add-rule";
-      readonly table: TableId;
+      readonly table: Table;
       readonly chain: string;
       readonly rule: Rule;
       readonly place: Place;
     }
   | {
       readonly kind: "add-elements" | "delete-elements";
-      readonly table: TableId;
+      readonly table: Table;
       readonly name: string;
       readonly set: NftSet;
       readonly elements: Elements;
@@ -41,92 +42,158 @@ export interface ChainId {
   readonly chain: string;
 }
 
-/** Phases of a transaction, in order. */
-type Phase =
-  | "tablesOut"
-  | "rulesOut"
-  | "elementsOut"
-  | "setsOut"
-  | "chainsOut"
-  | "tablesIn"
-  | "setsIn"
-  | "chainsIn"
-  | "elementsIn"
-  | "rulesIn";
-const PHASES: readonly Phase[] = [
-  "tablesOut",
-  "rulesOut",
-  "elementsOut",
-  "setsOut",
-  "chainsOut",
-  "tablesIn",
-  "setsIn",
-  "chainsIn",
-  "elementsIn",
-  "rulesIn",
-];
-type Phases = Record<Phase, Operation[]>;
-
 /** Rules of a chain that is to be edited, with their handles; undefined if it is not there. */
-export type RulesOf = (id: ChainId) => ListedChain["rules"] | undefined;
+export type RulesOf = (id: ChainId) => readonly ListedRule[] | undefined;
 
 /** Nothing, if all is as it should be. `actual` is what the driver read or what it wrote last. */
 export function plan(desired: Ruleset, actual: Listing | Ruleset, rulesOf: RulesOf): Operation[] {
-  const phases = Object.fromEntries(PHASES.map((phase): [Phase, Operation[]] => [phase, []])) as Phases;
-  for (const [key, table] of actual) if (!desired.has(key)) phases.tablesOut.push({ kind: "delete-table", table });
-  for (const [key, table] of desired) planTable(phases, table, actual.get(key), rulesOf);
-  return PHASES.flatMap((phase) => phases[phase]);
+  const phases: Phases = {
+    tables: [],
+    rulesOut: [],
+    elementsOut: [],
+    setsOut: [],
+    chainsOut: [],
+    setsIn: [],
+    chainsIn: [],
+    elementsIn: [],
+    rulesIn: [],
+  };
+  for (const [key, { family, name }] of actual)
+    if (!desired.has(key)) phases.tables.push({ kind: "delete-table", table: { family, name } });
+  for (const [key, table] of desired) {
+    const have = actual.get(key);
+    if (have !== table) new TablePlan(phases, table, have, rulesOf).run();
+  }
+  return Object.values(phases).flat();
 }
 
-function planTable(phases: Phases, desired: Table, actual: ListedTable | Table | undefined, rulesOf: RulesOf): void {
-  const table = { family: desired.family, name: desired.name };
-  if (actual === undefined) phases.tablesIn.push({ kind: "add-table", table });
-  const remade = planSets(phases, table, desired.sets, actual?.sets ?? new Map<string, NftSet>());
-  planChains(phases, table, desired.chains, actual?.chains ?? new Map<string, ListedChain>(), remade, rulesOf);
+/** Phases of a transaction, in order. */
+interface Phases {
+  readonly tables: Operation[];
+  readonly rulesOut: Operation[];
+  readonly elementsOut: Operation[];
+  readonly setsOut: Operation[];
+  readonly chainsOut: Operation[];
+  readonly setsIn: Operation[];
+  readonly chainsIn: Operation[];
+  readonly elementsIn: Operation[];
+  readonly rulesIn: Operation[];
 }
 
-/** Names of the sets that exist and must be made anew: rules that use them have to let go of the old ones. */
-function planSets(
-  phases: Phases,
-  table: TableId,
-  desired: ReadonlyMap<string, NftSet>,
-  actual: ReadonlyMap<string, NftSet>,
-): ReadonlySet<string> {
-  const remade = new Set<string>();
-  if (desired === actual) return remade;
-  for (const [name, set] of actual) {
-    const wanted = desired.get(name);
-    if (wanted === set) continue;
-    if (wanted !== undefined && sameDefinition(wanted, set)) {
-      planElements(phases, table, name, wanted, set);
-      continue;
+class TablePlan {
+  readonly #phases: Phases;
+  readonly #table: Table;
+  readonly #actual: Table | ListedTable | undefined;
+  readonly #rulesOf: RulesOf;
+  /** Sets that exist and must be made anew: rules that use them have to let go of the old ones. */
+  readonly #remade = new Set<string>();
+
+  constructor(phases: Phases, table: Table, actual: Table | ListedTable | undefined, rulesOf: RulesOf) {
+    this.#phases = phases;
+    this.#table = table;
+    this.#actual = actual;
+    this.#rulesOf = rulesOf;
+  }
+
+  run(): void {
+    if (this.#actual === undefined) this.#phases.tables.push({ kind: "add-table", table: this.#table });
+    const sets: ReadonlyMap<string, NftSet> = this.#actual?.sets ?? new Map<string, NftSet>();
+    if (sets !== this.#table.sets) this.#planSets(sets);
+    const chains: ReadonlyMap<string, Chain | ListedChain> = this.#actual?.chains ?? new Map<string, Chain>();
+    if (chains !== this.#table.chains || this.#remade.size > 0) this.#planChains(chains);
+  }
+
+  #planSets(actual: ReadonlyMap<string, NftSet>): void {
+    const table = this.#table;
+    for (const [name, set] of actual) {
+      const wanted = table.sets.get(name);
+      if (wanted === set) continue;
+      if (wanted !== undefined && sameDefinition(wanted, set)) {
+        this.#planElements(name, wanted, set.elements);
+        continue;
+      }
+      if (wanted !== undefined) this.#remade.add(name);
+      this.#phases.setsOut.push({ kind: "delete-set", table, name, set });
     }
-    if (wanted !== undefined) remade.add(name);
-    phases.setsOut.push({ kind: "delete-set", table, name, set });
+    for (const [name, set] of table.sets) {
+      if (actual.has(name) && !this.#remade.has(name)) continue;
+      this.#phases.setsIn.push({ kind: "add-set", table, name, set });
+      const { elements } = set;
+      if (elements.size > 0) this.#phases.elementsIn.push({ kind: "add-elements", table, name, set, elements });
+    }
   }
-  for (const [name, set] of desired) {
-    if (actual.has(name) && !remade.has(name)) continue;
-    phases.setsIn.push({ kind: "add-set", table, name, set });
-    if (set.elements.size > 0)
-      phases.elementsIn.push({ kind: "add-elements", table, name, set, elements: set.elements });
+
+  #planElements(name: string, set: NftSet, actual: Elements): void {
+    const { added, removed } = diffElements(set, actual);
+    const common = { table: this.#table, name, set };
+    if (removed.size > 0) this.#phases.elementsOut.push({ kind: "delete-elements", ...common, elements: removed });
+    if (added.size > 0) this.#phases.elementsIn.push({ kind: "add-elements", ...common, elements: added });
   }
-  return remade;
+
+  #planChains(actual: ReadonlyMap<string, Chain | ListedChain>): void {
+    const table = this.#table;
+    for (const [chain, have] of actual) {
+      const wanted = table.chains.get(chain);
+      if (wanted !== undefined && sameHook(wanted.base, have.base)) continue;
+      this.#flush(chain, have.rules.length);
+      this.#phases.chainsOut.push({ kind: "delete-chain", table, chain });
+    }
+    for (const [chain, wanted] of table.chains) {
+      const have = actual.get(chain);
+      if (have === wanted && this.#remade.size === 0) continue;
+      if (have !== undefined && sameHook(wanted.base, have.base)) {
+        if (wanted.base !== undefined && wanted.base.policy !== have.base?.policy)
+          this.#phases.chainsIn.push({ kind: "set-policy", table, chain, policy: wanted.base.policy });
+        this.#planRules(chain, wanted.rules, have.rules);
+      } else {
+        this.#phases.chainsIn.push({ kind: "add-chain", table, chain, base: wanted.base });
+        this.#addRules(chain, wanted.rules, undefined);
+      }
+    }
+  }
+
+  #planRules(chain: string, desired: readonly Rule[], actual: readonly (Rule | ListedRule)[]): void {
+    const keyOf = (rule: Rule): string | undefined => (this.#usesRemade(rule) ? undefined : ruleDigest(rule));
+    if (sameRules(desired.map(keyOf), actual)) return;
+    const listed = this.#rulesOf({ table: this.#table, chain }) ?? [];
+    const edit = editSequence(
+      listed.map(({ digest }) => digest),
+      desired,
+      keyOf,
+    );
+    if (edit.remove.length === listed.length) {
+      this.#flush(chain, listed.length);
+      this.#addRules(chain, desired, undefined);
+      return;
+    }
+    const handles = listed.map(({ handle }) => handle);
+    for (const index of edit.remove)
+      this.#phases.rulesOut.push({ kind: "delete-rule", table: this.#table, chain, handle: handles[index] ?? 0n });
+    // Each goes right behind the same rule, so the last one goes first.
+    for (const { after, items } of edit.insert)
+      this.#addRules(chain, items.toReversed(), after < 0 ? "first" : (handles[after] ?? "first"));
+  }
+
+  #addRules(chain: string, rules: readonly Rule[], place: Place): void {
+    for (const rule of rules) this.#phases.rulesIn.push({ kind: "add-rule", table: this.#table, chain, rule, place });
+  }
+
+  #flush(chain: string, rules: number): void {
+    if (rules > 0) this.#phases.rulesOut.push({ kind: "flush-chain", table: this.#table, chain, rules });
+  }
+
+  #usesRemade(rule: Rule): boolean {
+    return this.#remade.size > 0 && rule.steps.some((step) => this.#remade.has(setOf(step) ?? ""));
+  }
 }
 
-export function sameDefinition(a: NftSet, b: NftSet): boolean {
+function sameDefinition(a: NftSet, b: NftSet): boolean {
   return (
     a.interval === b.interval &&
     (a.counters ?? false) === (b.counters ?? false) &&
     a.key.join() === b.key.join() &&
     String(a.data) === String(b.data)
   );
-}
-
-function planElements(phases: Phases, table: TableId, name: string, desired: NftSet, actual: NftSet): void {
-  const { added, removed } = diffElements(desired, actual.elements);
-  if (removed.size > 0)
-    phases.elementsOut.push({ kind: "delete-elements", table, name, set: desired, elements: removed });
-  if (added.size > 0) phases.elementsIn.push({ kind: "add-elements", table, name, set: desired, elements: added });
 }
 
 /** An element whose data changed is removed and added. */
@@ -175,98 +242,20 @@ function chainOf(verdict: Verdict): string | undefined {
   return "chain" in verdict ? verdict.chain : undefined;
 }
 
-function planChains(
-  phases: Phases,
-  table: TableId,
-  desired: ReadonlyMap<string, Chain>,
-  actual: ReadonlyMap<string, Chain | ListedChain>,
-  remade: ReadonlySet<string>,
-  rulesOf: RulesOf,
-): void {
-  if (desired === actual && remade.size === 0) return;
-  for (const [chain, have] of actual) {
-    const wanted = desired.get(chain);
-    if (wanted !== undefined && sameHook(wanted.base, have.base)) continue;
-    if (have.rules.length > 0) phases.rulesOut.push({ kind: "flush-chain", table, chain, rules: have.rules.length });
-    phases.chainsOut.push({ kind: "delete-chain", table, chain });
-  }
-  for (const [chain, wanted] of desired) {
-    const have = actual.get(chain);
-    if (have === wanted && remade.size === 0) continue;
-    if (have !== undefined && sameHook(wanted.base, have.base)) {
-      planPolicy(phases, table, chain, wanted.base, have.base);
-      planRules(phases, table, chain, wanted, have, remade, rulesOf);
-    } else {
-      phases.chainsIn.push({ kind: "add-chain", table, chain, base: wanted.base });
-      for (const rule of wanted.rules) phases.rulesIn.push({ kind: "add-rule", table, chain, rule, place: undefined });
-    }
-  }
-}
-
 function sameHook(a: Base | undefined, b: Base | undefined): boolean {
   if (a === undefined || b === undefined) return a === b;
   return a.type === b.type && a.hook === b.hook && a.priority === b.priority;
 }
 
-function planPolicy(
-  phases: Phases,
-  table: TableId,
-  chain: string,
-  wanted: Base | undefined,
-  have: Base | undefined,
-): void {
-  if (wanted === undefined || wanted.policy === have?.policy) return;
-  phases.chainsIn.push({ kind: "set-policy", table, chain, policy: wanted.policy });
-}
-
-function planRules(
-  phases: Phases,
-  table: TableId,
-  chain: string,
-  desired: Chain,
-  actual: Chain | ListedChain,
-  remade: ReadonlySet<string>,
-  rulesOf: RulesOf,
-): void {
-  const keyOf = (rule: Rule): string | undefined => (usesAny(rule, remade) ? undefined : ruleDigest(rule));
-  if (sameRules(desired.rules.map(keyOf), actual)) return;
-  const listed = rulesOf({ table, chain }) ?? [];
-  const edit = editSequence(
-    listed.map(({ digest }) => digest),
-    desired.rules,
-    keyOf,
-  );
-  const handleOf = (index: number): bigint => {
-    const handle = listed[index]?.handle;
-    if (handle === undefined) throw new Error(`the rules of chain ${chain} were not read`);
-    return handle;
-  };
-  if (edit.remove.length === listed.length) {
-    if (listed.length > 0) phases.rulesOut.push({ kind: "flush-chain", table, chain, rules: listed.length });
-    for (const rule of desired.rules) phases.rulesIn.push({ kind: "add-rule", table, chain, rule, place: undefined });
-    return;
-  }
-  for (const index of edit.remove) phases.rulesOut.push({ kind: "delete-rule", table, chain, handle: handleOf(index) });
-  for (const { after, items } of edit.insert) {
-    const place = after < 0 ? "first" : handleOf(after);
-    // Each goes right behind the same rule, so the last one goes first.
-    for (const rule of items.toReversed()) phases.rulesIn.push({ kind: "add-rule", table, chain, rule, place });
-  }
-}
-
-function sameRules(desired: readonly (string | undefined)[], actual: Chain | ListedChain): boolean {
+function sameRules(desired: readonly (string | undefined)[], actual: readonly (Rule | ListedRule)[]): boolean {
   return (
-    desired.length === actual.rules.length &&
-    actual.rules.every((rule, i) => desired[i] !== undefined && digestOf(rule) === desired[i])
+    desired.length === actual.length &&
+    actual.every((rule, i) => desired[i] !== undefined && digestOf(rule) === desired[i])
   );
 }
 
-function digestOf(rule: Rule | ListedChain["rules"][number]): string | undefined {
+function digestOf(rule: Rule | ListedRule): string | undefined {
   return "steps" in rule ? ruleDigest(rule) : rule.digest;
-}
-
-function usesAny(rule: Rule, sets: ReadonlySet<string>): boolean {
-  return sets.size > 0 && rule.steps.some((step) => sets.has(setOf(step) ?? ""));
 }
 
 /** Name of the set or map that the step reads. */

@@ -32,7 +32,6 @@ const CODES: Readonly<Record<string, DriverErrorCode>> = {
   ENOBUFS: "unavailable",
   ENFILE: "unavailable",
   EMSGSIZE: "unavailable",
-  EBUSY: "busy",
   EAGAIN: "busy",
   EINTR: "busy",
 };
@@ -64,8 +63,9 @@ function why(operation: Operation, error: SystemError): string {
     case "ELOOP":
     case "EMLINK":
       return LOOP;
+    case "EBUSY":
+      return `something that stays still uses it (${error.message})`;
     case "EPERM":
-    case "ENAMETOOLONG":
       return whole(error);
     default:
       return error.message;

@@ -1,4 +1,4 @@
-import { storeContract } from "../../../test/store/store-contract.ts";
+import { storeContract } from "../../../tests/store/store-contract.ts";
 import { MemoryStore } from "./memory.ts";
 
 storeContract("memory", async () => {

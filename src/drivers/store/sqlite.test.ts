@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, it } from "node:test";
-import { storeContract } from "../../../test/store/store-contract.ts";
+import { storeContract } from "../../../tests/store/store-contract.ts";
 import { openDatabase } from "./database.ts";
 import { openSqliteStore } from "./sqlite.ts";
 

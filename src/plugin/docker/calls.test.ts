@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
-import { Docker, id, PluginHost } from "../../../test/plugin/plugin-fixture.ts";
+import { Docker, id, PluginHost } from "../../../tests/plugin/plugin-fixture.ts";
 import { insideWork } from "./inside.ts";
 import { macOf } from "./names.ts";
 

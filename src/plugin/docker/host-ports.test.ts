@@ -3,7 +3,7 @@ import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { afterEach, beforeEach, describe, it } from "node:test";
-import { Docker, PluginHost } from "../../../test/plugin/plugin-fixture.ts";
+import { Docker, PluginHost } from "../../../tests/plugin/plugin-fixture.ts";
 import { probePort } from "./host-ports.ts";
 
 const PORTMAP = "com.docker.network.portmap";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Docker, PluginHost } from "../../../test/plugin/plugin-fixture.ts";
+import { Docker, PluginHost } from "../../../tests/plugin/plugin-fixture.ts";
 import { Inside, type InsideWork } from "./inside.ts";
 
 describe("the inside of a container", () => {

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { id, PluginHost } from "../../../test/plugin/plugin-fixture.ts";
+import { id, PluginHost } from "../../../tests/plugin/plugin-fixture.ts";
 import { EngineReconcile } from "./reconcile.ts";
 
 type Step =

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
-import { Docker, PluginHost } from "../../../test/plugin/plugin-fixture.ts";
+import { Docker, PluginHost } from "../../../tests/plugin/plugin-fixture.ts";
 import { Inspector } from "../../drivers/docker/inspect.ts";
 import { DriverError } from "../../drivers/error.ts";
 import { EngineReconcile, type EngineReport } from "./reconcile.ts";

@@ -4,7 +4,7 @@ import { connect, type Socket } from "node:net";
 import { dirname } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import fc from "fast-check";
-import { Docker, id, PluginHost, post } from "../../../test/plugin/plugin-fixture.ts";
+import { Docker, id, PluginHost, post } from "../../../tests/plugin/plugin-fixture.ts";
 import { DriverError } from "../../drivers/error.ts";
 import { pluginCalls } from "./calls.ts";
 import { PluginServer } from "./server.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
-import { Docker, PluginHost, type Started } from "../../../test/plugin/plugin-fixture.ts";
+import { Docker, PluginHost, type Started } from "../../../tests/plugin/plugin-fixture.ts";
 
 describe("sticky addresses", () => {
   let plugin: PluginHost;

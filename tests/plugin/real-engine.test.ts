@@ -1,5 +1,5 @@
 /**
- * The plugin on real engines: what only they can tell. (Reachability, policy and the rest of the main job are in test/e2e.)
+ * The plugin on real engines: what only they can tell. (Reachability, policy and the rest of the main job are in tests/e2e.)
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";

@@ -1,5 +1,5 @@
 /**
- * `node test/complete-lock.ts`: adds to package-lock.json what npm leaves out of it when a registry does not have a package for
+ * `node tests/complete-lock.ts`: adds to package-lock.json what npm leaves out of it when a registry does not have a package for
  * some other platform; `npm ci` refuses a lock file with such a hole. Run it after every `npm install` that changed the file.
  */
 import { readFileSync, writeFileSync } from "node:fs";

@@ -5,7 +5,7 @@ import { describe, it } from "node:test";
 import { holes, type Lock } from "./complete-lock.ts";
 
 describe("package-lock.json", () => {
-  it("has no hole that npm ci would refuse: else run node test/complete-lock.ts", () => {
+  it("has no hole that npm ci would refuse: else run node tests/complete-lock.ts", () => {
     const lock = JSON.parse(readFileSync(join(import.meta.dirname, "../package-lock.json"), "utf8")) as Lock;
     assert.deepEqual(Object.keys(holes(lock)), []);
   });

@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { mustRun } from "../../src/drivers/exec.ts";
-import { findHolders, isAlive } from "../../src/lab/holder.ts";
+import { isAlive } from "../../src/drivers/system/processes.ts";
+import { findHolders } from "../../src/lab/holder.ts";
 import { down, find, type Lab, list, up } from "../../src/lab/lab.ts";
 
 const prefix = `t${process.pid}`;

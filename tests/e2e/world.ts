@@ -1,6 +1,5 @@
 /** One lab and the questions that the end-to-end tests ask of it: who reaches whom, with real packets. */
 import assert from "node:assert/strict";
-import { isIPv6 } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { EngineName } from "../../src/lab/engines.ts";
 import type { Host, Machine } from "../../src/lab/host.ts";
@@ -11,6 +10,9 @@ export interface ContainerView {
   /** By network name. */
   readonly networks: ReadonlyMap<string, { readonly ipv4: string; readonly ipv6: string; readonly mac: string }>;
 }
+
+/** bash(1), "REDIRECTION": /dev/tcp/HOST/PORT. */
+const GET = 'exec 3<>"/dev/tcp/$1/$2" && printf "GET / HTTP/1.0\\r\\n\\r\\n" >&3 && cat <&3';
 
 /** Where a probe starts: a container of a host, or a machine itself. */
 export type From = string | Machine;
@@ -86,8 +88,8 @@ export class World implements AsyncDisposable {
 
   /** A page of the address's web server, within a second. */
   async fetches(from: From, address: string, port = 80): Promise<boolean> {
-    const host = isIPv6(address) ? `[${address}]` : address;
-    return (await this.at(from, ["busybox", "wget", "-q", "-T", "1", "-O", "-", `http://${host}:${port}/`])).ok;
+    const { ok, out } = await this.at(from, ["timeout", "1", "bash", "-c", GET, "get", address, String(port)]);
+    return ok && out.includes("HTTP/1");
   }
 
   /** Ping and TCP in both families; each must come out as wanted. */

@@ -1,6 +1,6 @@
 /** The main job on one host, on each engine: stock Docker commands, real containers, real packets. */
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { after, afterEach, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ENGINES, World } from "./world.ts";
 
@@ -19,6 +19,14 @@ for (const engine of ENGINES) {
       await world.network("apps", "--ipv6");
       await world.network("other", "--ipv6");
       await Promise.all([world.run("web", "apps"), world.run("db", "apps"), world.run("stranger", "other")]);
+    });
+    // What a test that failed left must not fail the next ones.
+    afterEach(async () => {
+      const names = (await docker("ps", "-a", "--format", "{{.Names}}")).split("\n");
+      const left = names.filter((name) => name !== "" && !["web", "db", "stranger"].includes(name));
+      if (left.length > 0) await docker("rm", "-f", ...left);
+      for (const network of ["other", "third"])
+        await world.host.exec(["docker", "network", "disconnect", network, "web"]);
     });
     after(() => world?.[Symbol.asyncDispose]());
 
@@ -48,7 +56,7 @@ for (const engine of ENGINES) {
 
     it("lets a container ask its host for DNS and echo, and for nothing else", async () => {
       const { addresses } = world.host;
-      await world.host.mustExec(["sh", "-c", "mkdir -p /tmp/www; setsid busybox httpd -p 8081 -h /tmp/www"]);
+      await world.host.mustExec(["sh", "-c", "mkdir -p /tmp/www; busybox httpd -p 8081 -h /tmp/www"]);
       assert.ok(await world.pings("web", addresses.ipv4));
       assert.ok(await world.pings("web", addresses.ipv6));
       assert.ok(!(await world.fetches("web", addresses.ipv4, 8081)));
