@@ -10,6 +10,7 @@ import { changes, reachableFrom, renderDetail } from "../reach.ts";
 
 interface Flags extends OutputFlags, AgentFlags {
   readonly network?: string;
+  readonly namespace?: string;
   readonly host?: string;
   readonly selector?: string;
 }
@@ -21,7 +22,8 @@ const NOTHING = `No containers on Manx networks yet. Begin with:
 export const define: Define = (command, cli) => {
   command
     .argument("[containers...]", "names, or NETWORK/NAME; one alone is shown in full")
-    .option("-n, --network <name>", "only this network")
+    .option("--network <name>", "only this network")
+    .option("-n, --namespace <namespace>", "only this compose project")
     .option("--host <name>", "only this host")
     .option("-l, --selector <selector>", "only what the labels select, as in a policy");
   agentOptions(outputOption(command));
@@ -36,13 +38,14 @@ export const define: Define = (command, cli) => {
       ...(flags.network !== undefined && { network: flags.network }),
       ...(flags.host !== undefined && { host: flags.host }),
     });
-    const rows = pick(await filterByLabels(all, flags.selector), names);
+    const inside = all.filter(({ namespace }) => flags.namespace === undefined || namespace === flags.namespace);
+    const rows = pick(await filterByLabels(inside, flags.selector), names);
     const [only] = rows;
     if (names.length === 1 && flags.output === "table") {
       for (const row of rows) for (const line of renderDetail(row, cli.terminal.paint)) cli.terminal.line(line);
       return;
     }
-    const filtered = flags.network ?? flags.host ?? flags.selector;
+    const filtered = flags.network ?? flags.host ?? flags.selector ?? flags.namespace;
     const empty = filtered === undefined ? NOTHING : "No container fits. manx ls shows all of them.";
     await printListing(cli.terminal, flags.output, {
       rows,
