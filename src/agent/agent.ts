@@ -200,7 +200,7 @@ export async function startAgent(options: AgentOptions, log: Logger) {
       signal,
     ),
   );
-  run(kernel.follow({ resync }, signal));
+  run(kernel.follow({ resync, onNetwork: () => void hostNetwork.refresh() }, signal));
   const look = setInterval(() => {
     hostNetwork.refresh();
     resync();

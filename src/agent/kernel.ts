@@ -1,5 +1,6 @@
 /** The kernel's side of this host: everything that the dataplane writes to, and the news of what others did to it. */
 
+import { writeFileSync } from "node:fs";
 import { DriverError } from "../drivers/error.ts";
 import { GatewayAddressTarget } from "../drivers/netlink/gateway-address-target.ts";
 import { KernelRtnetlink } from "../drivers/netlink/kernel-rtnetlink.ts";
@@ -8,6 +9,8 @@ import { NeighbourTarget } from "../drivers/netlink/neighbour-target.ts";
 import { RouteTarget } from "../drivers/netlink/route-target.ts";
 import type { Change, Rtnetlink } from "../drivers/netlink/rtnetlink.ts";
 import { Nftables } from "../drivers/nftables/nftables.ts";
+import { NetlinkSocket } from "../drivers/syscall/netlink-socket.ts";
+import { inNetworkNamespace } from "../drivers/syscall/netns.ts";
 import { type Originals, Sysctls } from "../drivers/system/sysctls.ts";
 import type { InsideWork } from "../plugin/docker/inside.ts";
 import type { DataplaneTargets, Stage } from "./dataplane.ts";
@@ -16,9 +19,22 @@ import type { EndpointRecord } from "./records.ts";
 /** linux/rtnetlink.h: made by an administrator. The route lies in the container's namespace, where nothing is ours. */
 const RTPROT_STATIC = 4;
 
+const NETLINK_ROUTE = 0;
+/** linux/rtnetlink.h: RTNLGRP_LINK, _IPV4_IFADDR, _IPV4_ROUTE, _IPV6_IFADDR, _IPV6_ROUTE. */
+const NEWS = [1, 5, 7, 9, 11];
+const NEWS_BUFFER = 4_194_304;
+/** RTM_DELLINK, RTM_DELADDR, RTM_DELROUTE. */
+const LOSSES = new Set([17, 21, 25]);
+/** RTM_NEWADDR: the host may have another address now. */
+const HOST_NEWS = new Set([20]);
+/** Milliseconds between the first piece of news and looking. */
+const QUIET = 250;
+
 export interface KernelHooks {
   /** Somebody else changed what is ours. */
   readonly resync: (stage: Stage) => void;
+  /** Addresses or routes of the host may have changed. */
+  readonly onNetwork: () => void;
 }
 
 export class Kernel implements AsyncDisposable {
@@ -52,12 +68,34 @@ export class Kernel implements AsyncDisposable {
   }
 
   /** Listens until the signal aborts. */
-  async follow({ resync }: KernelHooks, signal: AbortSignal): Promise<void> {
+  async follow(hooks: KernelHooks, signal: AbortSignal): Promise<void> {
+    await Promise.all([this.#followFirewall(hooks, signal), this.#followNetwork(hooks, signal)]);
+  }
+
+  async #followFirewall({ resync }: KernelHooks, signal: AbortSignal): Promise<void> {
     for await (const _ of this.nftables.foreignChanges(signal)) resync("firewall");
   }
 
+  /** Our own changes are news too; many in a row are one. */
+  async #followNetwork({ resync, onNetwork }: KernelHooks, signal: AbortSignal): Promise<void> {
+    using socket = NetlinkSocket.open(NETLINK_ROUTE, { groups: NEWS, receiveBuffer: NEWS_BUFFER });
+    let soon: NodeJS.Timeout | undefined;
+    const tell = (): void => {
+      soon = undefined;
+      onNetwork();
+      for (const stage of ["links", "sysctls", "gatewayAddresses", "neighbours", "routes"] as const) resync(stage);
+    };
+    for await (const event of socket.events(signal)) {
+      const lost = event.kind === "overrun" || event.messages.some(({ type }) => LOSSES.has(type));
+      const news = lost || event.messages.some(({ type }) => HOST_NEWS.has(type));
+      if (news) soon ??= setTimeout(tell, lost ? QUIET : 4 * QUIET).unref();
+    }
+    clearTimeout(soon);
+  }
+
   /** Sets on the container's own side of the endpoint what Docker does not. May be repeated. */
-  async addInside(endpoint: EndpointRecord, { addresses, defaultRoute }: InsideWork): Promise<void> {
+  async addInside(endpoint: EndpointRecord, work: InsideWork): Promise<void> {
+    const { addresses, defaultRoute, looseReversePath } = work;
     if (endpoint.sandbox === undefined) return;
     using inside = new KernelRtnetlink(endpoint.sandbox);
     const link = inside.links().find(({ mac }) => mac === endpoint.mac.toLowerCase());
@@ -74,6 +112,8 @@ export class Kernel implements AsyncDisposable {
     }
     const [real] = inside.apply(changes).filter(({ error }) => error.errno !== "EEXIST");
     if (real !== undefined) throw real.error;
+    if (looseReversePath === true)
+      inNetworkNamespace(endpoint.sandbox, () => writeFileSync("/proc/sys/net/ipv4/conf/all/rp_filter", "2"));
     await Promise.resolve();
   }
 

@@ -149,7 +149,7 @@ export class Host extends Machine {
   }
 
   agentPids(): number[] {
-    return this.pids("cli/main.ts", "agent");
+    return this.pids(isAgent);
   }
 
   /** Default SIGTERM; "SIGKILL" for a crash. */

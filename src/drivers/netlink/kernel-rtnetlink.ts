@@ -65,13 +65,15 @@ export class KernelRtnetlink implements Rtnetlink, Disposable {
    * The parts that somebody else has disturbed, each time it happens, until the signal aborts. Listens from the call on; what
    * others did before is for a resync to find.
    */
-  async *foreignChanges(signal: AbortSignal): AsyncGenerator<ReadonlySet<Part>, void, undefined> {
+  foreignChanges(signal: AbortSignal): AsyncGenerator<ReadonlySet<Part>, void, undefined> {
     const events = watchNetwork(this.#options, signal);
     const foreign = new Foreign(this, this.portIds);
-    for await (const batch of events) {
-      const parts = foreign.disturbed(batch);
-      if (parts.size > 0) yield parts;
-    }
+    return (async function* (): AsyncGenerator<ReadonlySet<Part>, void, undefined> {
+      for await (const batch of events) {
+        const parts = foreign.disturbed(batch);
+        if (parts.size > 0) yield parts;
+      }
+    })();
   }
 
   links(kind?: string): Link[] {

@@ -53,7 +53,18 @@ export function watchNetwork(
     receiveBuffer: options.receiveBuffer ?? RECEIVE_BUFFER,
     ...(options.netns === undefined ? {} : { netns: options.netns }),
   });
-  return follow(socket, signal);
+  let started = false;
+  const closeUnused = (): void => {
+    if (!started) socket.close();
+  };
+  if (signal.aborted) closeUnused();
+  signal.addEventListener("abort", closeUnused, { once: true });
+  return (async function* (): AsyncGenerator<readonly NetworkEvent[], void, undefined> {
+    if (signal.aborted) return;
+    started = true;
+    yield* follow(socket, signal);
+    signal.removeEventListener("abort", closeUnused);
+  })();
 }
 
 async function* follow(

@@ -16,6 +16,11 @@ export interface InsideWork {
    * one. The metric is larger than that of any engine's, and differs between the interfaces of a container.
    */
   readonly defaultRoute?: { readonly gateway: string; readonly metric: number };
+  /**
+   * The container has several interfaces and one default route, so packets come in where no answer goes out: strict reverse path
+   * filtering (which a new namespace takes over from the host, RFC 3704 section 2.2) would drop them.
+   */
+  readonly looseReversePath?: true;
 }
 
 /** Does the work in the container's network namespace; may be repeated. Throws as long as it cannot be done. */
@@ -33,9 +38,13 @@ export function insideWork({ state }: Pick<PluginContext, "state">, endpoint: En
   const addresses = extraAddresses(endpoint);
   const index = endpoint.gatewayIndex;
   const alone = state.networks.get(endpoint.networkId)?.dummyIpv4 === true && index !== undefined;
-  if (!endpoint.joined || (addresses.length === 0 && !alone)) return undefined;
-  if (!alone) return { addresses };
-  return { addresses, defaultRoute: { gateway: gateways(index).ipv6, metric: YIELDING_METRIC + index } };
+  const several = index !== undefined && index > 1;
+  if (!endpoint.joined || (addresses.length === 0 && !alone && !several)) return undefined;
+  return {
+    addresses,
+    ...(several ? { looseReversePath: true } : {}),
+    ...(alone ? { defaultRoute: { gateway: gateways(index).ipv6, metric: YIELDING_METRIC + index } } : {}),
+  };
 }
 
 export class Inside implements AsyncDisposable {
