@@ -1,7 +1,8 @@
 /**
  * Which network a grant is for. CreateNetwork names a pool by its CIDR only, and several networks may be in the making at
  * once that have the same one (0.0.0.0/0 where no subnet was given). So the answer to RequestPool carries a mark that Docker
- * brings back in CreateNetwork and shows to nobody: the mask of the gateway 0.0.0.0 or ::, which means "none" with any mask.
+ * brings back in CreateNetwork: the mask of the gateway 0.0.0.0 or ::, which means "none" with any mask (Docker 20.10 and
+ * 26.1 do; `docker network inspect` shows it for IPv6 only).
  * Where an engine drops it, we guess; the first endpoint shows what is right, and the guess is corrected.
  */
 import { explain, type PoolChoice } from "../../core/ipam/choice.ts";
