@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { DatabaseSync } from "node:sqlite";
 import { describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
 import { BlockTable } from "../../src/agent/ipam/table.ts";
 import { openLocalState } from "../../src/agent/local-state.ts";
 import { blockProblems } from "../../src/core/ipam/block.ts";
@@ -34,7 +35,7 @@ class Ledger {
 
 /** Lets a writer run until some moment after it is ready, and kills it. */
 async function round(path: string, ledger: Ledger, wait: number): Promise<void> {
-  const child = spawn(process.execPath, [join(import.meta.dirname, "writer.ts"), path], {
+  const child = spawn(process.execPath, [fileURLToPath(import.meta.resolve("./writer.ts")), path], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const ended = new Promise((resolve) => child.once("close", resolve));

@@ -31,7 +31,7 @@ export interface Block {
 }
 
 /** Largest block: Calico's limit, a /20 or /116. */
-export const MAX_BLOCK_ADDRESSES = 4096;
+const MAX_BLOCK_ADDRESSES = 4096;
 export const BLOCK_SIZES: Readonly<
   Record<Family, { readonly min: number; readonly max: number; readonly usual: number }>
 > = { 4: { min: 20, max: 32, usual: 26 }, 6: { min: 116, max: 128, usual: 122 } };
@@ -49,7 +49,7 @@ export function newBlock(cidr: Cidr, affinity: string): Block {
   };
 }
 
-export function ordinalOf(block: Block, a: Address): number {
+function ordinalOf(block: Block, a: Address): number {
   if (!contains(block.cidr, a)) throw new RangeError(`address outside block ${formatCidr(block.cidr)}`);
   return Number(a.value - block.cidr.value);
 }

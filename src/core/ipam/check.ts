@@ -34,7 +34,7 @@ export interface IpamFacts {
   readonly docker?: readonly { readonly address: string; readonly networkId: string; readonly endpointId?: string }[];
 }
 
-export type IpamProblemKind =
+type IpamProblemKind =
   | "pools-overlap"
   | "pool-overlaps-route"
   | "block-without-pool"

@@ -132,7 +132,7 @@ function gapFrom(from: bigint, to: bigint, walls: readonly Range[]): bigint | un
   return index <= to ? index : undefined;
 }
 
-export function intersection(a: Cidr, b: Cidr): Cidr | undefined {
+function intersection(a: Cidr, b: Cidr): Cidr | undefined {
   return covers(a, b) ? b : covers(b, a) ? a : undefined;
 }
 

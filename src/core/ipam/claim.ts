@@ -17,7 +17,7 @@ export const BLOCKS = `${IPAM}blocks/`;
 /** Whoever adds a pool compares and writes this key, so that two pools that overlap cannot come to be at once. */
 export const POOLS_GUARD = `${IPAM}pools`;
 
-export type AffinityState = "pending" | "confirmed" | "releasing";
+type AffinityState = "pending" | "confirmed" | "releasing";
 
 export interface Affinity {
   readonly host: string;

@@ -15,7 +15,7 @@ export const LOANS = `${IPAM}loans/`;
 /** Begins the handle of a lent address in its owner's block; the borrower's name follows. */
 const LENT = "lent to ";
 
-export type LoanState = "asked" | "granted" | "refused" | "returned";
+type LoanState = "asked" | "granted" | "refused" | "returned";
 
 export interface Loan {
   readonly address: Address;

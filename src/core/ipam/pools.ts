@@ -7,7 +7,7 @@ import { usualBlockSize } from "./block.ts";
  * Candidates for the default pools, the first that overlaps no route of the host is taken: 10.65.0.0/16 to 10.95.0.0/16, then
  * 172.28.0.0/16 to 172.31.0.0/16, then 192.168.128.0/17; fd65:6d61:6e78::/64 to fd65:6d61:6e78:f::/64 ("e man x").
  */
-export const DEFAULT_CANDIDATES: Readonly<Record<4 | 6, readonly string[]>> = {
+const DEFAULT_CANDIDATES: Readonly<Record<4 | 6, readonly string[]>> = {
   4: [
     ...Array.from({ length: 31 }, (_, i) => `10.${65 + i}.0.0/16`),
     ...Array.from({ length: 4 }, (_, i) => `172.${28 + i}.0.0/16`),
@@ -17,7 +17,7 @@ export const DEFAULT_CANDIDATES: Readonly<Record<4 | 6, readonly string[]>> = {
 };
 
 /** Annotation of a pool that a network's `--subnet` made, and that goes with the last network that uses it. */
-export const SUBNET_POOL = "manx/subnet";
+const SUBNET_POOL = "manx/subnet";
 
 export interface DefaultPools {
   readonly pools: readonly IPPool[];
