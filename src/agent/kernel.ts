@@ -113,7 +113,7 @@ export class Kernel implements AsyncDisposable {
     const [real] = inside.apply(changes).filter(({ error }) => error.errno !== "EEXIST");
     if (real !== undefined) throw real.error;
     if (looseReversePath === true)
-      inNetworkNamespace(endpoint.sandbox, () => writeFileSync("/proc/sys/net/ipv4/conf/all/rp_filter", "2"));
+      inNetworkNamespace(endpoint.sandbox, () => writeFileSync("/proc/sys/net/ipv4/conf/all/rp_filter", "0"));
     await Promise.resolve();
   }
 

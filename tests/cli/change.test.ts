@@ -21,6 +21,9 @@ describe("manx pool", () => {
     golden("pool-add-host-bits", await bench.manx("pool", "add", "10.66.0.1/16"));
     golden("pool-add-overlap", await bench.manx("pool", "add", "10.66.4.0/24"));
     golden("pool-add-block-size", await bench.manx("pool", "add", "10.67.0.0/16", "--block-size", "huge"));
+    golden("pool-set-nothing", await bench.manx("pool", "set", "lan"));
+    assert.equal((await bench.manx("pool", "set", "nope", "--disabled", "on")).exit, 4);
+    assert.equal((await bench.manx("pool", "set", "lan", "--disabled", "maybe")).exit, 2);
     golden("pool-rm", await bench.manx("pool", "rm", "lan", "10.66.0.0/16"));
     golden("pool-rm-used", await bench.manx("pool", "rm", "default-v4"));
   });
@@ -135,7 +138,7 @@ describe("manx completion", () => {
 
   it("knows commands, options, and the agent's names", async () => {
     assert.deepEqual(await complete("st"), ["status"]);
-    assert.deepEqual(await complete("pool", ""), ["ls", "add", "rm"]);
+    assert.deepEqual(await complete("pool", ""), ["ls", "add", "set", "rm"]);
     assert.deepEqual(await complete("pool", "rm", ""), ["default-v4", "default-v6"]);
     assert.deepEqual(await complete("network", "inspect", "a"), ["apps"]);
     assert.deepEqual(await complete("ls", ""), ["api", "web", "postgres"]);

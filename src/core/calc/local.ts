@@ -70,13 +70,14 @@ export function neighbours({ addresses, local }: JoinedEndpoint): [string, { mac
 }
 
 /**
- * Kernel settings of the host's side of the veth. rp_filter is the greater of `all` and the interface's own: loose (2) on
- * ours keeps a strict `all` from dropping the second address of a container with two networks; the source check is nftables'.
+ * Kernel settings of the host's side of the veth. No reverse path filter: the source check is nftables', and a container with two
+ * networks answers by the interface of its default route. Loose (2) would not do: on an interface without an IPv4 address
+ * the kernel makes it strict (net/ipv4/fib_frontend.c, __fib_validate_source, no_addr).
  */
 export function linkSysctls(endpoint: JoinedEndpoint): [string, string][] {
   const name = endpoint.local.interface;
   const out: [string, string][] = [];
-  if (hasFamily(endpoint, 4)) out.push([`net/ipv4/conf/${name}/rp_filter`, "2"]);
+  if (hasFamily(endpoint, 4)) out.push([`net/ipv4/conf/${name}/rp_filter`, "0"]);
   // Replies to a connection from 127.0.0.1 to a host port come back on this interface with that destination.
   if (endpoint.published.some(({ host }) => host !== undefined))
     out.push([`net/ipv4/conf/${name}/route_localnet`, "1"]);
