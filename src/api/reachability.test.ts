@@ -84,14 +84,10 @@ describe("reachability", () => {
 
   it("names the command that would open a closed container", () => {
     const closed = reachability(web(), around());
-    assert.equal(closed.otherContainers.change, "docker network connect apps OTHER");
+    assert.equal(closed.otherContainers.change, "manx allow OTHER web PORT");
     assert.equal(closed.lan.change, "docker run -p PORT --network apps ...");
     assert.equal(reachability(web({ joined: false }), around()).host.change, "docker start web");
     assert.equal(reachability(web(), around({ publish: "off" })).lan.change, undefined);
-    assert.equal(
-      reachability(web(), around({ isolation: "endpoint" })).otherContainers.change?.includes("connect"),
-      false,
-    );
   });
 
   it("names the route that the LAN lacks: the pool on a single host, the block where there are more", () => {
@@ -107,8 +103,9 @@ describe("reachability", () => {
   it("leaves the answer to policies where there are any", () => {
     const reach = reachability(web(), { ...around(), ingressPolicies: () => ["a", "b", "c", "d"] });
     assert.equal(reach.sameNetwork.brief, "policy");
-    assert.equal(reach.sameNetwork.why, "policies a, b, c and 1 more decide");
-    assert.equal(reach.lan.change, "manx why SOURCE web PORT");
+    assert.equal(reach.sameNetwork.why, "policies a, b, c and 1 more decide; manx why SOURCE web PORT tells how");
+    assert.equal(reach.sameNetwork.change, "manx allow OTHER web PORT");
+    assert.equal(reach.lan.change, undefined);
     assert.equal(reach.host.brief, "yes");
   });
 

@@ -39,8 +39,9 @@ export function reachability(endpoint: Endpoint, around: Surroundings): Reachabi
   const host = yes("a host reaches its own containers");
   const policies = around.ingressPolicies?.(endpoint) ?? [];
   if (policies.length > 0) {
-    const reach = byPolicy(endpoint, policies);
-    return { host, sameNetwork: reach, otherContainers: reach, lan: reach, internet: reach };
+    const inside = byPolicy(endpoint, policies, allowCommand(endpoint));
+    const outside = byPolicy(endpoint, policies);
+    return { host, sameNetwork: inside, otherContainers: inside, lan: outside, internet: outside };
   }
   return {
     host,
@@ -63,34 +64,34 @@ function closedToAll(endpoint: Endpoint, network: Network | undefined): Reach | 
   return undefined;
 }
 
-function byPolicy(endpoint: Endpoint, policies: readonly string[]): Reach {
+function byPolicy(endpoint: Endpoint, policies: readonly string[], change?: string): Reach {
   const some = policies.slice(0, 3).join(", ");
   const rest = policies.length > 3 ? ` and ${policies.length - 3} more` : "";
-  const [verb, noun] = policies.length === 1 ? ["decides", "policy"] : ["decide", "policies"];
-  return partly(
-    "policy",
-    `${noun} ${some}${rest} ${verb}`,
-    `manx why SOURCE ${endpoint.container || endpoint.id} PORT`,
-  );
+  const [noun, verb] = policies.length === 1 ? ["policy", "decides"] : ["policies", "decide"];
+  const name = endpoint.container || endpoint.id;
+  return partly("policy", `${noun} ${some}${rest} ${verb}; manx why SOURCE ${name} PORT tells how`, change);
+}
+
+/** A policy between two containers, which are named by their containers. */
+function allowCommand(endpoint: Endpoint): string | undefined {
+  return endpoint.container === "" ? undefined : `manx allow OTHER ${endpoint.container} PORT`;
 }
 
 function fromSameNetwork(endpoint: Endpoint, spec: Network["spec"]): Reach {
   if (spec.isolation !== "endpoint") return yes(`everybody on "${endpoint.network}" reaches everybody`);
   const why = `"${endpoint.network}" keeps its members apart (isolation=endpoint)`;
   const ports = briefPorts(endpoint.published);
-  if (ports === "") return no(`${why}, and no port is published`, publishCommand(endpoint, spec));
+  if (ports === "") return no(`${why}, and no port is published`, allowCommand(endpoint));
   return partly(ports, `${why}; ${ports} ${isAre(endpoint)} published`);
 }
 
 function fromOthers(endpoint: Endpoint, spec: Network["spec"]): Reach {
-  // Where members are kept apart, becoming a member does not help.
-  const join =
-    spec.isolation === "endpoint" ? publishCommand(endpoint, spec) : `docker network connect ${endpoint.network} OTHER`;
-  if (spec.internal) return no(`"${endpoint.network}" is internal: nothing gets in or out`, join);
+  const change = allowCommand(endpoint);
+  if (spec.internal) return no(`"${endpoint.network}" is internal: nothing gets in or out`, change);
   if (spec.isolation === "off") return yes(`"${endpoint.network}" is open to everybody (isolation=off)`);
   const ports = briefPorts(endpoint.published);
-  if (ports === "") return no("other networks are kept out, and no port is published", join);
-  return partly(ports, `${ports} ${isAre(endpoint)} published; everything else from other networks is dropped`, join);
+  if (ports === "") return no("other networks are kept out, and no port is published", change);
+  return partly(ports, `${ports} ${isAre(endpoint)} published; everything else from other networks is dropped`, change);
 }
 
 function fromLan(endpoint: Endpoint, spec: Network["spec"], around: Surroundings): Reach {

@@ -45,7 +45,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: "pool",
-    summary: "address pools: ls, add, rm",
+    summary: "address pools: ls, add, set, rm",
     group: LOOK,
     load: () => import("./commands/pool.ts"),
   },

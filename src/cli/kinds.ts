@@ -17,9 +17,11 @@ export function kindCalled(name: string): KindInfo {
   );
 }
 
-/** Several kinds, as in `get tier,gnp`; `all` is every kind. */
+/** Several kinds, as in `get tier,gnp`; `all` is every kind that can be applied again. */
 export function kindsCalled(text: string): readonly KindInfo[] {
-  return text === "all" ? KINDS : text.split(",").map((name) => kindCalled(name.trim()));
+  return text === "all"
+    ? KINDS.filter(({ readOnly }) => !readOnly)
+    : text.split(",").map((name) => kindCalled(name.trim()));
 }
 
 /** `shop/web` names its namespace itself; otherwise the flag does, and for kinds without namespaces nothing. */

@@ -2,15 +2,18 @@
 import type { Command } from "commander";
 import { Option } from "commander";
 import type { PoolRequest, PoolView } from "../../api/client.ts";
+import { formatProblems } from "../../core/problem.ts";
+import { type ChangeFlags, changeOptions, makeChange } from "../change.ts";
 import { type AgentFlags, agentOptions, type Cli, type Define, examples } from "../cli.ts";
 import { CliError } from "../errors.ts";
 import { EXIT } from "../exit-codes.ts";
 import { type Column, type OutputFlags, outputOption, printListing } from "../output.ts";
 
 export const define: Define = (command, cli) => {
-  command.usage("ls | add CIDR | rm NAME").helpCommand(false);
+  command.usage("ls | add CIDR | set NAME | rm NAME").helpCommand(false);
   list(command.command("ls").description("all pools, and how much of each is used"), cli);
   add(command.command("add").description("a new pool; networks that name no pool take from it as well"), cli);
+  set(command.command("set").description("change a pool; what has been given out stays"), cli);
   remove(command.command("rm").description("remove pools that are not in use"), cli);
   examples(command, [
     ["manx pool ls", "all pools"],
@@ -19,6 +22,7 @@ export const define: Define = (command, cli) => {
       "manx pool add 192.168.7.64/26 --name lan --manual",
       "only for networks that ask for it: --subnet or -o pools=lan",
     ],
+    ["manx pool set lan --nat-outgoing on", "change it"],
     ["manx pool rm lan", "give it back"],
   ]);
 };
@@ -115,6 +119,41 @@ function blockSize(text: string): number {
   if (number === undefined)
     throw new CliError(EXIT.usage, `Cannot use the block size "${text}": it is a prefix length, 20-32 or 116-128`);
   return Number(number);
+}
+
+interface SetFlags extends ChangeFlags {
+  readonly natOutgoing?: Switch;
+  readonly disabled?: Switch;
+  readonly manual?: Switch;
+  readonly hosts?: string;
+}
+
+type Switch = "on" | "off";
+const onOff = (flag: string, about: string): Option => new Option(`${flag} <switch>`, about).choices(["on", "off"]);
+
+function set(command: Command, cli: Cli): void {
+  command
+    .argument("<pool>", "its name")
+    .addOption(onOff("--nat-outgoing", "towards the outside, containers appear with the host's address"))
+    .addOption(onOff("--disabled", "give nothing any more"))
+    .addOption(onOff("--manual", "give addresses only to networks that ask for this pool"))
+    .option("--hosts <selector>", "only hosts with such labels");
+  changeOptions(agentOptions(command)).action(async (name: string, flags: SetFlags) => {
+    const { natOutgoing, disabled, manual, hosts } = flags;
+    const spec = {
+      ...(natOutgoing !== undefined && { natOutgoing: natOutgoing === "on" }),
+      ...(disabled !== undefined && { disabled: disabled === "on" }),
+      ...(manual !== undefined && { assignmentMode: manual === "on" ? "Manual" : "Automatic" }),
+      ...(hosts !== undefined && { nodeSelector: hosts }),
+    };
+    if (Object.keys(spec).length === 0)
+      throw new CliError(EXIT.usage, `Cannot change the pool "${name}": to what?`, "manx pool set --help");
+    const { patchResource } = await import("../../core/model/patch.ts");
+    const patched = patchResource(await cli.agent(flags).resource("IPPool", name), { spec });
+    if (!patched.ok)
+      throw new CliError(EXIT.usage, `Cannot change the pool "${name}":\n${formatProblems(patched.problems)}`);
+    await makeChange({ mode: "replace", resources: [patched.value] }, flags, cli);
+  });
 }
 
 function remove(command: Command, cli: Cli): void {
