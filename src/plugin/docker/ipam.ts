@@ -43,7 +43,7 @@ export async function requestPool(
 
 function requireOwnSpace(space: string): void {
   const own: readonly string[] = Object.values(ADDRESS_SPACES);
-  if (space !== "" && !own.includes(space))
+  if (!own.includes(space))
     throw new PluginError(`Cannot make a pool: the address space ${quote(space)} is not Manx's`);
 }
 

@@ -10,6 +10,9 @@ const text = (most: number): z.ZodType<string> =>
     .max(most, `must not be longer than ${most} characters`)
     .optional()
     .transform((value) => value ?? "");
+/** What Docker always sends: where it is missing, the content is missing. */
+const always = (most: number): z.ZodType<string> =>
+  z.string().min(1, "must not be empty").max(most, `must not be longer than ${most} characters`);
 const flag = z
   .boolean()
   .optional()
@@ -33,9 +36,9 @@ export const messages = {
     Interface: record({ Address: text(64), AddressIPv6: text(64), MacAddress: text(64) }).optional(),
   }),
   join: record({ NetworkID: id, EndpointID: id, SandboxKey: text(4096), Options: openMap }),
-  requestPool: record({ AddressSpace: text(256), Pool: text(4096), SubPool: text(64), Options: textMap, V6: flag }),
+  requestPool: record({ AddressSpace: always(256), Pool: text(4096), SubPool: text(64), Options: textMap, V6: flag }),
   releasePool: record({ PoolID: text(8192) }),
-  requestAddress: record({ PoolID: text(8192), Address: text(64), Options: textMap }),
+  requestAddress: record({ PoolID: always(8192), Address: text(64), Options: textMap }),
   releaseAddress: record({ PoolID: text(8192), Address: text(64) }),
 } as const;
 
