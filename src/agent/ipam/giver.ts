@@ -16,7 +16,7 @@ import {
   newBlock,
   release,
 } from "../../core/ipam/block.ts";
-import { reservedCidrs } from "../../core/ipam/choice.ts";
+import { type Pool, reservedCidrs } from "../../core/ipam/choice.ts";
 import type { IPReservation } from "../../core/model/resources.ts";
 import { type Address, address, formatAddress } from "../../core/net/address.ts";
 import { type Cidr, contains, overlaps } from "../../core/net/cidr.ts";
@@ -79,6 +79,14 @@ export class Giver {
   /** An automatic address out of the blocks that this host owns; undefined if none of them has one. */
   give(grant: GrantRecord, allowance: Allowance, prefer: readonly string[]): Address | undefined {
     return this.#again(grant, allowance, prefer) ?? this.#fresh(grant, allowance) ?? this.#kept(grant, allowance);
+  }
+
+  /** The first of the preferred addresses, if it is in a block that this host does not own (any more), and its pool. */
+  elsewhere(allowance: Allowance, prefer: readonly string[]): { address: Address; pool: Pool } | undefined {
+    const a = addressIn(prefer[0] ?? "");
+    const pool = a === undefined ? undefined : allowance.usable.find(({ cidr }) => contains(cidr, a));
+    if (a === undefined || pool === undefined || this.#options.blocks.holding(a) !== undefined) return undefined;
+    return this.#mayGive(a, allowance) ? { address: a, pool } : undefined;
   }
 
   #again(grant: GrantRecord, allowance: Allowance, prefer: readonly string[]): Address | undefined {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import fc from "fast-check";
 import { DEFAULTS, Host, pool } from "../../../tests/store/address-fixture.ts";
 import { networkRecord } from "../../../tests/store/records.ts";
 import { parseAddress } from "../../core/net/address.ts";
@@ -114,6 +115,47 @@ describe("addresses: pools", () => {
       /lies outside of the subnet/,
     ],
   ];
+  it("answers any nonsense with an error of its own, and keeps nothing of it", async () => {
+    await using host = await Host.with();
+    const poolId = await host.network("n1");
+    const text = fc.oneof(
+      fc.string(),
+      fc.ipV4().map((a) => `${a}/24`),
+      fc.ipV6(),
+      fc.constantFrom(
+        "10.65.0.0/16",
+        "v4",
+        "__proto__",
+        "4;id=0123456789abcdef",
+        "10.65.0.5",
+        "'; DROP TABLE grants; --",
+        "a".repeat(100_000),
+      ),
+    );
+    const own = async (work: Promise<unknown>): Promise<void> => {
+      await work.catch((error: unknown) => assert.equal((error as Error).name, "AddressError"));
+    };
+    await fc.assert(
+      fc.asyncProperty(text, text, text, fc.constantFrom(4 as const, 6 as const), async (a, b, c, family) => {
+        const grants = host.state.ipam.grants.all.size;
+        await own(host.addresses.requestPool({ family, pool: a, subPool: b, options: { [c]: a } }));
+        assert.equal(host.state.ipam.grants.all.size, grants);
+        await own(host.addresses.request({ poolId: a }));
+        await own(host.addresses.request({ poolId, address: b, prefer: [a, c] }));
+        host.addresses.release(a, b);
+        host.addresses.release(poolId, c);
+        host.addresses.remember(a, b, c);
+        host.addresses.forget(a, b);
+        await host.addresses.releasePool(b);
+        await host.addresses.reconcile(new Map([[a, { networkId: b }]]), host.addresses.mark());
+        assert.throws(() => host.addresses.bind(c, [{ family, pool: a, reserved: [b], gateway: c }], [b]), {
+          name: "AddressError",
+        });
+      }),
+      { numRuns: 100 },
+    );
+  });
+
   for (const [what, ask, code, message] of refused)
     it(`refuses ${what}`, async () => {
       await using host = await Host.with();
@@ -418,6 +460,27 @@ describe("addresses: sticky", () => {
     host.addresses.forget("n1");
     assert.deepEqual(host.addresses.remembered("n1", "db"), []);
     assert.deepEqual(host.addresses.remembered("n2", "web"), ["10.65.0.3"]);
+  });
+
+  it("gives the old address back even if its block went back to the pool, unless another host has that now", async () => {
+    await using host = await Host.with([pool("a", "10.65.0.0/28", { blockSize: 30 })]);
+    const poolId = await host.network("n1");
+    const web = await host.addresses.request({ poolId, address: "10.65.0.13" });
+    const db = await host.addresses.request({ poolId, address: "10.65.0.9" });
+    host.addresses.remember("n1", "web", web);
+    host.addresses.remember("n1", "db", db);
+    for (const a of [web, db]) host.addresses.release(poolId, a);
+    await host.changePool("a", { disabled: true });
+    for (let i = 0; i < 2; i++) await host.addresses.reconcile(new Map(), host.addresses.mark());
+    assert.deepEqual(host.addresses.blocks(), []);
+    await host.changePool("a", { disabled: false });
+    await using other = new Host("h2", host.store);
+    other.pools = host.pools;
+    await other.addresses.request({ poolId: await other.network("n1"), address: "10.65.0.10" });
+    assert.equal(await host.addresses.request({ poolId, prefer: host.addresses.remembered("n1", "web") }), web);
+    assert.notEqual(await host.addresses.request({ poolId, prefer: host.addresses.remembered("n1", "db") }), db);
+    (host.store as MemoryStore).fail("asleep");
+    assert.ok(await host.addresses.request({ poolId, prefer: ["10.65.0.1"] }), "another address rather than none");
   });
 
   it("keeps an address for one container, and one address for a container", async () => {

@@ -352,11 +352,9 @@ export class LocalAddresses implements Addresses, AsyncDisposable {
       return await work();
     } catch (error) {
       if (!(error instanceof DriverError)) throw error;
-      throw new AddressError(
-        "unavailable",
-        `Cannot reach the cluster store, which this needs: ${error.message}`,
-        error,
-      );
+      const away = error.code === "unavailable" || error.code === "timeout";
+      const message = away ? `Cannot reach the cluster store, which this needs: ${error.message}` : error.message;
+      throw new AddressError("unavailable", message, error);
     }
   }
 

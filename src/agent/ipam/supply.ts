@@ -5,6 +5,7 @@
 import { explain, type Pool } from "../../core/ipam/choice.ts";
 import { type Address, formatAddress } from "../../core/net/address.ts";
 import { type Cidr, cidrOf, contains, formatCidr, size } from "../../core/net/cidr.ts";
+import { DriverError } from "../../drivers/error.ts";
 import { AddressError } from "../addresses.ts";
 import type { LocalState } from "../local-state.ts";
 import type { BlockClaims, ClaimResult } from "./claims.ts";
@@ -79,12 +80,25 @@ export class Supply {
   /** An address of our choice; of those preferred if one of them can be had. @throws AddressError */
   async any(grant: GrantRecord, prefer: readonly string[], signal: AbortSignal): Promise<Address> {
     const allowance = this.#options.grants.allowance(grant);
+    await this.#claimBack(allowance, prefer, signal);
     const given = this.#options.giver.give(grant, allowance, prefer);
     if (given !== undefined) {
       this.#topUp(allowance);
       return given;
     }
     return this.alone(() => this.#afterClaim(grant, prefer, signal));
+  }
+
+  /** The block of a remembered address may have gone back to its pool meanwhile; if nobody has it, it comes back. */
+  async #claimBack(allowance: Allowance, prefer: readonly string[], signal: AbortSignal): Promise<void> {
+    const wanted = this.#options.giver.elsewhere(allowance, prefer);
+    if (wanted === undefined) return;
+    const exact = cidrOf(wanted.address, wanted.pool.blockSize);
+    try {
+      await this.alone(() => this.#claim(wanted.pool, { exact }, signal));
+    } catch (error) {
+      if (!(error instanceof DriverError)) throw error; // without the store it is another address, not none
+    }
   }
 
   async #afterClaim(grant: GrantRecord, prefer: readonly string[], signal: AbortSignal): Promise<Address> {

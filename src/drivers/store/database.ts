@@ -36,6 +36,8 @@ export interface Database extends Disposable {
 const APPLICATION_ID = 0x4d616e78;
 /** How long a write waits for another process's. */
 const BUSY_MS = 5000;
+/** What a burst of writes may leave of the -wal file. */
+const WAL_BYTES = 16 * 1024 * 1024;
 /** Files up to here are checked as a whole when they are opened. */
 const CHECK_BYTES = 64 * 1024 * 1024;
 
@@ -50,6 +52,7 @@ export function openDatabase(options: DatabaseOptions): Database {
     const sql = new DatabaseSync(path, { timeout: BUSY_MS });
     try {
       sql.exec("PRAGMA journal_mode=WAL");
+      sql.exec(`PRAGMA journal_size_limit=${WAL_BYTES}`);
       sql.exec(`PRAGMA synchronous=${durable === "full" ? "FULL" : "NORMAL"}`);
       check(sql, path);
       migrate(sql, path, schema);

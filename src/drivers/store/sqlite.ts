@@ -13,8 +13,8 @@ import { type Database, failure, openDatabase, type Schema } from "./database.ts
 import type { Compare, Entry, Listing, Op, Store, WatchBatch, WatchEvent } from "./store.ts";
 
 /** How many revisions a watch may lag behind before it has to list again. */
-const KEEP_REVISIONS = 10_000;
-const COMPACT_EVERY = 1000;
+const KEEP_REVISIONS = 1000;
+const COMPACT_EVERY = 100;
 const POLL_MS = 200;
 /** Events in one batch, as long as whole commits allow. */
 const BATCH_EVENTS = 1000;
