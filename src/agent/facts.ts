@@ -67,7 +67,7 @@ export async function hostFacts(agent: Agent, signal?: AbortSignal): Promise<Hos
       .list()
       .filter(({ severity }) => severity === "error")
       .map(({ why }) => why),
-    orphans: (problems ?? []).map(String),
+    orphans: (problems ?? []).map(({ subject, message }) => `${subject}: ${message}`),
     unit: {
       systemd,
       installed: await exists("/etc/systemd/system/manx.service"),
