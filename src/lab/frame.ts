@@ -17,6 +17,8 @@ export interface FrameOptions {
   readonly destinationMac: string;
   /** In the payload, so that the packet is known again wherever it arrives. */
   readonly token: string;
+  /** In the place of the token: what follows the transport header. */
+  readonly body?: Uint8Array;
   readonly tcpFlags?: number;
 }
 
@@ -31,8 +33,9 @@ export function frame(flow: Flow, options: FrameOptions): Uint8Array {
 }
 
 /** The IP packet alone. */
-export function ipPacket(flow: Flow, { token, tcpFlags = 2 }: Pick<FrameOptions, "token" | "tcpFlags">): Uint8Array {
-  const payload = transport(flow, Buffer.from(token), tcpFlags);
+export function ipPacket(flow: Flow, options: Pick<FrameOptions, "token" | "tcpFlags" | "body">): Uint8Array {
+  const { token, body = Buffer.from(token), tcpFlags = 2 } = options;
+  const payload = transport(flow, body, tcpFlags);
   const [source, destination] = [toBytes(address(flow.source)), toBytes(address(flow.destination))];
   if (source.length === 16)
     return Uint8Array.from([
