@@ -1,0 +1,122 @@
+/** From what a machine has to what ./quickstart changes on it, in order. Nothing here changes anything by itself. */
+import { mkdir, rename, symlink } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { mustRun, run } from "../drivers/exec.ts";
+import { writeFileAtomic } from "../drivers/system/files.ts";
+import { recordInstallation } from "./record.ts";
+import { LINK, ROOT, restartAgent, startAgent, startDocker, UNIT_FILE, unitText } from "./service.ts";
+import { SNAPSHOT_FILE, saveSnapshot, takeSnapshot } from "./snapshot.ts";
+import { isInstalled, knownPackages, type Survey } from "./survey.ts";
+
+export interface Change {
+  readonly title: string;
+  /** Every command and file, as `--dry-run` shows them. */
+  readonly details: readonly string[];
+  readonly apply: (progress: (text: string) => void) => Promise<void>;
+}
+
+/** Changes that a host which has everything does not need are left out, so a second run has none. */
+export function plan(found: Survey): Change[] {
+  const changes = [snapshot(found), packages(found), command(found), unit(found), agent(found), docker(found)];
+  return changes.filter((change) => change !== undefined);
+}
+
+function snapshot({ hasSnapshot }: Survey): Change | undefined {
+  if (hasSnapshot) return undefined;
+  return {
+    title: "Take a snapshot of this host, for manx uninstall to compare with",
+    details: [`write ${SNAPSHOT_FILE}`],
+    apply: async () => saveSnapshot(await takeSnapshot()),
+  };
+}
+
+function packages({ docker, missing }: Survey): Change | undefined {
+  const engine = docker.version === undefined ? ["docker.io"] : [];
+  const client = docker.hasClient ? [] : ["docker-cli"];
+  const wanted = [...engine, ...client, ...missing];
+  if (wanted.length === 0) return undefined;
+  const notes = [
+    ...(client.length > 0 && engine.length > 0
+      ? ["(docker-cli only where the distribution has it as a package of its own)"]
+      : []),
+    ...(missing.includes("bird2") ? ["systemctl disable --now bird (its package starts it; Manx runs its own)"] : []),
+  ];
+  return {
+    title: `Install ${wanted.join(", ")}`,
+    details: ["apt-get update", `apt-get install -y --no-install-recommends ${wanted.join(" ")}`, ...notes],
+    apply: (progress) => install(wanted, progress),
+  };
+}
+
+async function install(wanted: readonly string[], progress: (text: string) => void): Promise<void> {
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  progress("apt-get update");
+  await mustRun(["apt-get", "-qq", "update"], { env, timeoutMs: 600_000 });
+  const known = await knownPackages();
+  const names = wanted.filter((name) => name !== "docker-cli" || known.has(name));
+  const added: string[] = [];
+  for (const name of names) if (!(await isInstalled(name))) added.push(name);
+  // Noted first: what an installation that is cut short has left behind is ours too.
+  await recordInstallation({ packages: added });
+  progress(`apt-get install ${names.join(" ")}`);
+  const options = ["-qq", "-y", "--no-install-recommends", "-o", "Dpkg::Use-Pty=0"];
+  await mustRun(["apt-get", "install", ...options, ...names], { env, timeoutMs: 1_200_000 });
+  if (added.includes("bird2")) await run(["systemctl", "disable", "--quiet", "--now", "bird.service"]).catch(() => {});
+}
+
+function command({ link }: Survey): Change | undefined {
+  const target = join(ROOT, "bin/manx");
+  if (link === target) return undefined;
+  return {
+    title: "Put manx into the PATH",
+    details: [`${link === undefined ? "link" : "replace"} ${LINK} -> ${target}`],
+    apply: async () => {
+      await mkdir(dirname(LINK), { recursive: true });
+      // Made beside it and moved over it: there is no moment without the command.
+      const work = `${LINK}.${process.pid}`;
+      await symlink(target, work);
+      await rename(work, LINK);
+    },
+  };
+}
+
+function unit({ systemd, unit }: Survey): Change | undefined {
+  if (!systemd || unit === unitText()) return undefined;
+  return {
+    title: "Install the service, started before Docker",
+    details: [`write ${UNIT_FILE}`, "systemctl daemon-reload", "systemctl enable manx.service"],
+    apply: async () => {
+      await writeFileAtomic(UNIT_FILE, unitText());
+      await mustRun(["systemctl", "daemon-reload"]);
+      await mustRun(["systemctl", "enable", "--quiet", "manx.service"]);
+    },
+  };
+}
+
+function agent({ systemd, agent }: Survey): Change | undefined {
+  if (agent.running && !agent.isOutdated) return undefined;
+  const how = systemd
+    ? "systemctl start manx.service"
+    : `${ROOT}/src/install/supervise ... manx agent, in the background`;
+  const boot = systemd
+    ? []
+    : ["(there is no systemd here: it does not start by itself at boot; run ./quickstart again)"];
+  return agent.running
+    ? {
+        title: "Start the agent anew, because its code has changed; containers keep their traffic",
+        details: [systemd ? "systemctl restart manx.service" : "restart manx agent"],
+        apply: restartAgent,
+      }
+    : { title: "Start the agent", details: [how, ...boot], apply: startAgent };
+}
+
+function docker({ systemd, docker }: Survey): Change | undefined {
+  if (docker.running) return undefined;
+  return {
+    title: "Start Docker",
+    details: [
+      systemd ? "systemctl start docker.service" : "dockerd, in the background; log in /var/log/manx/dockerd.log",
+    ],
+    apply: startDocker,
+  };
+}
