@@ -4,6 +4,7 @@
  * A request that the agent refuses throws `ApiError`, with the agent's code and text. An agent that cannot be asked throws
  * `UnreachableError`, whose message says why and whose remedy says what to type. Requests are not repeated.
  */
+import { existsSync } from "node:fs";
 import type { AnyResource } from "../core/model/resources.ts";
 import { ApiError } from "./error.ts";
 import type { DoctorView, FixReport } from "./schema/doctor.ts";
@@ -162,12 +163,7 @@ class Wire {
     const begin = `Cannot reach the agent at ${this.#socket}`;
     if (code === "ENOENT" || code === "ECONNREFUSED" || code === "ENOTDIR") {
       const why = code === "ECONNREFUSED" ? "nobody listens there" : "there is no such socket";
-      return new UnreachableError(
-        "not-running",
-        `${begin}: ${why}. The agent does not run.`,
-        "Start it: systemctl start manx",
-        error,
-      );
+      return new UnreachableError("not-running", `${begin}: ${why}. The agent does not run.`, startCommand(), error);
     }
     if (code === "EACCES" || code === "EPERM")
       return new UnreachableError("denied", `${begin}: permission denied.`, "Run it as root: sudo manx ...", error);
@@ -182,6 +178,10 @@ class Wire {
     const message = `Cannot talk to the agent at ${this.#socket}: ${why}.`;
     return new UnreachableError("broken", message, "See what it does: journalctl -u manx", cause);
   }
+}
+
+function startCommand(): string {
+  return existsSync("/run/systemd/system") ? "Start it: systemctl start manx" : "Start it: manx agent";
 }
 
 function isErrorBody(body: unknown): body is ErrorBody {

@@ -121,6 +121,11 @@ describe("manx, looking", () => {
     const nowhere = { MANX_SOCKET: "/nowhere/manx.sock" };
     golden("ls-no-agent", await bench.manxWith({ env: nowhere }, "ls"));
     golden("version-no-agent", await bench.manxWith({ env: nowhere }, "version"));
+    const doctor = await bench.manxWith({ env: nowhere }, "doctor");
+    assert.equal(doctor.exit, 1);
+    assert.match(doctor.out, /^FAILED {3}The agent runs: Cannot reach the agent at \/nowhere/);
+    assert.match(doctor.out, /Start the agent first/);
+    assert.equal((await bench.manxWith({ env: nowhere }, "doctor", "--fix")).exit, 3);
     const version = await bench.manxWith({ env: nowhere }, "version", "-o", "json");
     assert.deepEqual(JSON.parse(version.out), { client: "0.1.0", agent: null });
     assert.equal((await bench.manxWith({ env: nowhere }, "ls", "--socket", bench.socket)).exit, 0);

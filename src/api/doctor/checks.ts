@@ -57,9 +57,13 @@ function check(id: string, title: string, { state, found, remedy, fix }: Verdict
   return { id, title, state, found, ...(remedy !== undefined && { remedy }), ...(fix !== undefined && { fix }) };
 }
 
-function agent({ agent }: HostFacts): Verdict {
+function agent({ agent, unit }: HostFacts): Verdict {
   if (agent.running) return ok(agent.version === undefined ? "it answers" : `version ${agent.version}`);
-  return { state: "failed", found: agent.why ?? "it does not answer", remedy: "systemctl start manx" };
+  return {
+    state: "failed",
+    found: agent.why ?? "it does not answer",
+    remedy: unit?.systemd === false ? "manx agent" : "systemctl start manx",
+  };
 }
 
 function unit({ unit }: HostFacts): Verdict {

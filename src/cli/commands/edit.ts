@@ -79,7 +79,8 @@ async function edit(
   const before = await cli.agent(flags).resource(info.kind, name, namespace);
   const edited = change(before);
   if (!edited.ok) throw wrong(`Cannot ${verb} the ${info.kind} "${word}"`, edited);
-  await makeChange({ mode: "replace", resources: [edited.value] }, flags, cli);
+  // Apply, not replace: a host's Node is there before anybody has stored it. The resource version guards against others.
+  await makeChange({ mode: "apply", resources: [edited.value] }, flags, cli);
 }
 
 function wrong(what: string, { problems }: Extract<Result<unknown>, { ok: false }>): CliError {
