@@ -44,7 +44,10 @@ const LAYERS: readonly Layer[] = [
     mayImport: ["core", "drivers", "agent/records.ts", "agent/local-state.ts", "agent/addresses.ts"],
   },
   { folder: "api", mayImport: ["core", "drivers/error.ts"] },
-  { folder: "install", mayImport: ["core", "drivers", "api/client.ts", "agent/local-state.ts", "agent/records.ts"] },
+  {
+    folder: "install",
+    mayImport: ["core", "drivers", "api/client.ts", "api/doctor/facts.ts", "agent/local-state.ts", "agent/records.ts"],
+  },
   { folder: "lab", mayImport: ["core", "drivers", "install"] },
   { folder: "web", mayImport: ["core", "api/client.ts"] },
   { folder: "cli", mayImport: ["core", "api", "lab", "install", "agent/main.ts", "drivers/error.ts"] },
