@@ -176,3 +176,57 @@ describe("API", () => {
     });
   });
 });
+
+describe("API, with hostile input", () => {
+  const post = async (app: ReturnType<typeof createApp>, path: string, text: string) => {
+    const response = await app.request(path, {
+      method: "POST",
+      body: text,
+      headers: { "content-type": "application/json" },
+    });
+    return { status: response.status, body: (await response.json()) as { code?: string } };
+  };
+  const frame = (extra: string): string =>
+    `{"mode":"apply","resources":[{"apiVersion":"projectcalico.org/v3","kind":"Tier","metadata":{"name":"x"${extra}},"spec":{}}]}`;
+
+  it("lets no request reach a prototype", async () => {
+    const { app, agent } = setUp();
+    for (const extra of [
+      ',"__proto__":{"polluted":1}',
+      ',"labels":{"__proto__":"x"}',
+      ',"constructor":{"prototype":{"polluted":1}}',
+    ])
+      await post(app, "/v1/change", frame(extra));
+    assert.equal(({} as { polluted?: unknown }).polluted, undefined);
+    for (const { resources } of agent.requests)
+      for (const resource of resources) assert.equal(Object.getPrototypeOf(resource.metadata), Object.prototype);
+  });
+
+  it("survives bodies that are deep, long, or strange, and answers each with its own kind of error", async () => {
+    const { app, internal } = setUp();
+    const bodies = [
+      "[".repeat(100_000),
+      `{"mode":"apply","resources":${"[".repeat(50_000)}${"]".repeat(50_000)}}`,
+      `{"mode":"${"x".repeat(1_000_000)}"}`,
+      '{"mode":"apply","resources":[null,1,"x",[],{}]}',
+      frame(`,"namespace":"${"n".repeat(1000)}"`),
+      "\u0000",
+      '{"mode":"apply"}{"mode":"apply"}',
+    ];
+    for (const body of bodies) {
+      const answer = await post(app, "/v1/change", body);
+      assert.deepEqual([answer.status, answer.body.code], [400, "invalid"], body.slice(0, 40));
+    }
+    assert.deepEqual(internal, []);
+  });
+
+  it("takes names in paths as names, never as paths", async () => {
+    const { ask } = setUp();
+    for (const name of ["..%2f..%2fetc", "%00", "%F0%9F%90%88", "a%20b", "$(id)", "'; drop"]) {
+      const { status } = await ask("GET", `/v1/networks/${name}`);
+      assert.equal(status, 404, name);
+    }
+    assert.equal((await refusal(ask("GET", `/v1/networks/${"x".repeat(300)}`))).code, "invalid");
+    assert.equal((await ask("GET", "/v1/networks/%ff")).status, 404);
+  });
+});

@@ -116,6 +116,8 @@ describe("reachability", () => {
       metadata: { name },
       spec: { tier: "default", selector, types },
     });
+    const all = policy("of-host-endpoints", "all()");
+    const untracked = { ...all, spec: { ...all.spec, doNotTrack: true, applyOnForward: true } };
     const snapshot = fakeSnapshot({
       policies: [
         policy("by-label", 'role == "web"'),
@@ -123,6 +125,7 @@ describe("reachability", () => {
         policy("by-namespace", 'projectcalico.org/namespace == "default"'),
         policy("other", 'role == "db"'),
         policy("outwards", "all()", ["Egress"]),
+        untracked,
       ],
       profiles: [
         {
