@@ -15,6 +15,7 @@ import { Forward } from "../drivers/iptables/forward.ts";
 import { openSqliteStore } from "../drivers/store/sqlite.ts";
 import { readSysctl } from "../drivers/system/sysctls.ts";
 import { pluginCalls } from "../plugin/docker/calls.ts";
+import { ContainerIndex } from "../plugin/docker/container-index.ts";
 import { InFlight, type PluginContext } from "../plugin/docker/context.ts";
 import { followEngine } from "../plugin/docker/follow.ts";
 import { probePort } from "../plugin/docker/host-ports.ts";
@@ -158,6 +159,7 @@ export async function startAgent(options: AgentOptions, log: Logger) {
     probePort,
     log: pluginLog,
     now: () => new Date(),
+    index: new ContainerIndex(),
     inFlight: new InFlight(),
   };
   const reconcile = new EngineReconcile(context, (id, callSignal) => inspector.inspect(id, callSignal));

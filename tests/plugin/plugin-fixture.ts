@@ -5,6 +5,7 @@ import { EngineClient as Client, type EngineClient } from "../../src/drivers/doc
 import { FakeEngine } from "../../src/drivers/docker/fake.ts";
 import { LockProbe } from "../../src/drivers/docker/locks.ts";
 import { pluginCalls } from "../../src/plugin/docker/calls.ts";
+import { ContainerIndex } from "../../src/plugin/docker/container-index.ts";
 import { InFlight, type PluginContext, type PortState } from "../../src/plugin/docker/context.ts";
 import { PluginServer } from "../../src/plugin/docker/server.ts";
 import { DEFAULTS, Host } from "../store/address-fixture.ts";
@@ -64,6 +65,7 @@ export class PluginHost implements AsyncDisposable {
       probePort: (_, __, port) => Promise.resolve<PortState>(this.takenPorts.has(port) ? "taken" : "free"),
       log: (level, message, fields) => this.logged.push(`${level}: ${message} ${JSON.stringify(fields ?? {})}`),
       now: () => new Date(this.clock),
+      index: new ContainerIndex(),
       inFlight: new InFlight(),
     };
   }

@@ -60,12 +60,18 @@ describe("the Docker driver", () => {
         networks: { apps: { networkId: hex("1"), endpointId: hex("2") } },
       });
       fake.containers.set(hex("b"), { id: hex("b"), name: "webx1" });
-      const [web] = await engine.containers(["web.1"]);
-      assert.equal((await engine.containers(["web.1"])).length, 1);
+      const [web] = await engine.containers({ names: ["web.1"] });
+      assert.equal((await engine.containers({ names: ["web.1"] })).length, 1);
       assert.deepEqual(Object.entries(web?.labels ?? {}).length, 3);
       assert.ok(Object.hasOwn(web?.labels ?? {}, "__proto__"));
       assert.deepEqual(web?.attachments, [{ network: "apps", networkId: hex("1"), endpointId: hex("2") }]);
       assert.equal((await engine.containers()).length, 2);
+      const byId = await engine.containers({ ids: [hex("b"), hex("c")] });
+      assert.deepEqual(
+        byId.map(({ name }) => name),
+        ["webx1"],
+      );
+      assert.deepEqual(await engine.containers({ ids: [] }), []);
     });
 
     it("reads a network with those that are just joining", async () => {
@@ -99,7 +105,7 @@ describe("the Docker driver", () => {
       fake.frozen = true;
       const reason = new Error("enough");
       const abort = new AbortController();
-      const call = engine.containers(undefined, abort.signal);
+      const call = engine.containers({}, abort.signal);
       abort.abort(reason);
       await assert.rejects(call, reason);
     });

@@ -140,8 +140,11 @@ export class FakeEngine implements AsyncDisposable {
 
   #listContainers(url: URL): unknown {
     const names = filter(url, "name");
+    const ids = filter(url, "id");
     const shown = [...this.containers.values()].filter(
-      ({ name }) => names.length === 0 || names.some((pattern) => new RegExp(pattern).test(`/${name}`)),
+      ({ id, name }) =>
+        (names.length === 0 || names.some((pattern) => new RegExp(pattern).test(`/${name}`))) &&
+        (ids.length === 0 || ids.some((prefix) => id.startsWith(prefix))),
     );
     return shown.map((container) => ({
       Id: container.id,
@@ -168,9 +171,12 @@ export class FakeEngine implements AsyncDisposable {
     answer(response, 200, networkBody(network));
   }
 
-  #container(id: string, response: ServerResponse): void {
-    const container = this.containers.get(id);
-    if (container === undefined) return answer(response, 404, { message: `No such container: ${id}` });
+  /** By ID or name, as the engine takes either. */
+  #container(idOrName: string, response: ServerResponse): void {
+    const byName = [...this.containers.values()].find(({ name }) => name === idOrName);
+    const container = this.containers.get(idOrName) ?? byName;
+    if (container === undefined) return answer(response, 404, { message: `No such container: ${idOrName}` });
+    const { id } = container;
     if (this.locked.has(id)) return;
     answer(response, 200, {
       Id: id,

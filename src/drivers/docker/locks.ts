@@ -16,7 +16,7 @@ export class LockProbe implements AsyncDisposable {
   }
 
   /**
-   * Those of the containers that gave no answer, after `limit` milliseconds at the latest (then several can be left: containers
+   * Those of the containers (by ID or name) that gave no answer, after `limit` milliseconds at the latest (then several can be left: containers
    * that are started side by side). Ends sooner when only one is left and stays silent for as long as the others needed twice
    * over. An engine that answers nothing locks everything.
    */

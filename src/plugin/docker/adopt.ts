@@ -90,7 +90,7 @@ export async function adoptEndpoint(
     joined: true,
     createdAt: context.now().toISOString(),
   };
-  const [container] = await engine.containers([endpoint.name], signal);
+  const [container] = await engine.containers({ ids: [endpoint.container] }, signal);
   state.change(() => {
     if (state.endpoints.has(adopted.id)) return;
     state.putEndpoint(adopted);

@@ -3,6 +3,7 @@ import type { Addresses } from "../../agent/addresses.ts";
 import type { LocalState } from "../../agent/local-state.ts";
 import type { EndpointRecord, NetworkRecord } from "../../agent/records.ts";
 import type { Engine } from "../../drivers/docker/engine.ts";
+import type { ContainerIndex } from "./container-index.ts";
 import { PluginError } from "./errors.ts";
 
 export type Log = (
@@ -15,8 +16,8 @@ export interface PluginContext {
   readonly state: LocalState;
   readonly addresses: Addresses;
   readonly engine: Engine;
-  /** Containers that the engine is at work on, out of the given ones; within the limit (ms). `LockProbe.locked` does it. */
-  readonly locked: (ids: readonly string[], limit: number, signal?: AbortSignal) => Promise<readonly string[]>;
+  /** Containers (by ID or name) that the engine is at work on; within the limit (ms). `LockProbe.locked` does it. */
+  readonly locked: (containers: readonly string[], limit: number, signal?: AbortSignal) => Promise<readonly string[]>;
   /** Resolves when all that the local state says is in force in the kernel. */
   readonly settle: (signal: AbortSignal) => Promise<void>;
   /** A Join has succeeded: `Inside.wake`. */
@@ -25,6 +26,8 @@ export interface PluginContext {
   readonly probePort: (protocol: "TCP" | "UDP" | "SCTP", address: string, port: number) => Promise<PortState>;
   readonly log: Log;
   readonly now: () => Date;
+  /** Fed by `followEngine`. */
+  readonly index: ContainerIndex;
   /** Networks and endpoints (by ID) of which a call is being answered: `reconcile` leaves them alone. */
   readonly inFlight: InFlight;
 }

@@ -43,6 +43,21 @@ describe("events", () => {
 
   describe("followEngine", () => {
     fresh();
+    it("knows which container has which name, through rename and destroy", async () => {
+      const { index } = plugin.context;
+      await until(() => !index.mayExist("web"));
+      plugin.engine.emit("container", "create", "1", { name: "web" });
+      await until(() => index.idOf("web") === "1");
+      plugin.engine.emit("container", "rename", "1", { name: "old", oldName: "/web" });
+      plugin.engine.emit("container", "create", "2", { name: "web" });
+      await until(() => index.idOf("web") === "2" && index.idOf("old") === "1");
+      plugin.engine.emit("container", "destroy", "1", { name: "old" });
+      await until(() => !index.mayExist("old") && index.mayExist("web"));
+      docker.createContainer("missed", "none");
+      plugin.engine.cut();
+      await until(() => index.mayExist("missed") && !index.mayExist("web"));
+    });
+
     it("learns a network's name", async () => {
       const net = await docker.createNetwork(1, "apps");
       assert.equal(plugin.host.state.networks.get(net)?.name, undefined);

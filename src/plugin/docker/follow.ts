@@ -37,8 +37,10 @@ async function take(
 ): Promise<void> {
   switch (event.kind) {
     case "resync":
-      return hooks.onResync();
+      hooks.onResync();
+      return context.index.reset(await context.engine.containers({}, signal));
     case "lost":
+      context.index.lose();
       return hooks.onLost(event.why);
     case "container":
       return takeContainer(context, hooks, event, signal);
@@ -53,6 +55,7 @@ async function takeContainer(
   event: Extract<EngineEvent, { kind: "container" }>,
   signal: AbortSignal,
 ): Promise<void> {
+  context.index.take(event);
   switch (event.action) {
     case "rename":
       return refreshContainer(context, event.id, event.name, signal);
@@ -100,8 +103,8 @@ function endpointsOf({ state }: PluginContext, containerId: string): EndpointRec
 async function refreshContainer(context: PluginContext, id: string, name: string, signal: AbortSignal): Promise<void> {
   const endpoints = endpointsOf(context, id);
   if (endpoints.length === 0) return;
-  const [found] = await context.engine.containers([name], signal);
-  if (found?.id !== id) return; // renamed once more: that event comes next
+  const [found] = await context.engine.containers({ ids: [id] }, signal);
+  if (found?.name !== name) return; // renamed once more: that event comes next
   for (const endpoint of endpoints) keepIdentity(context, endpoint.id, { container: containerRecord(found) });
 }
 
@@ -126,7 +129,7 @@ export async function refreshIdentities(
     const name = endpoint.networkId === network.id ? nameIn(network, endpoint.id) : undefined;
     if (name !== undefined && name !== endpoint.container?.name) wrong.set(endpoint.id, name);
   }
-  const containers = await engine.containers([...new Set(wrong.values())], signal);
+  const containers = await engine.containers({ names: [...new Set(wrong.values())] }, signal);
   const corrected: string[] = [];
   for (const [endpointId, name] of wrong) {
     const found = containers.find((container) => container.name === name);

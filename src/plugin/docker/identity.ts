@@ -17,25 +17,37 @@ const LIMIT = 2000;
 
 /** Empty where the engine does not answer: the endpoint then has its network's isolation but no labels, until events bring them. */
 export async function identify(
-  { engine, log }: PluginContext,
+  context: PluginContext,
   endpoint: Pick<EndpointRecord, "id" | "networkId">,
   signal: AbortSignal,
 ): Promise<Identity> {
   const limited = AbortSignal.any([signal, AbortSignal.timeout(LIMIT)]);
   let networkName: string | undefined;
   try {
-    const network = await engine.network(endpoint.networkId, limited);
+    const network = await context.engine.network(endpoint.networkId, limited);
     networkName = network.name;
     const name = nameIn(network, endpoint.id);
-    const [container] = name === undefined ? [] : await engine.containers([name], limited);
+    const container = name === undefined ? undefined : await findContainer(context, name, limited);
     if (container !== undefined) return { networkName, container: containerRecord(container) };
   } catch (error) {
-    log("warn", "Docker did not tell whose endpoint it is; its labels come later", {
+    context.log("warn", "Docker did not tell whose endpoint it is; its labels come later", {
       endpoint: endpoint.id,
       why: error instanceof Error ? error.message : String(error),
     });
   }
   return networkName === undefined ? {} : { networkName };
+}
+
+/** The container that has this name now. */
+async function findContainer(
+  { engine, index }: PluginContext,
+  name: string,
+  signal: AbortSignal,
+): Promise<EngineContainer | undefined> {
+  const id = index.idOf(name);
+  const [hinted] = id === undefined ? [] : await engine.containers({ ids: [id] }, signal);
+  if (hinted?.name === name) return hinted;
+  return (await engine.containers({ names: [name] }, signal))[0];
 }
 
 /** Name of the container that has the endpoint, as the engine lists it; undefined if it does not. */

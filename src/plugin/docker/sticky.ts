@@ -3,19 +3,17 @@
  *
  * 1. Only names can come back that have remembered addresses on this network and no interface on it now. Mostly there is
  *    none, and nothing is asked.
- * 2. Those of them that exist as containers are probed: the engine holds the lock of the one that it starts or connects.
+ * 2. Those of which a container exists are probed: the engine holds the lock of the one that it starts or connects.
  * 3. Several can be locked: containers started side by side. Then their addresses stay within the group (a late one finds what
- *    the others left), but who gets which is a guess (the first created first). `--ip` is for who must not leave it to that.
+ *    the others left), but who gets which is a guess (who ran first before). `--ip` is for who must not leave it to that.
  *
- * Hints only: a wrong or missing one costs the old address, never a conflict. An engine that does not answer costs `LIST_LIMIT`.
+ * Hints only: a wrong or missing one costs the old address, never a conflict. An engine that does not answer costs `PROBE_LIMIT`.
  */
 import type { NetworkRecord } from "../../agent/records.ts";
 import { type Family, parseAddress } from "../../core/net/address.ts";
-import type { EngineContainer } from "../../drivers/docker/values.ts";
 import { type PluginContext, poolsOf } from "./context.ts";
 
 /** Milliseconds. */
-const LIST_LIMIT = 300;
 const PROBE_LIMIT = 40;
 /** As many names are looked at, the most recent first. */
 const MOST_NAMES = 32;
@@ -88,41 +86,28 @@ export class Sticky {
   async #guess(network: NetworkRecord, signal: AbortSignal): Promise<readonly string[]> {
     const names = this.#absent(network);
     if (names.length === 0) return [];
-    const { engine, locked, log } = this.#context;
-    try {
-      const limited = AbortSignal.any([signal, AbortSignal.timeout(LIST_LIMIT)]);
-      const existing = (await engine.containers(names, limited)).toSorted(byCreation);
-      if (existing.length === 0) return [];
-      const ids = await locked(
-        existing.map(({ id }) => id),
-        PROBE_LIMIT,
-        limited,
-      );
-      return existing.filter(({ id }) => ids.includes(id)).map(({ name }) => name);
-    } catch (error) {
+    const { locked, log } = this.#context;
+    const begun = performance.now();
+    const found = await locked(names, PROBE_LIMIT, signal);
+    const silent = found.length === names.length && performance.now() - begun >= PROBE_LIMIT;
+    if (silent && names.length > 1)
       log("warn", "Docker did not tell which container starts; it may get another address than before", {
         network: network.id,
-        why: error instanceof Error ? error.message : String(error),
       });
-      return [];
-    }
+    return found;
   }
 
-  /** Names that have remembered addresses here and no interface now. */
+  /** Names that have remembered addresses here and no interface now: the most recent, in the order in which they had them. */
   #absent(network: NetworkRecord): string[] {
-    const { state, addresses } = this.#context;
+    const { state, addresses, index } = this.#context;
     const present = new Set<string>();
     for (const endpoint of state.endpoints.values())
       if (endpoint.networkId === network.id && endpoint.container !== undefined) present.add(endpoint.container.name);
     const absent: string[] = [];
     for (const name of addresses.rememberedNames(network.id)) {
-      if (!present.has(name)) absent.push(name);
+      if (!present.has(name) && index.mayExist(name)) absent.push(name);
       if (absent.length === MOST_NAMES) break;
     }
-    return absent;
+    return absent.toReversed();
   }
-}
-
-function byCreation(a: EngineContainer, b: EngineContainer): number {
-  return a.created - b.created || (a.name < b.name ? -1 : 1);
 }
