@@ -206,6 +206,9 @@ describe("the Docker driver", () => {
       fake.locked.add(hex("b"));
       const ids = [hex("a"), hex("b"), hex("c"), hex("d")];
       assert.deepEqual(await probe.locked(ids, 2000), [hex("b")]);
+      const begun = performance.now();
+      assert.deepEqual(await probe.locked([hex("b")], 2000), [hex("b")], "alone as well");
+      assert.ok(performance.now() - begun < 500, "without waiting for the limit");
       fake.locked.add(hex("c"));
       assert.deepEqual(await probe.locked(ids, 60), [hex("b"), hex("c")]);
       fake.locked.clear();

@@ -16,31 +16,37 @@ export class LockProbe implements AsyncDisposable {
   }
 
   /**
-   * Those of the containers (by ID or name) that gave no answer, after `limit` milliseconds at the latest (then several can be left: containers
-   * that are started side by side). Ends sooner when only one is left and stays silent for as long as the others needed twice
-   * over. An engine that answers nothing locks everything.
+   * Those of the containers (by ID or name) that gave no answer, after `limit` milliseconds at the latest (then several can be left:
+   * containers that are started side by side). Ends sooner when only one is left and stays silent for longer than others needed.
+   * An engine that answers nothing locks everything.
    */
-  async locked(ids: readonly string[], limit: number, signal?: AbortSignal): Promise<readonly string[]> {
-    const left = new Set(ids);
+  async locked(containers: readonly string[], limit: number, signal?: AbortSignal): Promise<readonly string[]> {
+    const left = new Set(containers);
     const done = new AbortController();
     const either = signal === undefined ? done.signal : AbortSignal.any([signal, done.signal]);
     const begun = performance.now();
     let last: NodeJS.Timeout | undefined;
-    const answers = ids.map(async (id) => {
-      if (await this.#answers(id, limit, either)) left.delete(id);
+    const heard = (): void => {
+      if (left.size === 0) done.abort();
       const patience = Math.max(MIN_PATIENCE, 2 * (performance.now() - begun));
       if (left.size === 1) last ??= setTimeout(() => done.abort(), patience);
+    };
+    const asked = containers.map(async (container) => {
+      if (await this.#answers(`/containers/${encodeURIComponent(container)}/json`, limit, either))
+        left.delete(container);
+      heard();
     });
-    await Promise.all(answers);
+    // What needs no lock: how quick the engine is at present.
+    const quick = this.#answers("/_ping", limit, either).then((answered) => answered && heard());
+    await Promise.all([...asked, quick]);
     clearTimeout(last);
-    return ids.filter((id) => left.has(id));
+    return containers.filter((container) => left.has(container));
   }
 
   /** Any answer counts, also that there is no such container; silence does not. */
-  async #answers(id: string, limit: number, signal: AbortSignal): Promise<boolean> {
-    const path = `/containers/${encodeURIComponent(id)}/json`;
+  async #answers(path: string, limit: number, signal: AbortSignal): Promise<boolean> {
     try {
-      await this.#http.text({ method: "GET", path, what: `read container "${id}"`, timeout: limit }, signal);
+      await this.#http.text({ method: "GET", path, what: "see which container is locked", timeout: limit }, signal);
       return true;
     } catch (error) {
       return error instanceof Error && "code" in error && error.code === "not-found";
