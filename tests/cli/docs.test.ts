@@ -38,11 +38,17 @@ function helpOf(command: Command): string {
   return text.trimEnd();
 }
 
+function firstDifference(text: string, wanted: string): string | undefined {
+  const [have, want] = [text.split("\n"), wanted.split("\n")];
+  const line = Array.from({ length: Math.max(have.length, want.length) }).findIndex((_, i) => have[i] !== want[i]);
+  return line < 0 ? undefined : `line ${line + 1}: "${have[line]}" should be "${want[line]}"`;
+}
+
 it("docs/cli.md has every command, its options and examples, and every exit status", async () => {
   const text = readFileSync(PATH, "utf8");
   const [hand = ""] = text.split(BEGIN);
   for (const [code, meaning] of EXIT_CODES) assert.ok(hand.includes(`| ${code} | ${meaning} |`), `exit status ${code}`);
   const wanted = `${hand}${BEGIN}\n\n${await reference()}`;
   if (process.env["MANX_GOLDEN"] === "write") writeFileSync(PATH, wanted);
-  else assert.equal(text, wanted);
+  else assert.equal(firstDifference(text, wanted), undefined, "MANX_GOLDEN=write renews docs/cli.md");
 });

@@ -88,6 +88,13 @@ function notAPort(text: string): CliError {
   );
 }
 
+/** The agent's sentence, with tier, policy and rule before it where it does not name them. */
+function decided({ tier, policy, rule, text }: WhyStep): string {
+  if (policy === undefined || text.includes(policy)) return text;
+  const who = [tier && `tier ${tier}`, `policy ${policy}`, rule].filter((word) => word);
+  return `${who.join(", ")}: ${text}`;
+}
+
 const VERDICTS: Readonly<Record<WhyPath["verdict"], string>> = {
   allow: "allowed",
   deny: "DENIED",
@@ -105,10 +112,7 @@ function printPath({ source, destination, flow, verdict, steps, probe }: WhyPath
   terminal.line(`${plain(`${source} -> ${destination}  ${flow}`)}: ${terminal.paint(style, VERDICTS[verdict])}`);
   for (const step of steps) {
     terminal.line(`  ${terminal.paint(STYLES[step.verdict], step.verdict.padEnd(7))} ${plain(step.place)}`);
-    const who = [step.tier && `tier ${step.tier}`, step.policy && `policy ${step.policy}`, step.rule].filter(
-      (word) => word,
-    );
-    terminal.line(`          ${plain(who.length === 0 ? step.text : `${who.join(", ")}: ${step.text}`)}`);
+    terminal.line(`          ${plain(decided(step))}`);
     if (step.nearest !== undefined) terminal.line(`          nearest: ${plain(step.nearest)}`);
   }
   if (probe === undefined) return;
