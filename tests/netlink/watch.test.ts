@@ -70,12 +70,12 @@ void describe("news of the kernel", () => {
   void it("tell of links, addresses, routes and neighbours", async () => {
     using netns = new Namespace();
     const all = await events(netns, () => {
-      netns.ip("link add a type veth peer name b");
-      netns.ip("addr add 192.0.2.1/24 dev a");
-      netns.ip("link set a up");
+      netns.ip("link add left type veth peer name right");
+      netns.ip("addr add 192.0.2.1/24 dev left");
+      netns.ip("link set left up");
       netns.ip("link set b up");
-      netns.ip("route add 198.51.100.0/24 dev a proto 109");
-      netns.ip("neigh add 192.0.2.9 lladdr 02:00:00:00:00:09 dev a");
+      netns.ip("route add 198.51.100.0/24 dev left proto 109");
+      netns.ip("neigh add 192.0.2.9 lladdr 02:00:00:00:00:09 dev left");
       netns.ip("route del 198.51.100.0/24");
     });
     const seen = (of: (event: NetworkEvent) => string | undefined): string[] => all.flatMap((event) => of(event) ?? []);
@@ -134,7 +134,7 @@ void describe("foreign changes", () => {
       host.ip(`link set mxpweb netns ${container.name}`);
       container.ip("link set mxpweb name eth0");
       container.ip("link set eth0 up");
-      host.ip("link add x type veth peer name y");
+      host.ip("link add name x type veth peer name y");
       host.ip("link set x up");
       host.ip("route replace 198.51.100.0/24 dev x proto 12");
       host.ip("addr add 169.254.1.9/32 dev x");
