@@ -7,16 +7,17 @@ import type { EngineContainer } from "../../drivers/docker/values.ts";
 
 export class ContainerIndex {
   readonly #idOf = new Map<string, string>();
+  /** In the order of creation. */
   readonly #nameOf = new Map<string, string>();
 
   #complete = false;
 
   /** The whole truth of one moment. */
-  reset(containers: readonly Pick<EngineContainer, "id" | "name">[]): void {
+  reset(containers: readonly Pick<EngineContainer, "id" | "name" | "created">[]): void {
     this.#complete = true;
     this.#idOf.clear();
     this.#nameOf.clear();
-    for (const { id, name } of containers) this.#set(id, name);
+    for (const { id, name } of containers.toSorted((a, b) => a.created - b.created)) this.#set(id, name);
   }
 
   take({ action, id, name }: Extract<EngineEvent, { kind: "container" }>): void {
@@ -39,8 +40,15 @@ export class ContainerIndex {
     return this.#idOf.get(name);
   }
 
+  /** The same names, the container that was created first in front; unknown ones last. */
+  byCreation(names: readonly string[]): string[] {
+    const known = [...this.#nameOf.values()].filter((name) => names.includes(name));
+    return [...known, ...names.filter((name) => !known.includes(name))];
+  }
+
   #set(id: string, name: string): void {
-    this.#forget(id);
+    const before = this.#nameOf.get(id);
+    if (before !== undefined && this.#idOf.get(before) === id) this.#idOf.delete(before);
     this.#idOf.set(name, id);
     this.#nameOf.set(id, name);
   }

@@ -51,6 +51,7 @@ describe("events", () => {
       plugin.engine.emit("container", "rename", "1", { name: "old", oldName: "/web" });
       plugin.engine.emit("container", "create", "2", { name: "web" });
       await until(() => index.idOf("web") === "2" && index.idOf("old") === "1");
+      assert.deepEqual(index.byCreation(["x", "web", "old"]), ["old", "web", "x"]);
       plugin.engine.emit("container", "destroy", "1", { name: "old" });
       await until(() => !index.mayExist("old") && index.mayExist("web"));
       docker.createContainer("missed", "none");

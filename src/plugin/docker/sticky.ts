@@ -5,7 +5,7 @@
  *    none, and nothing is asked.
  * 2. Those of which a container exists are probed: the engine holds the lock of the one that it starts or connects.
  * 3. Several can be locked: containers started side by side. Then their addresses stay within the group (a late one finds what
- *    the others left), but who gets which is a guess (who ran first before). `--ip` is for who must not leave it to that.
+ *    the others left), but who gets which is a guess (the first created first). `--ip` is for who must not leave it to that.
  *
  * Hints only: a wrong or missing one costs the old address, never a conflict. An engine that does not answer costs `PROBE_LIMIT`.
  */
@@ -86,7 +86,7 @@ export class Sticky {
   async #guess(network: NetworkRecord, signal: AbortSignal): Promise<readonly string[]> {
     const names = this.#absent(network);
     if (names.length === 0) return [];
-    const { locked, log } = this.#context;
+    const { locked, log, index } = this.#context;
     const begun = performance.now();
     const found = await locked(names, PROBE_LIMIT, signal);
     const silent = found.length === names.length && performance.now() - begun >= PROBE_LIMIT;
@@ -94,10 +94,10 @@ export class Sticky {
       log("warn", "Docker did not tell which container starts; it may get another address than before", {
         network: network.id,
       });
-    return found;
+    return found.length > 1 ? index.byCreation(found) : found;
   }
 
-  /** Names that have remembered addresses here and no interface now: the most recent, in the order in which they had them. */
+  /** Names that have remembered addresses here and no interface now: the most recent. */
   #absent(network: NetworkRecord): string[] {
     const { state, addresses, index } = this.#context;
     const present = new Set<string>();
@@ -108,6 +108,6 @@ export class Sticky {
       if (!present.has(name) && index.mayExist(name)) absent.push(name);
       if (absent.length === MOST_NAMES) break;
     }
-    return absent.toReversed();
+    return absent;
   }
 }
