@@ -46,7 +46,15 @@ const LAYERS: readonly Layer[] = [
   { folder: "api", mayImport: ["core", "drivers/error.ts"] },
   {
     folder: "install",
-    mayImport: ["core", "drivers", "api/client.ts", "api/doctor/facts.ts", "agent/local-state.ts", "agent/records.ts"],
+    mayImport: [
+      "core",
+      "drivers",
+      "api/client.ts",
+      "api/doctor",
+      "api/schema/doctor.ts",
+      "agent/local-state.ts",
+      "agent/sysctl-originals.ts",
+    ],
   },
   { folder: "lab", mayImport: ["core", "drivers", "install"] },
   { folder: "web", mayImport: ["core", "api/client.ts"] },

@@ -164,6 +164,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/agent.ts"),
   },
   {
+    name: "uninstall",
+    summary: "take Manx off this host, and prove that the host is as it was",
+    group: HOST,
+    load: () => import("./commands/uninstall.ts"),
+  },
+  {
     name: "lab",
     summary: "several hosts on this machine, to try out: up, exec, ls, down",
     group: MORE,

@@ -62,26 +62,36 @@ export interface Difference {
   readonly by: "manx" | "docker" | "somebody else";
 }
 
-/** In the order of `what`. */
-export function compareSnapshots(before: Snapshot, after: Snapshot): Difference[] {
+/** In the order of `what`. `docker`: whether Docker runs now, so that it may have made some of them. */
+export function compareSnapshots(before: Snapshot, after: Snapshot, docker: boolean): Difference[] {
   const keys = [...new Set([...Object.keys(before.facts), ...Object.keys(after.facts)])].sort();
   return keys
-    .filter((key) => before.facts[key] !== after.facts[key])
+    .filter((key) => before.facts[key] !== after.facts[key] && !isOfLostInterface(key, before, after))
     .map((what) => {
       const [old, now] = [before.facts[what], after.facts[what]];
       const values = { ...(old === undefined ? {} : { before: old }), ...(now === undefined ? {} : { after: now }) };
-      return { what, ...values, by: whoMade(what, `${old ?? ""}\n${now ?? ""}`) };
+      return { what, ...values, by: whoMade(what, `${old ?? ""}\n${now ?? ""}`, docker) };
     });
 }
 
+/** The hundred settings of an interface that came or went say no more than that it did. */
+function isOfLostInterface(key: string, before: Snapshot, after: Snapshot): boolean {
+  const name = /^sysctl net\/ipv[46]\/(?:conf|neigh)\/([^/]+)\//.exec(key)?.[1];
+  if (name === undefined || name === "all" || name === "default") return false;
+  return [before, after].some(({ facts }) => facts[`link ${name}`] === undefined);
+}
+
+/** What dockerd switches on at its start, and what the kernel changes with it (inet_forward_change in net/ipv4/devinet.c). */
+const FORWARDING = /^sysctl net\/(ipv4\/(ip_forward|conf\/[^/]+\/(forwarding|accept_redirects))|bridge\/)/;
+
 /** By the marks that Manx and Docker leave on what they make. */
-function whoMade(what: string, text: string): Difference["by"] {
+function whoMade(what: string, text: string, docker: boolean): Difference["by"] {
   const all = `${what}\n${text}`;
   if (/\bmanx|\bmxp[0-9a-f]{11}\b|169\.254\.1\.\d|proto 109\b/i.test(all)) return "manx";
-  if (/docker|\bbr-[0-9a-f]{12}\b|\/(veth[0-9a-f]{7})\/|link veth/i.test(all)) return "docker";
-  // Docker switches it on at its start, with the policy that comes with it.
-  if (what === "sysctl net/ipv4/ip_forward" || what.startsWith("sysctl net/bridge/")) return "docker";
-  return "somebody else";
+  if (FORWARDING.test(what)) return docker ? "docker" : "manx";
+  if (what.startsWith("sysctl net/ipv6/conf/") && /(forwarding|accept_ra)$/.test(what))
+    return docker ? "docker" : "manx";
+  return /docker|\bbr-[0-9a-f]{12}\b|^link veth/i.test(all) ? "docker" : "somebody else";
 }
 
 function sysctls(): Promise<Record<string, string>> {

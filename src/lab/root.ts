@@ -19,7 +19,7 @@ export interface RootOptions {
 /** Folders of a host that are on disk: overlay2 cannot lie on an overlay, and a database should see a real fsync. */
 const ON_DISK: Readonly<Record<string, string>> = { docker: "/var/lib/docker", manx: "/var/lib/manx" };
 /** What this machine has of its own in these places must not show. */
-const EMPTY = ["/etc/docker", "/etc/manx", "/var/log/manx"];
+const ABSENT = ["/etc/docker", "/etc/manx", "/var/log/manx", "/usr/local/bin/manx", "/etc/systemd/system/manx.service"];
 const FRESH = ["/", "/proc", "/sys", "/dev", "/run"];
 const REAL_FILESYSTEMS = /^(ext[234]|xfs|btrfs|zfs|f2fs|bcachefs|tmpfs|overlay|9p|virtiofs|vfat)$/;
 
@@ -58,10 +58,7 @@ export async function makeRoot(holder: Holder, options: RootOptions): Promise<vo
   await inside(["mkdir", "-p", join(root, "run/lock")]);
   await bind(source, source);
   for (const [name, path] of Object.entries(ON_DISK)) await bind(join(folder, name), path);
-  for (const path of EMPTY) {
-    await inside(["mkdir", "-p", join(root, path), join(memory, path)]);
-    await bind(join(memory, path), path);
-  }
+  await inside(["rm", "-rf", ...ABSENT.map((path) => join(root, path))]);
   await mount("-t", "proc", "proc", join(root, "proc"));
   await inside(["pivot_root", root, join(root, "mnt")]);
   await inside(["umount", "-l", "/mnt"]);
