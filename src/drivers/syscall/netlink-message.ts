@@ -52,6 +52,7 @@ export class MessageWriter {
     this.#start = this.#room(NLMSG_HEADER);
     this.#view.setUint16(this.#start + 4, type, true);
     this.#view.setUint16(this.#start + 6, flags | NLM_F_REQUEST, true);
+    this.#view.setBigUint64(this.#start + 8, 0n, true);
     return this;
   }
 
@@ -72,7 +73,8 @@ export class MessageWriter {
 
   /** The family's fixed header, or a part of it. Padded to 4 bytes with the next attribute. */
   raw(bytes: Uint8Array): this {
-    this.#bytes.set(bytes, this.#room(bytes.length));
+    const at = this.#room(bytes.length);
+    this.#bytes.set(bytes, at);
     return this;
   }
 
@@ -80,6 +82,7 @@ export class MessageWriter {
   nfgen(family: number, resource = 0): this {
     const at = this.#room(4);
     this.#bytes[at] = family;
+    this.#bytes[at + 1] = 0;
     this.#view.setUint16(at + 2, resource, false);
     return this;
   }
@@ -90,7 +93,8 @@ export class MessageWriter {
   }
 
   u8(type: number, value: number): this {
-    this.#view.setUint8(this.#attribute(type, 1), value);
+    const at = this.#attribute(type, 1);
+    this.#view.setUint8(at, value);
     return this;
   }
 
@@ -138,9 +142,26 @@ export class MessageWriter {
 
   /** UTF-8 with the closing zero that the kernel expects. */
   string(type: number, value: string): this {
+    // Names are short and ASCII, and a ruleset has a hundred thousand of them: an encoder costs more than their bytes.
+    const start = this.#length;
+    const at = this.#attribute(type, value.length + 1);
+    for (let i = 0; i < value.length; i++) {
+      const unit = value.charCodeAt(i);
+      if (unit > 127) {
+        this.#length = start;
+        return this.#utf8(type, value);
+      }
+      this.#bytes[at + i] = unit;
+    }
+    this.#bytes[at + value.length] = 0;
+    return this;
+  }
+
+  #utf8(type: number, value: string): this {
     const encoded = utf8.encode(value);
     const at = this.#attribute(type, encoded.length + 1);
     this.#bytes.set(encoded, at);
+    this.#bytes[at + encoded.length] = 0;
     return this;
   }
 
@@ -173,20 +194,23 @@ export class MessageWriter {
     return this;
   }
 
+  /** The payload's offset; the caller writes all of it. */
   #attribute(type: number, length: number): number {
     this.#pad();
     if (length + ATTRIBUTE_HEADER > 0xffff) throw new RangeError(`an attribute may have 65531 bytes, not ${length}`);
     const at = this.#room(ATTRIBUTE_HEADER + align(length));
+    if ((length & 3) !== 0) this.#view.setUint32(this.#length - 4, 0, true);
     this.#view.setUint16(at, ATTRIBUTE_HEADER + length, true);
     this.#view.setUint16(at + 2, type, true);
     return at + ATTRIBUTE_HEADER;
   }
 
   #pad(): void {
-    this.#room(align(this.#length) - this.#length);
+    const length = align(this.#length) - this.#length;
+    if (length > 0) this.#bytes.fill(0, this.#room(length), this.#length);
   }
 
-  /** Zeroed room at the end; its offset. */
+  /** Room at the end, with whatever was there; its offset. */
   #room(length: number): number {
     const at = this.#length;
     const end = at + length;
@@ -195,8 +219,6 @@ export class MessageWriter {
       larger.set(this.#bytes.subarray(0, at));
       this.#bytes = larger;
       this.#view = new DataView(larger.buffer);
-    } else {
-      this.#bytes.fill(0, at, end);
     }
     this.#length = end;
     return at;
