@@ -78,5 +78,9 @@ function byteorder(type: number, types: readonly FieldType[]): Uint8Array {
 }
 
 function tlv(type: number, value: Uint8Array): Uint8Array {
-  return Uint8Array.of(type, value.length, ...value);
+  const out = new Uint8Array(2 + value.length);
+  out[0] = type;
+  out[1] = value.length;
+  out.set(value, 2);
+  return out;
 }
