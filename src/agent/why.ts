@@ -44,13 +44,15 @@ export async function why(agent: Agent, query: WhyQuery, signal?: AbortSignal): 
   const paths = families.map((family) => walk(agent, state, query, from, to, family));
   const verdicts = paths.map(({ verdict }) => verdict);
   const verdict = verdicts.includes("deny") ? "deny" : verdicts.includes("unknown") ? "unknown" : "allow";
-  return {
-    verdict,
-    paths,
-    ...(verdict === "deny"
-      ? { remedy: `manx allow ${query.from} ${query.to} ${query.port ?? 80}/${query.protocol}` }
-      : {}),
-  };
+  return { verdict, paths, ...(verdict === "deny" ? { remedy: remedyFor(query, from, to) } : {}) };
+}
+
+/** The command that would let the packet through; outsiders have no policy of their own. */
+function remedyFor({ from, to, port, protocol }: WhyQuery, sender: End, receiver: End): string {
+  if (receiver.endpoint === undefined)
+    return `manx egress ${from} ${receiver.label === "internet" ? "internet" : "all"}`;
+  if (sender.endpoint === undefined) return `docker run -p ${port ?? "PORT"} ... opens the port to everybody`;
+  return `manx allow ${from} ${to} ${port ?? "PORT"}/${protocol}`;
 }
 
 function walk(
