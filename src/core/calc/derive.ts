@@ -12,7 +12,15 @@ import type { Context, Piece } from "../rules/piece.ts";
 import { type Program, programKey, type RuleList } from "../rules/program.ts";
 import { type CompiledProgram, compileList, compileProgram } from "../rules/program-chain.ts";
 import type { SetSpec } from "../rules/sets.ts";
-import { assemble, type InterfaceElements, NO_HOST_RULES } from "../rules/table.ts";
+import { exactSet } from "../rules/steps.ts";
+import {
+  arpTable,
+  assemble,
+  fixedChains,
+  type InterfaceElements,
+  interfaceSets,
+  NO_HOST_RULES,
+} from "../rules/table.ts";
 import { match } from "../selector/match.ts";
 import { selector as parse } from "../selector/parse.ts";
 import type { HostState } from "./host-state.ts";
@@ -28,10 +36,9 @@ import {
   linkSysctls,
   neighbours,
   nodeAddresses,
-  publishedElements,
   routes,
-  sourceElements,
 } from "./local.ts";
+import { elementsOf, forwarding } from "./local-parts.ts";
 import { hasNets, memberSet, namedPortSet, selectorSet } from "./members.ts";
 import { endpointPeer, type Peer, peersOf } from "./peers.ts";
 import { type ResolvedPolicy, resolvePolicy, resolveTiers } from "./policies.ts";
@@ -39,7 +46,9 @@ import { type Profiles, programOf, resolveProfile } from "./programs.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 export function derive(snapshot: Snapshot): HostState {
-  const joined = snapshot.endpoints.filter((endpoint) => isJoined(endpoint, snapshot.host));
+  const joined = snapshot.endpoints
+    .filter((endpoint) => isJoined(endpoint, snapshot.host))
+    .sort((a, b) => (a.id < b.id ? -1 : 1)); // where two claim one key, the greater ID has it
   const matching = new Matching(snapshot);
   const context: Context = {
     names: new Names(),
@@ -50,17 +59,18 @@ export function derive(snapshot: Snapshot): HostState {
   const sets = new Map<string, NftSet>();
   for (const { sets: used } of pieces)
     for (const [name, spec] of used) if (!sets.has(name)) sets.set(name, contents(spec, snapshot, matching));
+  const elements = new Map(interfaceSets(interfaces));
   const ruleset = assemble({
-    settings: snapshot.settings,
-    interfaces,
+    fixed: fixedChains(snapshot.settings, NO_HOST_RULES),
+    interfaceSets: elements,
+    arp: arpTable(elements.get("sources4") ?? exactSet([], [])),
     sets,
     chains: pieces.flatMap(({ chains }) => [...chains]),
     nat: compileNat({
       natPools: snapshot.pools.filter(({ spec }) => spec.natOutgoing === true).map(({ spec }) => cidr(spec.cidr)),
       allPools: snapshot.pools.map(({ spec }) => cidr(spec.cidr)),
-      hostPorts: joined.flatMap(hostPorts),
+      hostPorts: [...new Map(joined.flatMap(hostPorts)).values()],
     }),
-    host: NO_HOST_RULES,
   });
   const origins = new Map<string, Origin>([...FIXED_ORIGINS, ...pieces.flatMap((piece) => [...piece.origins])]);
   return { ...linkParts(snapshot, joined), ruleset, origins };
@@ -128,19 +138,16 @@ function compileEndpoints(
     const entry = (direction: "ingress" | "egress"): InterfaceElements["from"] =>
       compile(programOf(endpoint, direction, tiers, applies, profiles)).entry;
     const addresses = (siblings.get(containerKey(endpoint)) ?? []).flatMap((sibling) => sibling.addresses);
-    return {
-      interface: endpoint.local.interface,
-      mac: endpoint.local.mac,
-      from: entry("egress"),
-      to: entry("ingress"),
-      sources4: sourceElements(endpoint, addresses, 4),
-      sources6: sourceElements(endpoint, addresses, 6),
-      published4: publishedElements(endpoint, 4),
-      published6: publishedElements(endpoint, 6),
-    };
+    return elementsOf(endpoint, addresses, { ingress: entry("ingress"), egress: entry("egress") });
   });
-  const lists = new Set<RuleList>([...programs.values()].flatMap(({ calls }) => [...calls]));
-  return { interfaces, pieces: [...programs.values(), ...[...lists].map((list) => compileList(list, context))] };
+  const lists = new Map<string, RuleList>();
+  for (const { ingress, egress } of [...policies, ...profiles.lists.values()])
+    for (const list of [ingress, egress]) if (list !== undefined) lists.set(list.identity, list);
+  const called = new Set([...programs.values()].flatMap(({ calls }) => [...calls]));
+  const compiled = [...called]
+    .flatMap((identity) => lists.get(identity) ?? [])
+    .map((list) => compileList(list, context));
+  return { interfaces, pieces: [...programs.values(), ...compiled] };
 }
 
 function linkParts(
@@ -148,9 +155,6 @@ function linkParts(
   joined: readonly JoinedEndpoint[],
 ): Pick<HostState, "links" | "routes" | "neighbours" | "gatewayAddresses" | "sysctls"> {
   const sources = nodeAddresses(snapshot);
-  const forwarding: [string, string][] = [];
-  if (joined.some((endpoint) => hasFamily(endpoint, 4))) forwarding.push(["net/ipv4/ip_forward", "1"]);
-  if (joined.some((endpoint) => hasFamily(endpoint, 6))) forwarding.push(["net/ipv6/conf/all/forwarding", "1"]);
   return {
     links: new Map(joined.map((endpoint) => [endpoint.local.interface, linkState(endpoint)])),
     routes: new Map([
@@ -162,6 +166,6 @@ function linkParts(
     ]),
     neighbours: new Map(joined.flatMap(neighbours)),
     gatewayAddresses: new Set(joined.filter((endpoint) => hasFamily(endpoint, 4)).map(gatewayAddress)),
-    sysctls: new Map([...forwarding, ...joined.flatMap(linkSysctls)]),
+    sysctls: new Map(joined.flatMap((endpoint) => [...forwarding(endpoint), ...linkSysctls(endpoint)])),
   };
 }

@@ -108,9 +108,9 @@ function isLoopback(address: string): boolean {
   return address.startsWith("127.") || address === "::1";
 }
 
-/** Host ports to translate, one for each family of the host's address that the endpoint has an address of. */
-export function hostPorts(endpoint: JoinedEndpoint): HostPort[] {
-  return endpoint.published.flatMap(({ protocol, port, host }) => {
+/** Host ports to translate, each under what only one endpoint can have; one a family that the endpoint has an address of. */
+export function hostPorts(endpoint: JoinedEndpoint): [string, HostPort][] {
+  const all = endpoint.published.flatMap(({ protocol, port, host }) => {
     if (host === undefined) return [];
     const wanted = host.address === "0.0.0.0" || host.address === "::" ? "" : host.address;
     const families: Family[] = host.address === "" ? [4, 6] : host.address.includes(":") ? [6] : [4];
@@ -120,4 +120,5 @@ export function hostPorts(endpoint: JoinedEndpoint): HostPort[] {
       return [{ family, protocol: protocolNumber(protocol), hostAddress: wanted, hostPort: host.port, address, port }];
     });
   });
+  return all.map((entry) => [[entry.family, entry.protocol, entry.hostAddress, entry.hostPort].join(), entry]);
 }

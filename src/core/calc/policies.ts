@@ -52,6 +52,13 @@ const BUILT_IN: readonly { readonly name: string; readonly order: number; readon
     { name: "kube-baseline", order: 10_000_000, defaultAction: "Pass" },
   ];
 
+/** `name/namespace/kind`. */
+export function policyKey({ kind, metadata }: AnyPolicy): string {
+  const namespaced = kind === "NetworkPolicy" || kind === "StagedNetworkPolicy";
+  return `${metadata.name}/${namespaced ? (metadata.namespace ?? "default") : ""}/${kind}`;
+}
+
+/** Undefined for a staged policy that is not to be set: nothing of it is compiled. */
 export function resolvePolicy(policy: AnyPolicy): ResolvedPolicy | undefined {
   const { kind, metadata, spec } = policy;
   const staged = "stagedAction" in spec;
@@ -59,7 +66,7 @@ export function resolvePolicy(policy: AnyPolicy): ResolvedPolicy | undefined {
   const namespaced = kind === "NetworkPolicy" || kind === "StagedNetworkPolicy";
   const namespace = namespaced ? (metadata.namespace ?? "default") : undefined;
   const global = kind === "GlobalNetworkPolicy" || kind === "StagedGlobalNetworkPolicy" ? policy.spec : undefined;
-  const key = `${metadata.name}/${namespace ?? ""}/${kind}`;
+  const key = policyKey(policy);
   const list = (direction: Direction, rules: readonly PolicyRule[] | undefined): RuleList => ({
     kind,
     tier: spec.tier,

@@ -6,6 +6,11 @@ export class Names {
   readonly #byIdentity = new Map<string, string>();
   readonly #taken = new Set<string>();
 
+  /** How many names have been given; they are never forgotten. */
+  get size(): number {
+    return this.#taken.size;
+  }
+
   /** The name of the thing with this identity (any text that tells it from all others). */
   of(prefix: string, hint: string, identity: string): string {
     const key = `${prefix} ${identity}`;

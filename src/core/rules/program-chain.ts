@@ -21,23 +21,31 @@ import { ACCEPT, accept, chain, counter, isIn, jump, named } from "./steps.ts";
 export interface CompiledProgram extends Piece {
   /** What the verdict map holds for an endpoint with this program. */
   readonly entry: Verdict;
-  /** Policies whose own chains the program's chains jump to. */
-  readonly calls: ReadonlySet<RuleList>;
+  /** Identities of the lists whose own chains the program's chains jump to. */
+  readonly calls: ReadonlySet<string>;
+  /** Identities of the lists that stand in the program's chains themselves. */
+  readonly inlined: ReadonlySet<string>;
+}
+
+/** What a program's chains do with lists, while they are compiled. */
+interface Lists {
+  readonly calls: Set<string>;
+  readonly inlined: Set<string>;
 }
 
 export function compileProgram(program: Program, context: Context): CompiledProgram {
   const piece = new PieceBuilder(context);
-  if (isOpen(program)) return { ...piece.build(), entry: ACCEPT, calls: new Set() };
-  const calls = new Set<RuleList>();
+  const lists: Lists = { calls: new Set(), inlined: new Set() };
+  if (isOpen(program)) return { ...piece.build(), entry: ACCEPT, ...lists };
   const key = programKey(program);
-  const rules = program.tiers.flatMap((tier) => tierRules(tier, program.direction, key, piece, calls));
+  const rules = program.tiers.flatMap((tier) => tierRules(tier, program.direction, key, piece, lists));
   const [first] = program.profiles;
-  const profileRules = program.profiles.flatMap((stage) => stageRules(stage, program.direction, piece, calls));
+  const profileRules = program.profiles.flatMap((stage) => stageRules(stage, program.direction, piece, lists));
   const prefix = program.direction === "ingress" ? "to" : "from";
   const hint = program.tiers.length > 0 ? "policy" : first?.kind === "network" ? first.network.name : "";
   const name = context.names.of(prefix, hint, key);
   piece.chain(name, chain(...rules, ...profileRules, ...endRules(program.direction, piece)));
-  return { ...piece.build(), entry: { kind: "goto", chain: name }, calls };
+  return { ...piece.build(), entry: { kind: "goto", chain: name }, ...lists };
 }
 
 /** Nothing stands in the way: no policy applies, and the first profile is a network that allows everything. */
@@ -61,15 +69,9 @@ function listChain(list: RuleList, { names }: Context): string {
   return names.of(prefix, list.name, list.identity);
 }
 
-function tierRules(
-  tier: TierStage,
-  direction: Direction,
-  key: string,
-  piece: PieceBuilder,
-  calls: Set<RuleList>,
-): Rule[] {
+function tierRules(tier: TierStage, direction: Direction, key: string, piece: PieceBuilder, lists: Lists): Rule[] {
   const { context } = piece;
-  const rules = tier.policies.flatMap((list) => callRules(list, piece, calls, ALLOW));
+  const rules = tier.policies.flatMap((list) => callRules(list, piece, lists, ALLOW));
   const end = tier.end === "Deny" ? endOfTier(tier.name, direction, piece) : [];
   if (!tier.policies.some(passes)) return [...rules, ...end];
   const name = context.names.of(`tier-${letter(direction)}`, tier.name, `${tier.name} ${key}`);
@@ -77,9 +79,12 @@ function tierRules(
   return [{ steps: [jump(name)] }];
 }
 
-function callRules(list: RuleList, piece: PieceBuilder, calls: Set<RuleList>, allow: AllowSteps): Rule[] {
-  if (passes(list)) return listRules(list, piece, allow);
-  calls.add(list);
+function callRules(list: RuleList, piece: PieceBuilder, lists: Lists, allow: AllowSteps): Rule[] {
+  if (passes(list)) {
+    lists.inlined.add(list.identity);
+    return listRules(list, piece, allow);
+  }
+  lists.calls.add(list.identity);
   return [{ steps: [jump(listChain(list, piece.context))] }];
 }
 
@@ -92,10 +97,10 @@ function endRules(direction: Direction, piece: PieceBuilder): Rule[] {
   return denyRules([], piece.origin(`no-profile-${letter(direction)}`, { kind: "no-profile", direction }), piece);
 }
 
-function stageRules(stage: ProfileStage, direction: Direction, piece: PieceBuilder, calls: Set<RuleList>): Rule[] {
+function stageRules(stage: ProfileStage, direction: Direction, piece: PieceBuilder, lists: Lists): Rule[] {
   switch (stage.kind) {
     case "profile":
-      return callRules(stage.rules, piece, calls, ALLOW);
+      return callRules(stage.rules, piece, lists, ALLOW);
     case "missing":
       return endRules(direction, piece);
     case "network":

@@ -11,7 +11,7 @@ import {
   outputChain,
   rawChain,
 } from "./fixed.ts";
-import type { Chain, NftSet, Rule, Ruleset, Table, Verdict } from "./ir.ts";
+import type { Chain, FieldType, NftSet, Rule, Ruleset, Table, Verdict } from "./ir.ts";
 import type { Nat } from "./nat.ts";
 import { TCP, UDP } from "./protocol.ts";
 import { exactSet, verdictMap } from "./steps.ts";
@@ -41,13 +41,14 @@ export interface HostRules {
 export const NO_HOST_RULES: HostRules = { raw: [], forwardFrom: [], forwardTo: [], input: [], output: [] };
 
 export interface TableParts {
-  readonly settings: Settings;
-  readonly interfaces: readonly InterfaceElements[];
+  readonly fixed: readonly (readonly [string, Chain])[];
+  /** By the names of FIXED_SETS. */
+  readonly interfaceSets: Iterable<readonly [string, NftSet]>;
+  readonly arp: Table;
   /** Sets and chains of the programs. */
   readonly sets: Iterable<readonly [string, NftSet]>;
   readonly chains: Iterable<readonly [string, Chain]>;
   readonly nat: Nat;
-  readonly host: HostRules;
 }
 
 export function assemble(parts: TableParts): Ruleset {
@@ -57,15 +58,15 @@ export function assemble(parts: TableParts): Ruleset {
       {
         family: "inet",
         name: TABLE_NAME,
-        sets: new Map([...constantSets(), ...interfaceSets(parts.interfaces), ...parts.nat.sets, ...parts.sets]),
-        chains: new Map([...fixedChains(parts), ...parts.nat.chains, ...parts.chains]),
+        sets: new Map([...CONSTANT, ...parts.interfaceSets, ...parts.nat.sets, ...parts.sets]),
+        chains: new Map([...parts.fixed, ...parts.nat.chains, ...parts.chains]),
       },
     ],
-    [`arp ${TABLE_NAME}`, arpTable(parts.interfaces)],
+    [`arp ${TABLE_NAME}`, parts.arp],
   ]);
 }
 
-function fixedChains({ settings, host }: TableParts): [string, Chain][] {
+export function fixedChains(settings: Settings, host: HostRules): [string, Chain][] {
   return [
     ["prerouting", rawChain(host.raw)],
     ["icmpv6-source", icmpv6SourceChain()],
@@ -95,66 +96,53 @@ const CONSTANT: readonly [string, NftSet][] = [
   ],
 ];
 
-export function constantSets(): readonly [string, NftSet][] {
-  return CONSTANT;
+/** Keys of the sets that every interface adds its elements to. */
+export const INTERFACE_SETS = {
+  [FIXED_SETS.interfaces]: ["ifname"],
+  [FIXED_SETS.macs]: ["ifname", "ether_addr"],
+  [FIXED_SETS.sources4]: ["ifname", "ether_addr", "ipv4_addr"],
+  [FIXED_SETS.sources6]: ["ifname", "ether_addr", "ipv6_addr"],
+  [FIXED_SETS.published4]: ["ipv4_addr", "inet_proto", "inet_service"],
+  [FIXED_SETS.published6]: ["ipv6_addr", "inet_proto", "inet_service"],
+} as const satisfies Readonly<Record<string, readonly FieldType[]>>;
+export type InterfaceSet = keyof typeof INTERFACE_SETS;
+export const INTERFACE_MAPS = [FIXED_SETS.from, FIXED_SETS.to] as const;
+
+/** What the interface adds to each of INTERFACE_SETS. */
+export function interfaceElements(one: InterfaceElements): Readonly<Record<InterfaceSet, readonly string[]>> {
+  const { sources4, sources6, published4, published6 } = one;
+  return {
+    interfaces: [one.interface],
+    macs: [`${one.interface} . ${one.mac}`],
+    sources4,
+    sources6,
+    published4,
+    published6,
+  };
 }
 
 export function interfaceSets(interfaces: readonly InterfaceElements[]): [string, NftSet][] {
-  const S = FIXED_SETS;
-  const from = new Map<string, Verdict>();
-  const to = new Map<string, Verdict>();
-  for (const one of interfaces) {
-    from.set(one.interface, one.from);
-    to.set(one.interface, one.to);
-  }
-  const names = interfaces.map((one) => one.interface);
-  const macs = interfaces.map((one) => `${one.interface} . ${one.mac}`);
-  const each = (list: (one: InterfaceElements) => readonly string[]): string[] => interfaces.flatMap(list);
-  return [
-    [S.from, verdictMap(["ifname"], from)],
-    [S.to, verdictMap(["ifname"], to)],
-    [S.interfaces, exactSet(["ifname"], names)],
-    [S.macs, exactSet(["ifname", "ether_addr"], macs)],
-    [
-      S.sources4,
-      exactSet(
-        ["ifname", "ether_addr", "ipv4_addr"],
-        each((one) => one.sources4),
-      ),
-    ],
-    [
-      S.sources6,
-      exactSet(
-        ["ifname", "ether_addr", "ipv6_addr"],
-        each((one) => one.sources6),
-      ),
-    ],
-    [
-      S.published4,
-      exactSet(
-        ["ipv4_addr", "inet_proto", "inet_service"],
-        each((one) => one.published4),
-      ),
-    ],
-    [
-      S.published6,
-      exactSet(
-        ["ipv6_addr", "inet_proto", "inet_service"],
-        each((one) => one.published6),
-      ),
-    ],
-  ];
+  const all = interfaces.map(interfaceElements);
+  const sets = Object.entries(INTERFACE_SETS).map(([name, key]): [string, NftSet] => [
+    name,
+    exactSet(
+      key,
+      all.flatMap((elements) => elements[name as InterfaceSet]),
+    ),
+  ]);
+  const verdicts = (of: (one: InterfaceElements) => Verdict): NftSet =>
+    verdictMap(["ifname"], new Map(interfaces.map((one) => [one.interface, of(one)])));
+  return [...sets, [FIXED_SETS.from, verdicts(({ from }) => from)], [FIXED_SETS.to, verdicts(({ to }) => to)]];
 }
 
-function arpTable(interfaces: readonly InterfaceElements[]): Table {
-  const senders = exactSet(
-    ["ifname", "ether_addr", "ipv4_addr"],
-    interfaces.flatMap((one) => one.sources4),
-  );
+/** `senders`: the elements of `sources4`. */
+export function arpTable(senders: NftSet): Table {
   return {
     family: "arp",
     name: TABLE_NAME,
     sets: new Map([[FIXED_SETS.senders, senders]]),
-    chains: new Map([["input", arpChain()]]),
+    chains: new Map([["input", ARP_CHAIN]]),
   };
 }
+
+const ARP_CHAIN = arpChain();

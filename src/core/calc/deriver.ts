@@ -1,0 +1,297 @@
+/**
+ * As `derive`, for one snapshot after another: does the work that the difference asks for, and gives the same objects for
+ * what did not change, down to sets and chains, so that the drivers too can pass over them. `derive` is its judge.
+ */
+import { cidr } from "../net/cidr.ts";
+import { FIXED_ORIGINS } from "../rules/fixed.ts";
+import type { Chain, Ruleset, Table } from "../rules/ir.ts";
+import { Names } from "../rules/names.ts";
+import { compileNat, type HostPort, type Nat } from "../rules/nat.ts";
+import type { Origin } from "../rules/origin.ts";
+import type { Piece } from "../rules/piece.ts";
+import { arpTable, assemble, fixedChains, NO_HOST_RULES } from "../rules/table.ts";
+import { Contributions } from "./contributions.ts";
+import type { HostState } from "./host-state.ts";
+import { recordLabels } from "./labels.ts";
+import { isJoined, nodeAddresses } from "./local.ts";
+import { LocalParts, type Sources } from "./local-parts.ts";
+import { PeerSets } from "./peer-sets.ts";
+import { endpointPeer, hostEndpointPeer, networkSetPeer, type Peer } from "./peers.ts";
+import { policyKey } from "./policies.ts";
+import { ProgramBook } from "./program-book.ts";
+import type { Endpoint, Settings, Snapshot } from "./snapshot.ts";
+import { type Changes, Tracker } from "./tracker.ts";
+
+/** Names are never forgotten: after this many it is cheaper to begin anew than to carry them on. */
+const MAX_NAMES = 200_000;
+
+export class Deriver {
+  #work = new Work();
+
+  /** The host state for the snapshot; the same object as last time if nothing in it differs. */
+  derive(snapshot: Snapshot): HostState {
+    if (this.#work.names.size > MAX_NAMES) this.#work = new Work();
+    return this.#work.derive(snapshot);
+  }
+}
+
+class Work {
+  readonly names = new Names();
+  readonly #peers = new PeerSets();
+  readonly #local = new LocalParts();
+  readonly #chains = new Contributions<Chain>();
+  readonly #origins = new Contributions<Origin>(isSame);
+  readonly #book: ProgramBook;
+  readonly #endpoints = new Map<string, Endpoint>();
+  readonly #track = {
+    endpoints: new Tracker<Endpoint>(({ id }) => id),
+    networkSets: new Tracker<Snapshot["networkSets"][number]>((set) => networkSetPeer(set).id),
+    hostEndpoints: new Tracker<Snapshot["hostEndpoints"][number]>(({ metadata }) => metadata.name),
+    profiles: new Tracker<Snapshot["profiles"][number]>(({ metadata }) => metadata.name),
+    networks: new Tracker<Snapshot["networks"][number]>(({ metadata }) => metadata.name, isSame),
+    tiers: new Tracker<Snapshot["tiers"][number]>(({ metadata }) => metadata.name),
+    policies: new Tracker<Snapshot["policies"][number]>(policyKey, isSame),
+    stagedPolicies: new Tracker<Snapshot["stagedPolicies"][number]>(policyKey, isSame),
+  };
+  /** Joined endpoints whose elements must be said again. */
+  readonly #stale = new Set<string>();
+  #sources: Sources = {};
+  #host: string | undefined;
+  #settings: Settings | undefined;
+  #fixed: readonly (readonly [string, Chain])[] = [];
+  #natFrom: readonly unknown[] = [];
+  #nat: Nat = { sets: new Map(), chains: new Map() };
+  #arp: Table | undefined;
+  #last: HostState | undefined;
+
+  constructor() {
+    this.#origins.set(
+      "fixed",
+      FIXED_ORIGINS.map(([id, origin]) => [id, origin]),
+    );
+    this.#book = new ProgramBook(
+      { names: this.names, facts: this.#peers },
+      {
+        put: (key, piece, before) => this.#put(key, piece, before),
+        drop: (key, piece) => this.#drop(key, piece),
+      },
+    );
+  }
+
+  derive(snapshot: Snapshot): HostState {
+    if (this.#host !== undefined && this.#host !== snapshot.host) throw new Error("a host does not change its name");
+    this.#host = snapshot.host;
+    this.#takeSettings(snapshot.settings);
+    this.#takeProfiles(this.#track.profiles.update(snapshot.profiles));
+    this.#takeNetworks(this.#track.networks.update(snapshot.networks));
+    this.#takePeers(snapshot);
+    this.#takeEndpoints(this.#track.endpoints.update(snapshot.endpoints));
+    this.#takePolicies(snapshot);
+    for (const id of this.#book.settle()) this.#stale.add(id.slice("endpoint ".length));
+    if (this.#peers.takeNetsMoved()) this.#book.recompile((piece) => hasOldNature(piece, this.#peers));
+    this.#takeLinks(snapshot);
+    this.#peers.sweep();
+    return this.#assemble(snapshot);
+  }
+
+  #takeSettings(settings: Settings): void {
+    const before = this.#settings;
+    if (before !== undefined && isSame(before, settings)) return;
+    this.#settings = settings;
+    this.#fixed = fixedChains(settings, NO_HOST_RULES);
+    if (before?.logGroup === settings.logGroup) return;
+    const { logGroup } = settings;
+    this.#book.setContext({
+      names: this.names,
+      facts: this.#peers,
+      ...(logGroup === undefined ? {} : { logGroup }),
+    });
+  }
+
+  #takeProfiles({ upserts, removed }: Changes<Snapshot["profiles"][number]>): void {
+    for (const { metadata } of removed) {
+      this.#peers.setProfile(metadata.name, undefined);
+      this.#book.deleteProfile(metadata.name);
+    }
+    for (const profile of upserts) {
+      const labels = recordLabels(profile.spec.labelsToApply);
+      this.#peers.setProfile(profile.metadata.name, labels);
+      this.#book.setProfile(profile, labels);
+    }
+  }
+
+  #takeNetworks({ upserts, removed }: Changes<Snapshot["networks"][number]>): void {
+    for (const { metadata } of removed) this.#book.deleteNetwork(metadata.name);
+    for (const network of upserts) this.#book.setNetwork(network);
+  }
+
+  #takePeers(snapshot: Snapshot): void {
+    const take = <T>(changes: Changes<T>, peerOf: (item: T) => Peer): void => {
+      for (const item of changes.removed) this.#peers.deletePeer(peerOf(item).id);
+      for (const item of changes.upserts) this.#peers.setPeer(peerOf(item));
+    };
+    take(this.#track.networkSets.update(snapshot.networkSets), networkSetPeer);
+    take(this.#track.hostEndpoints.update(snapshot.hostEndpoints), hostEndpointPeer);
+  }
+
+  #takeEndpoints({ upserts, removed }: Changes<Endpoint>): void {
+    for (const endpoint of removed) {
+      this.#siblings(endpoint);
+      this.#endpoints.delete(endpoint.id);
+      this.#peers.deleteEndpoint(endpoint);
+      const { id } = endpointPeer(endpoint);
+      this.#peers.deletePeer(id);
+      this.#leave(endpoint.id, id);
+    }
+    for (const endpoint of upserts) {
+      const before = this.#endpoints.get(endpoint.id);
+      if (before !== undefined) this.#siblings(before);
+      this.#endpoints.set(endpoint.id, endpoint);
+      const peer = endpointPeer(endpoint);
+      this.#peers.setEndpoint(endpoint, before);
+      this.#peers.setPeer(peer);
+      if (isJoined(endpoint, this.#host ?? "")) this.#book.setEndpoint(endpoint, peer);
+      else this.#leave(endpoint.id, peer.id);
+      this.#siblings(endpoint);
+    }
+  }
+
+  #leave(id: string, peerId: string): void {
+    this.#book.deleteEndpoint(peerId);
+    this.#local.delete(id);
+    this.#stale.delete(id);
+  }
+
+  /** The other interfaces of the container may use its addresses, so they too are to be said again. */
+  #siblings(endpoint: Endpoint): void {
+    for (const id of this.#peers.container(endpoint).ids) this.#stale.add(id);
+  }
+
+  #takePolicies(snapshot: Snapshot): void {
+    const { tiers, policies, stagedPolicies } = this.#track;
+    const changed = tiers.update(snapshot.tiers);
+    if (changed.upserts.length + changed.removed.length > 0) this.#book.setTiers(snapshot.tiers);
+    for (const changes of [policies.update(snapshot.policies), stagedPolicies.update(snapshot.stagedPolicies)]) {
+      for (const policy of changes.removed) this.#book.deletePolicy(policyKey(policy));
+      for (const policy of changes.upserts) this.#book.setPolicy(policy);
+    }
+  }
+
+  #takeLinks(snapshot: Snapshot): void {
+    const sources = nodeAddresses(snapshot);
+    if (!isSame(sources, this.#sources)) for (const id of this.#endpoints.keys()) this.#stale.add(id);
+    this.#sources = sources;
+    this.#local.setBlocks(snapshot.blocks);
+    for (const id of this.#stale) {
+      const endpoint = this.#endpoints.get(id);
+      if (endpoint === undefined || !isJoined(endpoint, snapshot.host)) continue;
+      const verdicts = this.#book.verdicts(`endpoint ${id}`);
+      if (verdicts === undefined) throw new Error(`the endpoint ${id} has no program`);
+      this.#local.set(endpoint, this.#peers.container(endpoint).addresses, verdicts, sources);
+    }
+    this.#stale.clear();
+  }
+
+  #natOf({ pools }: Snapshot): Nat {
+    const hostPorts: readonly HostPort[] = this.#local.hostPorts();
+    const from: readonly unknown[] = [hostPorts, ...pools];
+    if (from.length === this.#natFrom.length && from.every((one, i) => one === this.#natFrom[i])) return this.#nat;
+    this.#natFrom = from;
+    const nat = compileNat({
+      natPools: pools.filter(({ spec }) => spec.natOutgoing === true).map(({ spec }) => cidr(spec.cidr)),
+      allPools: pools.map(({ spec }) => cidr(spec.cidr)),
+      hostPorts,
+    });
+    this.#nat = { sets: keepSame(nat.sets, this.#nat.sets), chains: keepSame(nat.chains, this.#nat.chains) };
+    return this.#nat;
+  }
+
+  #put(key: string, piece: Piece, before: Piece | undefined): void {
+    for (const [name, spec] of piece.sets) this.#peers.use(name, spec);
+    this.#chains.set(key, [...piece.chains]);
+    this.#origins.set(key, [...piece.origins]);
+    for (const name of before?.sets.keys() ?? []) this.#peers.release(name);
+  }
+
+  #drop(key: string, piece: Piece): void {
+    this.#chains.delete(key);
+    this.#origins.delete(key);
+    for (const name of piece.sets.keys()) this.#peers.release(name);
+  }
+
+  #assemble(snapshot: Snapshot): HostState {
+    const interfaceSets = new Map(this.#local.sets());
+    const senders = interfaceSets.get("sources4");
+    if (senders !== undefined && this.#arp?.sets.get("senders") !== senders) this.#arp = arpTable(senders);
+    if (this.#arp === undefined) throw new Error("there is always a set of sources");
+    const ruleset = assemble({
+      fixed: this.#fixed,
+      interfaceSets,
+      arp: this.#arp,
+      sets: this.#peers.take(),
+      chains: this.#chains.take(),
+      nat: this.#natOf(snapshot),
+    });
+    const state: HostState = {
+      ...this.#local.links(),
+      ruleset: sameRuleset(ruleset, this.#last?.ruleset),
+      origins: this.#origins.take(),
+    };
+    if (this.#last === undefined || !sameParts(state, this.#last)) this.#last = state;
+    return this.#last;
+  }
+}
+
+/** A selector that now matches nets, or no longer does, needs a set of the other kind. */
+function hasOldNature(piece: Piece, peers: PeerSets): boolean {
+  for (const spec of piece.sets.values())
+    if (spec.kind === "selector" && spec.interval !== peers.matchesNets(spec.selector, spec.family)) return true;
+  return false;
+}
+
+/** The values of `before` where they say the same. */
+function keepSame<V>(now: ReadonlyMap<string, V>, before: ReadonlyMap<string, V>): ReadonlyMap<string, V> {
+  return new Map(
+    Array.from(now, ([key, value]) => {
+      const old = before.get(key);
+      return [key, old !== undefined && isSame(toJson(old), toJson(value)) ? old : value];
+    }),
+  );
+}
+
+function toJson(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value, (_, one: unknown) => (one instanceof Map ? [...one] : one)));
+}
+
+function isSame(a: unknown, b: unknown): boolean {
+  return a === b || JSON.stringify(a) === JSON.stringify(b);
+}
+
+function sameRuleset(now: Ruleset, before: Ruleset | undefined): Ruleset {
+  if (before === undefined) return now;
+  const tables = new Map<string, Table>();
+  for (const [key, table] of now) {
+    const old = before.get(key);
+    const same = old !== undefined && sameMap(table.sets, old.sets) && sameMap(table.chains, old.chains);
+    tables.set(key, same ? old : table);
+  }
+  return sameMap(tables, before) ? before : tables;
+}
+
+function sameMap<V>(a: ReadonlyMap<string, V>, b: ReadonlyMap<string, V>): boolean {
+  if (a.size !== b.size) return false;
+  for (const [key, value] of a) if (b.get(key) !== value) return false;
+  return true;
+}
+
+function sameParts(a: HostState, b: HostState): boolean {
+  return (
+    a.ruleset === b.ruleset &&
+    a.links === b.links &&
+    a.routes === b.routes &&
+    a.neighbours === b.neighbours &&
+    a.gatewayAddresses === b.gatewayAddresses &&
+    a.sysctls === b.sysctls &&
+    a.origins === b.origins
+  );
+}
