@@ -1,22 +1,53 @@
-/** Which policies decide about what comes in to an endpoint. Staged ones decide nothing. */
+/** Which policies have a say in what comes in to an endpoint, and what kind of say. Staged ones have none. */
 import { inherit } from "../core/calc/labels.ts";
 import { endpointPeer } from "../core/calc/peers.ts";
-import { resolvePolicy } from "../core/calc/policies.ts";
+import { type ResolvedPolicy, resolvePolicy, resolveTiers } from "../core/calc/policies.ts";
 import type { Endpoint, Snapshot } from "../core/calc/snapshot.ts";
+import type { PolicyRule } from "../core/model/resources.ts";
 import { match } from "../core/selector/match.ts";
 
+export interface PolicyInfluence {
+  readonly name: string;
+  /** It can keep out what the network itself would let in; otherwise it only opens more. */
+  readonly closes: boolean;
+  /** It can let in what is no container: the LAN, the internet. */
+  readonly outside: boolean;
+}
+
 /** Answers for the endpoints of the snapshot; the names are as `manx get` shows them, in no particular order. */
-export function ingressPolicies(snapshot: Snapshot): (endpoint: Endpoint) => readonly string[] {
+export function ingressPolicies(snapshot: Snapshot): (endpoint: Endpoint) => readonly PolicyInfluence[] {
   const profiles = new Map(snapshot.profiles.map((profile) => [profile.metadata.name, profile]));
-  const candidates = snapshot.policies.flatMap((policy) => {
+  const policies = snapshot.policies.flatMap((policy) => {
     const resolved = resolvePolicy(policy);
     if (resolved?.ingress === undefined || resolved.stage !== "normal") return [];
-    return [{ name: policy.metadata.name, selector: resolved.selector }];
+    return [{ name: policy.metadata.name, rules: policy.spec.ingress ?? [], resolved }];
   });
+  const ends = tierEnds(
+    snapshot,
+    policies.map(({ resolved }) => resolved),
+  );
+  const candidates = policies.map(({ name, rules, resolved }) => ({
+    selector: resolved.selector,
+    influence: {
+      name,
+      closes: ends.get(resolved.tier) !== "Pass" || rules.some(({ action }) => action !== "Allow" && action !== "Log"),
+      outside: rules.some((rule) => rule.action === "Allow" && canBeOutside(rule, snapshot)),
+    },
+  }));
   return (endpoint) => {
     if (candidates.length === 0) return [];
     const { labels, parents } = endpointPeer(endpoint);
     const all = inherit(labels, parents, profiles);
-    return candidates.filter(({ selector }) => match(selector, all)).map(({ name }) => name);
+    return candidates.filter(({ selector }) => match(selector, all)).map(({ influence }) => influence);
   };
+}
+
+function tierEnds(snapshot: Snapshot, policies: readonly ResolvedPolicy[]): ReadonlyMap<string, "Deny" | "Pass"> {
+  return new Map(resolveTiers(snapshot.tiers, policies).map(({ name, defaultAction }) => [name, defaultAction]));
+}
+
+/** A selector means containers, and network sets where there are some. */
+function canBeOutside({ source }: PolicyRule, snapshot: Snapshot): boolean {
+  const selects = (source?.selector ?? "") !== "" || (source?.namespaceSelector ?? "") !== "";
+  return !selects || snapshot.networkSets.length > 0;
 }

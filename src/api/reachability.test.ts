@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { PublishedPort, Snapshot } from "../core/calc/snapshot.ts";
-import type { Network } from "../core/model/resources.ts";
+import type { Network, PolicyRule } from "../core/model/resources.ts";
 import { type FakeEndpoint, fakeEndpoint, fakeNetwork, fakePool, fakeSnapshot } from "./fake-agent.ts";
 import { ingressPolicies } from "./ingress-policies.ts";
 import { isPublic } from "./public-address.ts";
@@ -100,13 +100,28 @@ describe("reachability", () => {
     assert.equal(remote.lan.change, "ip -6 route add fd65::9 via ADDRESS-OF-h2");
   });
 
-  it("leaves the answer to policies where there are any", () => {
-    const reach = reachability(web(), { ...around(), ingressPolicies: () => ["a", "b", "c", "d"] });
+  it("leaves the answer to policies that can close", () => {
+    const closing = (name: string) => ({ name, closes: true, outside: false });
+    const policies = ["a", "b", "c", "d"].map(closing);
+    const reach = reachability(web(), { ...around(), ingressPolicies: () => policies });
     assert.equal(reach.sameNetwork.brief, "policy");
     assert.equal(reach.sameNetwork.why, "policies a, b, c and 1 more decide; manx why SOURCE web PORT tells how");
     assert.equal(reach.sameNetwork.change, "manx allow OTHER web PORT");
     assert.equal(reach.lan.change, undefined);
     assert.equal(reach.host.brief, "yes");
+  });
+
+  it("keeps what is open where policies only open more", () => {
+    const briefs = (outside: boolean) => {
+      const policies = [{ name: "a", closes: false, outside }];
+      const { sameNetwork, otherContainers, lan } = reachability(web(), {
+        ...around(),
+        ingressPolicies: () => policies,
+      });
+      return [sameNetwork.brief, otherContainers.brief, lan.brief];
+    };
+    assert.deepEqual(briefs(false), ["yes", "policy", "no"]);
+    assert.deepEqual(briefs(true), ["yes", "policy", "policy"]);
   });
 
   it("finds the policies that select an endpoint, by its labels, its profiles' and its namespace's", () => {
@@ -136,8 +151,43 @@ describe("reachability", () => {
         },
       ],
     });
-    const names = ingressPolicies(snapshot)(web({ labels: { role: "web" } }));
-    assert.deepEqual(names, ["by-label", "by-profile", "by-namespace"]);
+    const found = ingressPolicies(snapshot)(web({ labels: { role: "web" } }));
+    assert.deepEqual(
+      found.map(({ name }) => name),
+      ["by-label", "by-profile", "by-namespace"],
+    );
+    assert.ok(found.every(({ closes }) => closes));
+  });
+
+  it("tells policies that only open, and for whom, from those that close", () => {
+    const tier = {
+      apiVersion: "projectcalico.org/v3",
+      kind: "Tier",
+      metadata: { name: "presets" },
+      spec: { defaultAction: "Pass" },
+    } as const;
+    const influence = (tierName: string, rule: PolicyRule, networkSets: Snapshot["networkSets"] = []) => {
+      const policy = {
+        apiVersion: "projectcalico.org/v3",
+        kind: "GlobalNetworkPolicy",
+        metadata: { name: "p" },
+        spec: { tier: tierName, selector: "all()", types: ["Ingress"], ingress: [rule] },
+      } as const;
+      const [found] = ingressPolicies(fakeSnapshot({ tiers: [tier], policies: [policy], networkSets }))(web());
+      return [found?.closes, found?.outside];
+    };
+    const selector = { source: { selector: "has(a)" } };
+    const set = {
+      apiVersion: "projectcalico.org/v3",
+      kind: "GlobalNetworkSet",
+      metadata: { name: "s" },
+      spec: {},
+    } as const;
+    assert.deepEqual(influence("presets", { action: "Allow", ...selector }), [false, false]);
+    assert.deepEqual(influence("presets", { action: "Allow", ...selector }, [set]), [false, true]);
+    assert.deepEqual(influence("presets", { action: "Allow" }), [false, true]);
+    assert.deepEqual(influence("presets", { action: "Deny", ...selector }), [true, false]);
+    assert.deepEqual(influence("default", { action: "Allow", ...selector }), [true, false]);
   });
 
   it("says whether a container gets out", () => {

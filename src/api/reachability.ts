@@ -8,6 +8,7 @@ import type { Endpoint, PublishedPort, Snapshot } from "../core/calc/snapshot.ts
 import type { Network } from "../core/model/resources.ts";
 import { type Address, parseAddress } from "../core/net/address.ts";
 import { contains, parseCidr } from "../core/net/cidr.ts";
+import type { PolicyInfluence } from "./ingress-policies.ts";
 import { isPublic } from "./public-address.ts";
 import type { Reach, Reachability } from "./schema/endpoint.ts";
 
@@ -15,8 +16,8 @@ export interface Surroundings {
   readonly snapshot: Snapshot;
   /** Blocks are announced by BGP at present. */
   readonly announcing: boolean;
-  /** Policies that decide about what comes in to the endpoint, by name; where there are any, they decide alone. */
-  readonly ingressPolicies?: (endpoint: Endpoint) => readonly string[];
+  /** Policies that have a say in what comes in to the endpoint. */
+  readonly ingressPolicies?: (endpoint: Endpoint) => readonly PolicyInfluence[];
 }
 
 const yes = (why: string): Reach => ({ answer: "yes", brief: "yes", why });
@@ -37,18 +38,32 @@ export function reachability(endpoint: Endpoint, around: Surroundings): Reachabi
   }
   const spec = network.spec;
   const host = yes("a host reaches its own containers");
-  const policies = around.ingressPolicies?.(endpoint) ?? [];
-  if (policies.length > 0) {
-    const inside = byPolicy(endpoint, policies, allowCommand(endpoint));
-    const outside = byPolicy(endpoint, policies);
-    return { host, sameNetwork: inside, otherContainers: inside, lan: outside, internet: outside };
-  }
-  return {
+  const byNetwork = {
     host,
     sameNetwork: fromSameNetwork(endpoint, spec),
     otherContainers: fromOthers(endpoint, spec),
     lan: fromLan(endpoint, spec, around),
     internet: fromInternet(endpoint, spec, around),
+  };
+  return withPolicies(endpoint, byNetwork, around.ingressPolicies?.(endpoint) ?? []);
+}
+
+/** Policies that only open leave what is open; one that can close makes every answer depend on it. */
+function withPolicies(endpoint: Endpoint, byNetwork: Reachability, policies: readonly PolicyInfluence[]): Reachability {
+  if (policies.length === 0) return byNetwork;
+  const closes = policies.some((policy) => policy.closes);
+  const outside = closes || policies.some((policy) => policy.outside);
+  const names = policies.map(({ name }) => name);
+  const inside = (reach: Reach): Reach =>
+    closes || reach.answer !== "yes" ? byPolicy(endpoint, names, allowCommand(endpoint)) : reach;
+  const beyond = (reach: Reach): Reach =>
+    outside && (closes || reach.answer !== "yes") ? byPolicy(endpoint, names) : reach;
+  return {
+    host: byNetwork.host,
+    sameNetwork: inside(byNetwork.sameNetwork),
+    otherContainers: inside(byNetwork.otherContainers),
+    lan: beyond(byNetwork.lan),
+    internet: beyond(byNetwork.internet),
   };
 }
 
