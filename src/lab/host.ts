@@ -116,8 +116,7 @@ export class Host extends Machine {
   async startEngine(options: EngineOptions = {}): Promise<void> {
     if (this.enginePids().length > 0)
       throw new DriverError("exists", `Cannot start dockerd on "${this.name}": it runs`);
-    const group = `/manx-lab/${this.holder.lab}/${this.name}`;
-    const args = ["--cgroup-parent", group, "--exec-opt", "native.cgroupdriver=cgroupfs", ...(options.args ?? [])];
+    const args = [...(options.args ?? [])];
     if (options.liveRestore === true) args.push("--live-restore");
     this.#start("dockerd", ["dockerd", ...args]);
     await this.#until(

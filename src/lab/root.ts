@@ -59,9 +59,17 @@ export async function makeRoot(holder: Holder, options: RootOptions): Promise<vo
   await bind(source, source);
   for (const [name, path] of Object.entries(ON_DISK)) await bind(join(folder, name), path);
   await inside(["rm", "-rf", ...ABSENT.map((path) => join(root, path))]);
+  await inside(["mkdir", "-p", join(root, "etc/docker")]);
+  await mustRun(enter(holder, ["tee", join(root, "etc/docker/daemon.json")]), { input: engineSettings(holder) });
   await mount("-t", "proc", "proc", join(root, "proc"));
   await inside(["pivot_root", root, join(root, "mnt")]);
   await inside(["umount", "-l", "/mnt"]);
+}
+
+/** However dockerd is started here: its containers' control groups lie below ours, where `down` finds them. */
+function engineSettings({ lab, name }: Holder): string {
+  const settings = { "cgroup-parent": `/manx-lab/${lab}/${name}`, "exec-opts": ["native.cgroupdriver=cgroupfs"] };
+  return `${JSON.stringify(settings)}\n`;
 }
 
 /** File systems of their own below the root, which an overlay of the root does not show. */
