@@ -16,7 +16,7 @@ function plain(state: HostState): unknown {
 }
 
 function plainRuleset(ruleset: Ruleset): unknown {
-  const set = ({ since: _, ...rest }: NftSet): unknown => rest;
+  const set = ({ key, interval, data, elements }: NftSet): unknown => ({ key, interval, data, elements });
   return [...ruleset].map(([key, table]) => [
     key,
     { ...table, sets: new Map([...table.sets].map(([name, one]) => [name, set(one)])) },
@@ -25,10 +25,14 @@ function plainRuleset(ruleset: Ruleset): unknown {
 
 function sorted(value: unknown): unknown {
   if (value instanceof Map) return ["map", ...[...value].map(([key, one]) => [key, sorted(one)] as const).sort(byKey)];
-  if (value instanceof Set) return ["set", ...[...value].sort()];
+  if (value instanceof Set) return ["set", ...[...value].sort(byText)];
   if (Array.isArray(value)) return value.map(sorted);
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, sorted(one)]));
+}
+
+function byText(a: unknown, b: unknown): number {
+  return String(a) < String(b) ? -1 : 1;
 }
 
 function byKey(a: readonly [unknown, unknown], b: readonly [unknown, unknown]): number {

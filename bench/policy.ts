@@ -1,0 +1,94 @@
+/**
+ * How long a change takes from the snapshot to the kernel: 1,000 policies, 1,000 local and 10,000 remote endpoints. Run as
+ * root: the kernel's part happens in a network namespace of its own.
+ */
+import { execFileSync } from "node:child_process";
+import { Deriver } from "../src/core/calc/deriver.ts";
+import type { Endpoint, Snapshot } from "../src/core/calc/snapshot.ts";
+import { Nftables } from "../src/drivers/nftables/nftables.ts";
+import { policy, remoteEndpoint, world } from "./policy-world.ts";
+
+const ROUNDS = Number(process.env["ROUNDS"] ?? 100);
+const counts = { policies: 1000, local: 1000, remote: 10_000, rules: 10 };
+
+interface Sample {
+  readonly derive: number;
+  readonly apply: number;
+}
+
+async function main(): Promise<void> {
+  const name = `mxb${process.pid}`;
+  execFileSync("ip", ["netns", "add", name]);
+  try {
+    await measure(`/var/run/netns/${name}`);
+  } finally {
+    execFileSync("ip", ["netns", "del", name]);
+  }
+}
+
+async function measure(netns: string): Promise<void> {
+  using nftables = Nftables.open({ netns });
+  const deriver = new Deriver();
+  let snapshot = world(counts);
+  const step = async (next: Snapshot): Promise<Sample> => {
+    snapshot = next;
+    const start = performance.now();
+    const { ruleset } = deriver.derive(next);
+    const derived = performance.now();
+    await nftables.apply(ruleset);
+    return { derive: derived - start, apply: performance.now() - derived };
+  };
+  const first = await step(snapshot);
+  console.log(`from nothing: derive ${first.derive.toFixed(0)} ms, apply ${first.apply.toFixed(0)} ms`);
+  const apps = counts.local / 10;
+  await repeat("a policy's rules", (i) => {
+    const index = (i * 7) % counts.policies;
+    const policies = [...snapshot.policies];
+    policies[index] = policy(index, counts.rules, apps, 9000 + i);
+    return step({ ...snapshot, policies });
+  });
+  await repeat("a new policy", (i) =>
+    step({ ...snapshot, policies: [...snapshot.policies, policy(counts.policies + i, counts.rules, apps)] }),
+  );
+  await repeat("a local endpoint's label", (i) =>
+    step(withEndpoint(snapshot, (i * 13) % counts.local, (one) => relabel(one, "app", `app-${(i * 31) % apps}`))),
+  );
+  await repeat("a remote endpoint's label", (i) =>
+    step(
+      withEndpoint(snapshot, counts.local + ((i * 13) % counts.remote), (one) =>
+        relabel(one, "client", `client-${(i * 31) % 1000}`),
+      ),
+    ),
+  );
+  await repeat("a new remote endpoint", (i) =>
+    step({ ...snapshot, endpoints: [...snapshot.endpoints, remoteEndpoint(counts.remote + i)] }),
+  );
+  await repeat("nothing", () => step({ ...snapshot }));
+  globalThis.gc?.();
+  console.log(`memory: ${(process.memoryUsage().rss / 1e6).toFixed(0)} MB resident`);
+}
+
+function withEndpoint(snapshot: Snapshot, index: number, change: (one: Endpoint) => Endpoint): Snapshot {
+  const endpoints = [...snapshot.endpoints];
+  const one = endpoints[index];
+  if (one !== undefined) endpoints[index] = change(one);
+  return { ...snapshot, endpoints };
+}
+
+function relabel(one: Endpoint, label: string, value: string): Endpoint {
+  return { ...one, labels: new Map([...one.labels, [label, value]]) };
+}
+
+async function repeat(what: string, step: (round: number) => Promise<Sample>): Promise<void> {
+  const samples: Sample[] = [];
+  for (let i = 0; i < ROUNDS; i++) samples.push(await step(i));
+  const of = (pick: (one: Sample) => number): string => {
+    const sorted = samples.map(pick).sort((a, b) => a - b);
+    const at = (part: number): string => (sorted[Math.floor(sorted.length * part)] ?? 0).toFixed(2);
+    return `${at(0.5)} (99%: ${at(0.99)})`;
+  };
+  const total = of(({ derive, apply }) => derive + apply);
+  console.log(`${what.padEnd(28)} ${total} ms: derive ${of((one) => one.derive)}, apply ${of((one) => one.apply)}`);
+}
+
+await main();
