@@ -46,6 +46,8 @@ export class KernelRtnetlink implements Rtnetlink, Disposable {
   readonly #socket: NetlinkSocket;
   readonly #slow: NetlinkSocket;
   readonly #writer = new MessageWriter(8192);
+  /** Those who must know what we do ourselves. */
+  readonly #judges = new Set<Foreign>();
   /** What the slow socket does now: one thing at a time. */
   #slowWork: Promise<unknown> = Promise.resolve();
 
@@ -66,8 +68,11 @@ export class KernelRtnetlink implements Rtnetlink, Disposable {
    * others did before is for a resync to find.
    */
   foreignChanges(signal: AbortSignal): AsyncGenerator<ReadonlySet<Part>, void, undefined> {
+    const judges = this.#judges;
     const events = watchNetwork(this.#options, signal);
     const foreign = new Foreign(this, this.portIds);
+    judges.add(foreign);
+    signal.addEventListener("abort", () => judges.delete(foreign), { once: true });
     return (async function* (): AsyncGenerator<ReadonlySet<Part>, void, undefined> {
       for await (const batch of events) {
         const parts = foreign.disturbed(batch);
@@ -110,11 +115,13 @@ export class KernelRtnetlink implements Rtnetlink, Disposable {
     } finally {
       if (netns !== undefined) closeSync(netns);
     }
+    for (const judge of this.#judges) judge.made(pair.name);
   }
 
   deleteLink(name: string): void {
     const what = `delete the link "${name}"`;
     if (!isLinkName(name)) throw new DriverError("not-found", `Cannot ${what}: no link has such a name`);
+    for (const judge of this.#judges) judge.deletes(name);
     this.#socket.request(writeDeleteLink(this.#writer.reset(), name).finish(), what);
   }
 
@@ -172,6 +179,7 @@ export class KernelRtnetlink implements Rtnetlink, Disposable {
     }
     if (sent.length === 0) return refusals;
     const { failures } = this.#socket.batch(writer.finish(), "change the network");
+    for (const judge of this.#judges) judge.changed(changes);
     for (const { index, error } of failures) refusals.push({ index: sent[index] ?? index, error });
     return refusals.sort((a, b) => a.index - b.index);
   }
