@@ -203,7 +203,7 @@ function nodeAddresses(host: string, snapshot: Snapshot): string[] {
 }
 
 /** `80/tcp, 53/udp`; empty where nothing is published. */
-export function briefPorts(published: readonly PublishedPort[]): string {
+function briefPorts(published: readonly PublishedPort[]): string {
   return list(published.map(({ protocol, port }) => `${port}/${protocol.toLowerCase()}`));
 }
 

@@ -10,8 +10,28 @@ interface Candidate {
   readonly about?: string;
 }
 
-/** What arguments and options of these names stand for. */
-const SOURCES: Readonly<Record<string, (agent: AgentClient) => Promise<readonly Candidate[]>>> = {
+/** What arguments and options of these names stand for; `before` are the arguments that stand already. */
+type Source = (agent: AgentClient, before: readonly string[]) => Promise<readonly Candidate[]>;
+
+const SOURCES: Readonly<Record<string, Source>> = {
+  kind: async () => {
+    const { KINDS } = await import("../core/model/kinds.ts");
+    return KINDS.map(({ kind, description }) => ({ value: kind, about: description }));
+  },
+  names: async (agent, [kind = ""]) => {
+    const { findKind } = await import("../core/model/kinds.ts");
+    const info = findKind(kind);
+    if (info === undefined) return [];
+    const { items } = await agent.resources(info.kind);
+    return items.map(({ metadata: { name, namespace } }) => ({
+      value: namespace === undefined ? name : `${namespace}/${name}`,
+    }));
+  },
+  end: async (agent) => [
+    ...(await agent.endpoints()).map(({ container, network }) => ({ value: container, about: `on ${network}` })),
+    { value: "internet", about: "anything outside" },
+  ],
+  machine: async () => ["h1", "h2", "router", "lan", "internet"].map((value) => ({ value })),
   containers: async (agent) =>
     (await agent.endpoints()).map(({ container, network }) => ({ value: container, about: `on ${network}` })),
   networks: async (agent) =>
@@ -24,8 +44,12 @@ const ALIASES: Readonly<Record<string, string>> = {
   network: "networks",
   pool: "pools",
   host: "hosts",
+  name: "names",
+  path: "kind",
+  from: "end",
+  to: "end",
 };
-const FILES = new Set(["file", "files", "filename", "path", "socket"]);
+const FILES = new Set(["file", "files", "socket"]);
 
 /** How long a key press may wait for the agent, in milliseconds. */
 const PATIENCE = 1_000;
@@ -73,7 +97,7 @@ async function candidates(
   cli: Cli,
 ): Promise<readonly Candidate[]> {
   let command = program;
-  let position = 0;
+  const args: string[] = [];
   let pending: Option | undefined;
   for (const word of before) {
     if (pending !== undefined) {
@@ -83,8 +107,8 @@ async function candidates(
     } else if (word.startsWith("-")) {
       pending = takesValue(findOption(command, word)) && !word.includes("=") ? findOption(command, word) : undefined;
     } else {
-      const sub = position === 0 ? command.commands.find((one) => one.name() === word) : undefined;
-      if (sub === undefined) position++;
+      const sub = args.length === 0 ? command.commands.find((one) => one.name() === word) : undefined;
+      if (sub === undefined) args.push(word);
       else command = sub;
     }
   }
@@ -94,7 +118,7 @@ async function candidates(
     return option === undefined ? [] : valuesOf(option, cli);
   }
   if (current.startsWith("-")) return optionsOf(command);
-  return [...subcommandsOf(command, position, program), ...(await argumentAt(command, position, cli))];
+  return [...subcommandsOf(command, args.length, program), ...(await argumentAt(command, args, cli))];
 }
 
 function findOption(command: Command, word: string): Option | undefined {
@@ -123,10 +147,10 @@ function subcommandsOf(command: Command, position: number, program: Command): Ca
 
 const nameAndAbout = (command: Command): Candidate => ({ value: command.name(), about: command.description() });
 
-async function argumentAt(command: Command, position: number, cli: Cli): Promise<readonly Candidate[]> {
+async function argumentAt(command: Command, before: readonly string[], cli: Cli): Promise<readonly Candidate[]> {
   const all = command.registeredArguments;
-  const argument = all[position] ?? (all.at(-1)?.variadic ? all.at(-1) : undefined);
-  return argument === undefined ? [] : fromDeclaration(argument, argument.name(), cli);
+  const argument = all[before.length] ?? (all.at(-1)?.variadic ? all.at(-1) : undefined);
+  return argument === undefined ? [] : fromDeclaration(argument, argument.name(), cli, before);
 }
 
 function valuesOf(option: Option, cli: Cli): Promise<readonly Candidate[]> {
@@ -137,10 +161,11 @@ async function fromDeclaration(
   { argChoices }: Pick<Argument | Option, "argChoices">,
   name: string,
   cli: Cli,
+  before: readonly string[] = [],
 ): Promise<readonly Candidate[]> {
   if (argChoices !== undefined) return argChoices.map((value) => ({ value }));
   if (FILES.has(name)) return [{ value: ":files" }];
   const source = SOURCES[ALIASES[name] ?? name];
   if (source === undefined) return [];
-  return source(cli.agent({}, PATIENCE)).catch(() => []);
+  return source(cli.agent({}, PATIENCE), before).catch(() => []);
 }

@@ -17,7 +17,7 @@ export class CliError extends Error {
   }
 }
 
-export interface Explained {
+interface Explained {
   readonly exit: ExitCode;
   readonly text: string;
   readonly remedy: string | undefined;

@@ -31,7 +31,7 @@ function rules(all: readonly PolicyRule[] | undefined): string {
 }
 
 /** A rule in a line, for an overview: `allow TCP from role == "web" to ports 5432`. */
-export function ruleText(rule: PolicyRule): string {
+function ruleText(rule: PolicyRule): string {
   const protocol = rule.protocol ?? (rule.notProtocol === undefined ? undefined : `not ${rule.notProtocol}`);
   const words = [
     rule.action.toLowerCase(),

@@ -5,7 +5,8 @@ import type { Terminal } from "./terminal.ts";
 import { escapeQuoted, isUnsafe, plain } from "./text.ts";
 
 export type { Column } from "./table.ts";
-export const FORMATS = ["table", "wide", "json", "yaml", "name"] as const;
+
+const FORMATS = ["table", "wide", "json", "yaml", "name"] as const;
 export type Format = (typeof FORMATS)[number];
 
 export interface OutputFlags {
@@ -50,7 +51,7 @@ export async function printData(terminal: Terminal, format: "json" | "yaml", dat
 }
 
 /** YAML in which every string that could upset a terminal stands in double quotes with escapes. */
-export async function toYaml(data: unknown): Promise<string> {
+async function toYaml(data: unknown): Promise<string> {
   const { Document, Scalar, visit } = await import("yaml");
   const document = new Document(data, { aliasDuplicateObjects: false });
   visit(document, {

@@ -147,6 +147,13 @@ describe("manx completion", () => {
     assert.deepEqual(await complete("ls", "-o", "j"), ["json"]);
     assert.deepEqual(await complete("ls", "--se"), ["--selector"]);
     assert.deepEqual(await complete("ls", "--socket", ""), [":files"]);
+    assert.deepEqual(await complete("get", "IPP"), ["IPPool"]);
+    assert.deepEqual(await complete("get", "ippool", ""), ["default-v4", "default-v6"]);
+    assert.deepEqual(await complete("label", "ippool", "default-v4", ""), []);
+    assert.deepEqual(await complete("apply", "-f", ""), [":files"]);
+    assert.deepEqual(await complete("why", "in"), ["internet"]);
+    assert.deepEqual(await complete("allow", "web", "po"), ["postgres"]);
+    assert.deepEqual(await complete("why", "web", "postgres", ""), []);
     assert.deepEqual(await complete("help", "exit"), ["exit-codes"]);
     assert.deepEqual(await complete("nothing", ""), []);
   });

@@ -1,7 +1,7 @@
 /** How the API says no: one body for every error, with a code that does not change between versions. */
 import { z } from "@hono/zod-openapi";
 
-export const ERROR_CODES = [
+const ERROR_CODES = [
   "invalid",
   "not-found",
   "exists",
@@ -28,7 +28,7 @@ export const ErrorCode = z.enum(ERROR_CODES).openapi("ErrorCode", {
 });
 export type ErrorCode = z.infer<typeof ErrorCode>;
 
-export const ProblemSchema = z
+const ProblemSchema = z
   .object({
     path: z.string().openapi({ example: "spec.ingress[0].destination.ports[1]" }),
     message: z.string().openapi({ example: "70000 is not a port (1-65535)" }),
