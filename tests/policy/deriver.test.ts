@@ -24,11 +24,15 @@ function plainRuleset(ruleset: Ruleset): unknown {
 }
 
 function sorted(value: unknown): unknown {
-  if (value instanceof Map) return ["map", ...[...value].map(([key, one]) => [key, sorted(one)] as const).sort(byKey)];
+  if (isMap(value)) return ["map", ...[...value].map(([key, one]) => [key, sorted(one)] as const).sort(byKey)];
   if (value instanceof Set) return ["set", ...[...value].sort(byText)];
   if (Array.isArray(value)) return value.map(sorted);
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, sorted(one)]));
+}
+
+function isMap(value: unknown): value is ReadonlyMap<unknown, unknown> {
+  return typeof value === "object" && value !== null && "get" in value && typeof value.get === "function";
 }
 
 function byText(a: unknown, b: unknown): number {

@@ -3,21 +3,20 @@
  * `take` gives an immutable map, the same object where nothing differs. Where two owners contribute one key, the greater
  * owner's value counts, so that the result does not depend on the order of events.
  */
-import type { ElementData, ElementsDelta } from "../rules/ir.ts";
-
-export interface MapDelta<V> {
-  readonly from: ReadonlyMap<string, V>;
-  readonly added: ReadonlyMap<string, V>;
-  readonly removed: ReadonlySet<string>;
-}
+import { type MapDelta, patch } from "./patched-map.ts";
 
 type Entries<V> = readonly (readonly [key: string, value: V])[];
+
+interface Holder<V> {
+  readonly owner: string;
+  readonly value: V;
+}
 
 export class Contributions<V extends string | object | null> {
   readonly #equal: (a: V, b: V) => boolean;
   readonly #owners = new Map<string, Entries<V>>();
-  /** Who contributes a key; nearly always one. */
-  readonly #holders = new Map<string, ReadonlyMap<string, V>>();
+  /** Who contributes a key, the greatest owner first; nearly always one. */
+  readonly #holders = new Map<string, readonly Holder<V>[]>();
   readonly #touched = new Set<string>();
   #current: ReadonlyMap<string, V> = new Map();
   #delta: MapDelta<V> | undefined;
@@ -31,7 +30,7 @@ export class Contributions<V extends string | object | null> {
     const old = this.#owners.get(owner) ?? [];
     if (this.#areEqual(old, entries)) return;
     for (const [key] of old) this.#withdraw(key, owner);
-    for (const [key, value] of entries) this.#hold(key, owner, value);
+    for (const [key, value] of entries) this.#hold(key, { owner, value });
     if (entries.length === 0) this.#owners.delete(owner);
     else this.#owners.set(owner, entries);
   }
@@ -43,11 +42,12 @@ export class Contributions<V extends string | object | null> {
   /** The map as it is now. It is never changed afterwards. */
   take(): ReadonlyMap<string, V> {
     if (this.#touched.size === 0) return this.#current;
+    const from = this.#current;
     const added = new Map<string, V>();
     const removed = new Set<string>();
     for (const key of this.#touched) {
-      const now = this.#winner(key);
-      const before = this.#current.get(key);
+      const now = this.#holders.get(key)?.[0]?.value;
+      const before = from.get(key);
       if (now === undefined) {
         if (before !== undefined) removed.add(key);
       } else if (before === undefined || !this.#equal(now, before)) {
@@ -55,14 +55,10 @@ export class Contributions<V extends string | object | null> {
       }
     }
     this.#touched.clear();
-    if (added.size === 0 && removed.size === 0) return this.#current;
-    const from = this.#current;
-    const next = new Map(from);
-    for (const key of removed) next.delete(key);
-    for (const [key, value] of added) next.set(key, value);
-    this.#current = next;
+    if (added.size === 0 && removed.size === 0) return from;
     this.#delta = { from, added, removed };
-    return next;
+    this.#current = patch(this.#delta);
+    return this.#current;
   }
 
   /** How the map that `take` gave last came out of the one before; undefined for the first. */
@@ -70,31 +66,18 @@ export class Contributions<V extends string | object | null> {
     return this.#delta;
   }
 
-  #winner(key: string): V | undefined {
-    const holders = this.#holders.get(key);
-    if (holders === undefined) return undefined;
-    let winner: string | undefined;
-    for (const owner of holders.keys()) if (winner === undefined || owner > winner) winner = owner;
-    return winner === undefined ? undefined : holders.get(winner);
-  }
-
-  #hold(key: string, owner: string, value: V): void {
-    const holders = this.#holders.get(key);
-    this.#holders.set(key, holders === undefined ? new Map([[owner, value]]) : new Map(holders).set(owner, value));
+  #hold(key: string, holder: Holder<V>): void {
+    const others = (this.#holders.get(key) ?? []).filter(({ owner }) => owner !== holder.owner);
+    const all = others.length === 0 ? [holder] : [...others, holder].sort((a, b) => (a.owner < b.owner ? 1 : -1));
+    this.#holders.set(key, all);
     this.#touched.add(key);
   }
 
   #withdraw(key: string, owner: string): void {
-    const holders = this.#holders.get(key);
-    if (holders === undefined || !holders.has(owner)) return;
+    const left = (this.#holders.get(key) ?? []).filter((holder) => holder.owner !== owner);
     this.#touched.add(key);
-    if (holders.size === 1) {
-      this.#holders.delete(key);
-      return;
-    }
-    const rest = new Map(holders);
-    rest.delete(owner);
-    this.#holders.set(key, rest);
+    if (left.length === 0) this.#holders.delete(key);
+    else this.#holders.set(key, left);
   }
 
   #areEqual(a: Entries<V>, b: Entries<V>): boolean {
@@ -104,9 +87,4 @@ export class Contributions<V extends string | object | null> {
       return other !== undefined && other[0] === key && this.#equal(value, other[1]);
     });
   }
-}
-
-/** The delta as a set carries it, or nothing where there is none. */
-export function since(delta: MapDelta<ElementData> | undefined): { since?: ElementsDelta } {
-  return delta === undefined ? {} : { since: delta };
 }

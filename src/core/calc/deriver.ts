@@ -4,12 +4,13 @@
  */
 import { cidr } from "../net/cidr.ts";
 import { FIXED_ORIGINS } from "../rules/fixed.ts";
-import type { Chain, Ruleset, Table } from "../rules/ir.ts";
+import type { Chain, NftSet, Ruleset, Table } from "../rules/ir.ts";
 import { Names } from "../rules/names.ts";
 import { compileNat, type HostPort, type Nat } from "../rules/nat.ts";
 import type { Origin } from "../rules/origin.ts";
 import type { Piece } from "../rules/piece.ts";
-import { arpTable, assemble, fixedChains, NO_HOST_RULES } from "../rules/table.ts";
+import { exactSet } from "../rules/steps.ts";
+import { ARP_KEY, arpTable, CONSTANT_SETS, fixedChains, INET_KEY, NO_HOST_RULES, TABLE_NAME } from "../rules/table.ts";
 import { Contributions } from "./contributions.ts";
 import type { HostState } from "./host-state.ts";
 import { recordLabels } from "./labels.ts";
@@ -40,6 +41,7 @@ class Work {
   readonly #peers = new PeerSets();
   readonly #local = new LocalParts();
   readonly #chains = new Contributions<Chain>();
+  readonly #sets = new Contributions<NftSet>();
   readonly #origins = new Contributions<Origin>(isSame);
   readonly #book: ProgramBook;
   readonly #endpoints = new Map<string, Endpoint>();
@@ -58,13 +60,12 @@ class Work {
   #sources: Sources = {};
   #host: string | undefined;
   #settings: Settings | undefined;
-  #fixed: readonly (readonly [string, Chain])[] = [];
   #natFrom: readonly unknown[] = [];
   #nat: Nat = { sets: new Map(), chains: new Map() };
-  #arp: Table | undefined;
   #last: HostState | undefined;
 
   constructor() {
+    this.#sets.set("constant", CONSTANT_SETS);
     this.#origins.set(
       "fixed",
       FIXED_ORIGINS.map(([id, origin]) => [id, origin]),
@@ -98,7 +99,7 @@ class Work {
     const before = this.#settings;
     if (before !== undefined && isSame(before, settings)) return;
     this.#settings = settings;
-    this.#fixed = fixedChains(settings, NO_HOST_RULES);
+    this.#chains.set("fixed", fixedChains(settings, NO_HOST_RULES));
     if (before?.logGroup === settings.logGroup) return;
     const { logGroup } = settings;
     this.#book.setContext({
@@ -192,10 +193,10 @@ class Work {
     this.#stale.clear();
   }
 
-  #natOf({ pools }: Snapshot): Nat {
+  #takeNat({ pools }: Snapshot): void {
     const hostPorts: readonly HostPort[] = this.#local.hostPorts();
     const from: readonly unknown[] = [hostPorts, ...pools];
-    if (from.length === this.#natFrom.length && from.every((one, i) => one === this.#natFrom[i])) return this.#nat;
+    if (from.length === this.#natFrom.length && from.every((one, i) => one === this.#natFrom[i])) return;
     this.#natFrom = from;
     const nat = compileNat({
       natPools: pools.filter(({ spec }) => spec.natOutgoing === true).map(({ spec }) => cidr(spec.cidr)),
@@ -203,7 +204,8 @@ class Work {
       hostPorts,
     });
     this.#nat = { sets: keepSame(nat.sets, this.#nat.sets), chains: keepSame(nat.chains, this.#nat.chains) };
-    return this.#nat;
+    this.#sets.set("nat", [...this.#nat.sets]);
+    this.#chains.set("nat", [...this.#nat.chains]);
   }
 
   #put(key: string, piece: Piece, before: Piece | undefined): void {
@@ -220,25 +222,40 @@ class Work {
   }
 
   #assemble(snapshot: Snapshot): HostState {
-    const interfaceSets = new Map(this.#local.sets());
-    const senders = interfaceSets.get("sources4");
-    if (senders !== undefined && this.#arp?.sets.get("senders") !== senders) this.#arp = arpTable(senders);
-    if (this.#arp === undefined) throw new Error("there is always a set of sources");
-    const ruleset = assemble({
-      fixed: this.#fixed,
-      interfaceSets,
-      arp: this.#arp,
-      sets: this.#peers.take(),
-      chains: this.#chains.take(),
-      nat: this.#natOf(snapshot),
-    });
+    this.#takeNat(snapshot);
+    let senders: NftSet | undefined;
+    for (const [name, set] of this.#local.sets()) {
+      this.#sets.set(name, [[name, set]]);
+      if (name === "sources4") senders = set;
+    }
+    for (const [name, set] of this.#peers.takeChanged())
+      this.#sets.set(`peers ${name}`, set === undefined ? [] : [[name, set]]);
+    const ruleset = this.#ruleset(senders);
     const state: HostState = {
       ...this.#local.links(),
-      ruleset: sameRuleset(ruleset, this.#last?.ruleset),
+      ruleset,
       origins: this.#origins.take(),
     };
     if (this.#last === undefined || !sameParts(state, this.#last)) this.#last = state;
     return this.#last;
+  }
+
+  /** Tables are the same objects as before where their sets and chains are. */
+  #ruleset(senders: NftSet | undefined): Ruleset {
+    const last = this.#last?.ruleset;
+    const [sets, chains] = [this.#sets.take(), this.#chains.take()];
+    const oldInet = last?.get(INET_KEY);
+    const oldArp = last?.get(ARP_KEY);
+    const sameInet = oldInet?.sets === sets && oldInet.chains === chains;
+    const sameArp = senders === undefined || oldArp?.sets.get("senders") === senders;
+    if (last !== undefined && sameInet && sameArp) return last;
+    const inet: Table =
+      sameInet && oldInet !== undefined ? oldInet : { family: "inet", name: TABLE_NAME, sets, chains };
+    const arp = sameArp && oldArp !== undefined ? oldArp : arpTable(senders ?? exactSet([], []));
+    return new Map([
+      [INET_KEY, inet],
+      [ARP_KEY, arp],
+    ]);
   }
 }
 
@@ -265,23 +282,6 @@ function toJson(value: unknown): unknown {
 
 function isSame(a: unknown, b: unknown): boolean {
   return a === b || JSON.stringify(a) === JSON.stringify(b);
-}
-
-function sameRuleset(now: Ruleset, before: Ruleset | undefined): Ruleset {
-  if (before === undefined) return now;
-  const tables = new Map<string, Table>();
-  for (const [key, table] of now) {
-    const old = before.get(key);
-    const same = old !== undefined && sameMap(table.sets, old.sets) && sameMap(table.chains, old.chains);
-    tables.set(key, same ? old : table);
-  }
-  return sameMap(tables, before) ? before : tables;
-}
-
-function sameMap<V>(a: ReadonlyMap<string, V>, b: ReadonlyMap<string, V>): boolean {
-  if (a.size !== b.size) return false;
-  for (const [key, value] of a) if (b.get(key) !== value) return false;
-  return true;
 }
 
 function sameParts(a: HostState, b: HostState): boolean {

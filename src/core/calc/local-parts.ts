@@ -9,7 +9,7 @@ import {
   type InterfaceSet,
   interfaceElements,
 } from "../rules/table.ts";
-import { Contributions, since } from "./contributions.ts";
+import { Contributions } from "./contributions.ts";
 import type { HostState, LinkState, RouteState } from "./host-state.ts";
 import {
   gatewayAddress,
@@ -23,7 +23,7 @@ import {
   routes,
   sourceElements,
 } from "./local.ts";
-import { ExactSet } from "./peer-set.ts";
+import { ExactSet, since } from "./peer-set.ts";
 
 export type Sources = Readonly<Partial<Record<Family, string>>>;
 export type Verdicts = Readonly<Record<"ingress" | "egress", Verdict>>;

@@ -4,8 +4,9 @@ import { address } from "../net/address.ts";
 import { type Cidr, cidr, lastAddress } from "../net/cidr.ts";
 import type { ElementData, ElementsDelta, FieldType, NftSet } from "../rules/ir.ts";
 import { addressType, disjointNets } from "../rules/sets.ts";
-import { Contributions, since } from "./contributions.ts";
+import { CountedSet } from "./counted-set.ts";
 import { familyOf } from "./local.ts";
+import { patch } from "./patched-map.ts";
 import type { Peer } from "./peers.ts";
 
 /** Whose contents are said owner by owner, and taken as a set. */
@@ -18,7 +19,7 @@ export interface GrowingSet {
 
 export class ExactSet implements GrowingSet {
   readonly #key: readonly FieldType[];
-  readonly #elements = new Contributions<ElementData>();
+  readonly #elements = new CountedSet();
   #taken: NftSet | undefined;
 
   constructor(key: readonly FieldType[]) {
@@ -26,10 +27,7 @@ export class ExactSet implements GrowingSet {
   }
 
   set(owner: string, elements: readonly string[]): void {
-    this.#elements.set(
-      owner,
-      elements.map((element) => [element, null]),
-    );
+    this.#elements.set(owner, elements);
   }
 
   delete(owner: string): void {
@@ -52,10 +50,10 @@ interface Span {
 /** Addresses that lie in a net of the set are not told apart from it: intervals must not overlap. */
 export class IntervalSet implements GrowingSet {
   readonly #family: Family;
-  readonly #nets = new Contributions<null>();
-  readonly #addresses = new Contributions<null>();
-  #seenNets: ReadonlyMap<string, null> | undefined;
-  #seenAddresses: ReadonlyMap<string, null> = new Map();
+  readonly #nets = new CountedSet();
+  readonly #addresses = new CountedSet();
+  #seenNets: ReadonlyMap<string, ElementData> | undefined;
+  #seenAddresses: ReadonlyMap<string, ElementData> = new Map();
   #spans: readonly Span[] = [];
   #netElements: readonly string[] = [];
   #taken: NftSet | undefined;
@@ -65,14 +63,13 @@ export class IntervalSet implements GrowingSet {
   }
 
   set(owner: string, elements: readonly string[]): void {
-    const entries = elements.map((element) => [element, null] as const);
     this.#nets.set(
       owner,
-      entries.filter(([element]) => element.includes("/")),
+      elements.filter((element) => element.includes("/")),
     );
     this.#addresses.set(
       owner,
-      entries.filter(([element]) => !element.includes("/")),
+      elements.filter((element) => !element.includes("/")),
     );
   }
 
@@ -100,13 +97,13 @@ export class IntervalSet implements GrowingSet {
     return this.#taken;
   }
 
-  #learnNets(nets: ReadonlyMap<string, null>): void {
+  #learnNets(nets: ReadonlyMap<string, ElementData>): void {
     this.#seenNets = nets;
     this.#netElements = disjointNets([...nets.keys()].map(cidr));
     this.#spans = this.#netElements.map((text) => span(cidr(text)));
   }
 
-  #all(addresses: ReadonlyMap<string, null>): ReadonlyMap<string, ElementData> {
+  #all(addresses: ReadonlyMap<string, ElementData>): ReadonlyMap<string, ElementData> {
     const elements = new Map<string, ElementData>(this.#netElements.map((text) => [text, null]));
     for (const text of addresses.keys()) if (!this.#covers(text)) elements.set(text, null);
     return elements;
@@ -118,19 +115,13 @@ export class IntervalSet implements GrowingSet {
   ): { elements: ReadonlyMap<string, ElementData>; delta: ElementsDelta } | undefined {
     const from = this.#taken?.elements;
     if (from === undefined) return undefined;
-    const elements = new Map(from);
-    const delta = { from, added: new Map<string, ElementData>(), removed: new Set<string>() };
-    for (const text of removed) {
-      if (this.#covers(text)) continue;
-      elements.delete(text);
-      delta.removed.add(text);
-    }
-    for (const text of added) {
-      if (this.#covers(text)) continue;
-      elements.set(text, null);
-      delta.added.set(text, null);
-    }
-    return { elements, delta };
+    const delta: ElementsDelta = {
+      from,
+      added: new Map([...added].filter((text) => !this.#covers(text)).map((text) => [text, null])),
+      removed: new Set([...removed].filter((text) => !this.#covers(text))),
+    };
+    if (delta.added.size === 0 && delta.removed.size === 0) return { elements: from, delta };
+    return { elements: patch(delta), delta };
   }
 
   #covers(text: string): boolean {
@@ -148,6 +139,11 @@ export class IntervalSet implements GrowingSet {
     }
     return false;
   }
+}
+
+/** The delta as a set carries it, or nothing where there is none. */
+export function since(delta: ElementsDelta | undefined): { since?: ElementsDelta } {
+  return delta === undefined ? {} : { since: delta };
 }
 
 function span(net: Cidr): Span {

@@ -38,6 +38,8 @@ export class PeerSets implements PeerFacts {
   readonly #followers = new Map<string, Set<string>>();
   readonly #endpoints = new Map<string, Map<string, Endpoint>>();
   readonly #containers = new Map<string, Container>();
+  /** Names of sets that may differ from when they were taken last. */
+  readonly #dirty = new Set<string>();
   #netsMoved = false;
 
   setPeer(peer: Peer): void {
@@ -110,6 +112,7 @@ export class PeerSets implements PeerFacts {
       return;
     }
     const set = this.#build(name, spec);
+    this.#dirty.add(name);
     this.#used.set(name, { spec, users: 1, ...(set === undefined ? {} : { set }) });
   }
 
@@ -118,6 +121,7 @@ export class PeerSets implements PeerFacts {
     if (used === undefined) return;
     if (--used.users > 0) return;
     this.#used.delete(name);
+    this.#dirty.add(name);
     if (used.spec.kind === "selector" || used.spec.kind === "named-port")
       this.#followers.get(used.spec.selector)?.delete(name);
   }
@@ -131,11 +135,15 @@ export class PeerSets implements PeerFacts {
     }
   }
 
-  /** The sets in use, as they are now. */
-  *take(): Iterable<readonly [string, NftSet]> {
-    for (const [name, { spec, set }] of this.#used)
-      if (set !== undefined) yield [name, set.take()];
-      else if (spec.kind === "constant") yield [name, spec.set];
+  /** The sets that may have changed since the last time, as they are now; undefined for those that nobody uses any more. */
+  *takeChanged(): Iterable<readonly [string, NftSet | undefined]> {
+    for (const name of this.#dirty) {
+      const used = this.#used.get(name);
+      if (used === undefined) yield [name, undefined];
+      else if (used.spec.kind === "constant") yield [name, used.spec.set];
+      else yield [name, used.set?.take()];
+    }
+    this.#dirty.clear();
   }
 
   #build(name: string, spec: SetSpec): GrowingSet | undefined {
@@ -179,8 +187,9 @@ export class PeerSets implements PeerFacts {
   #each(selector: string, visit: (set: GrowingSet, spec: Followed) => void): void {
     for (const name of this.#followers.get(selector) ?? []) {
       const used = this.#used.get(name);
-      if (used?.set !== undefined && (used.spec.kind === "selector" || used.spec.kind === "named-port"))
-        visit(used.set, used.spec);
+      if (used?.set === undefined || (used.spec.kind !== "selector" && used.spec.kind !== "named-port")) continue;
+      this.#dirty.add(name);
+      visit(used.set, used.spec);
     }
   }
 
@@ -197,8 +206,9 @@ export class PeerSets implements PeerFacts {
     if (after === undefined) this.#containers.delete(key);
     else this.#containers.set(key, after);
     const networks = new Set([...(before?.networks ?? []), ...(after?.networks ?? [])]);
-    for (const { spec, set } of this.#used.values()) {
+    for (const [name, { spec, set }] of this.#used) {
       if (spec.kind !== "members" || set === undefined || !networks.has(spec.network)) continue;
+      this.#dirty.add(name);
       if (after?.networks.has(spec.network) === true) set.set(key, addressesOf(after, spec.family));
       else set.delete(key);
     }

@@ -17,6 +17,9 @@ import { TCP, UDP } from "./protocol.ts";
 import { exactSet, verdictMap } from "./steps.ts";
 
 export const TABLE_NAME = "manx";
+/** Keys of the tables in a Ruleset. */
+export const INET_KEY = `inet ${TABLE_NAME}`;
+export const ARP_KEY = `arp ${TABLE_NAME}`;
 
 /** What one interface adds. Elements are canonical keys. */
 export interface InterfaceElements {
@@ -54,15 +57,15 @@ export interface TableParts {
 export function assemble(parts: TableParts): Ruleset {
   return new Map<string, Table>([
     [
-      `inet ${TABLE_NAME}`,
+      INET_KEY,
       {
         family: "inet",
         name: TABLE_NAME,
-        sets: new Map([...CONSTANT, ...parts.interfaceSets, ...parts.nat.sets, ...parts.sets]),
+        sets: new Map([...CONSTANT_SETS, ...parts.interfaceSets, ...parts.nat.sets, ...parts.sets]),
         chains: new Map([...parts.fixed, ...parts.nat.chains, ...parts.chains]),
       },
     ],
-    [`arp ${TABLE_NAME}`, parts.arp],
+    [ARP_KEY, parts.arp],
   ]);
 }
 
@@ -79,7 +82,7 @@ export function fixedChains(settings: Settings, host: HostRules): [string, Chain
 }
 
 /** ICMPv6 types by their numbers (IANA icmpv6-parameters): 133-137 are RFC 4861's, 138 is router renumbering. */
-const CONSTANT: readonly [string, NftSet][] = [
+export const CONSTANT_SETS: readonly [string, NftSet][] = [
   [FIXED_SETS.hostServices, exactSet(["inet_proto", "inet_service"], [`${UDP} . 53`, `${TCP} . 53`])],
   [FIXED_SETS.neighbourDiscovery, exactSet(["icmpv6_type"], ["135", "136"])],
   [FIXED_SETS.routerMessages, exactSet(["icmpv6_type"], ["134", "137", "138"])],
