@@ -1,6 +1,7 @@
 /** News of rtnetlink(7): what anybody changes about links, addresses, routes and neighbours of a namespace, as it happens. */
 import type { NetlinkMessage } from "../syscall/netlink-message.ts";
-import { NETLINK_ROUTE, NetlinkSocket } from "../syscall/netlink-socket.ts";
+import { NETLINK_ROUTE } from "../syscall/netlink-socket.ts";
+import { subscribe } from "../syscall/subscribe.ts";
 import {
   parseAddressMessage,
   parseNeighbour,
@@ -48,41 +49,9 @@ export function watchNetwork(
   options: WatchOptions,
   signal: AbortSignal,
 ): AsyncGenerator<readonly NetworkEvent[], void, undefined> {
-  const socket = NetlinkSocket.open(NETLINK_ROUTE, {
-    groups: GROUPS,
-    receiveBuffer: options.receiveBuffer ?? RECEIVE_BUFFER,
-    ...(options.netns === undefined ? {} : { netns: options.netns }),
-  });
-  let started = false;
-  const closeUnused = (): void => {
-    if (!started) socket.close();
-  };
-  if (signal.aborted) closeUnused();
-  signal.addEventListener("abort", closeUnused, { once: true });
-  return (async function* (): AsyncGenerator<readonly NetworkEvent[], void, undefined> {
-    if (signal.aborted) return;
-    started = true;
-    yield* follow(socket, signal);
-    signal.removeEventListener("abort", closeUnused);
-  })();
-}
-
-async function* follow(
-  socket: NetlinkSocket,
-  signal: AbortSignal,
-): AsyncGenerator<readonly NetworkEvent[], void, undefined> {
-  try {
-    for await (const event of socket.events(signal)) {
-      if (event.kind === "overrun") {
-        yield [event];
-        continue;
-      }
-      const events = event.messages.flatMap((message) => parseEvent(message) ?? []);
-      if (events.length > 0) yield events;
-    }
-  } finally {
-    socket.close();
-  }
+  const { netns, receiveBuffer = RECEIVE_BUFFER } = options;
+  const socketOptions = { groups: GROUPS, receiveBuffer, ...(netns === undefined ? {} : { netns }) };
+  return subscribe(NETLINK_ROUTE, socketOptions, parseEvent, signal);
 }
 
 /** Undefined for what is none of the four, or of another family or table. */

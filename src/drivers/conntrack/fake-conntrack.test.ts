@@ -1,0 +1,22 @@
+import { conntrackContract } from "../../../tests/conntrack/conntrack-contract.ts";
+import type { Tuple } from "./conntrack.ts";
+import { FakeConntrack } from "./fake-conntrack.ts";
+
+conntrackContract("fake", () => {
+  const conntrack = new FakeConntrack();
+  let id = 0;
+  const begin = (original: Tuple): void =>
+    conntrack.begin({
+      family: original.source.includes(":") ? 6 : 4,
+      id: (id += 2),
+      original,
+      reply: { ...original, source: original.destination, destination: original.source },
+      zone: 0,
+      mark: 0,
+      answered: true,
+      assured: true,
+      sourceNat: false,
+      destinationNat: false,
+    });
+  return { conntrack, begin: (...tuples) => tuples.forEach(begin), [Symbol.dispose]: () => undefined };
+});

@@ -1,0 +1,59 @@
+/** A table of connections in memory. */
+import type { Connection, ConnectionEvent, Conntrack } from "./conntrack.ts";
+
+export class FakeConntrack implements Conntrack {
+  readonly connections = new Map<number, Connection>();
+  readonly #listeners = new Set<(event: ConnectionEvent) => void>();
+
+  /** A packet that begins a connection. */
+  begin(connection: Connection): void {
+    this.connections.set(connection.id, connection);
+    this.#tell({ kind: "new", connection });
+  }
+
+  async list(select: (connection: Connection) => boolean): Promise<Connection[]> {
+    return [...this.connections.values()].filter(select);
+  }
+
+  async cut(connections: readonly Connection[]): Promise<number> {
+    let ended = 0;
+    for (const { id } of connections) {
+      const connection = this.connections.get(id);
+      if (connection === undefined) continue;
+      this.connections.delete(id);
+      this.#tell({ kind: "end", connection });
+      ended++;
+    }
+    return ended;
+  }
+
+  events(signal: AbortSignal): AsyncGenerator<readonly ConnectionEvent[], void, undefined> {
+    const waiting: ConnectionEvent[] = [];
+    let wake = (): void => undefined;
+    const listener = (event: ConnectionEvent): void => {
+      waiting.push(event);
+      wake();
+    };
+    this.#listeners.add(listener);
+    const stop = (): void => {
+      this.#listeners.delete(listener);
+      wake();
+    };
+    signal.addEventListener("abort", stop, { once: true });
+    return (async function* (): AsyncGenerator<readonly ConnectionEvent[], void, undefined> {
+      while (!signal.aborted) {
+        if (waiting.length > 0) {
+          yield waiting.splice(0);
+          continue;
+        }
+        const { promise, resolve } = Promise.withResolvers<void>();
+        wake = resolve;
+        await promise;
+      }
+    })();
+  }
+
+  #tell(event: ConnectionEvent): void {
+    for (const listener of this.#listeners) listener(event);
+  }
+}

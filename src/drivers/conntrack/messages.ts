@@ -1,0 +1,161 @@
+/** Connections as ctnetlink messages: CTA_* of linux/netfilter/nfnetlink_conntrack.h. Pure. Numbers are in network order. */
+import { address, type Family, formatAddress, fromBytes, toBytes } from "../../core/net/address.ts";
+import { Attributes, type MessageWriter, type NetlinkMessage } from "../syscall/netlink-message.ts";
+import type { Connection, ConnectionEvent, Counter, Tuple } from "./conntrack.ts";
+
+const NFNL_SUBSYS_CTNETLINK = 1;
+const IPCTNL_MSG_CT_NEW = (NFNL_SUBSYS_CTNETLINK << 8) | 0;
+const IPCTNL_MSG_CT_GET = (NFNL_SUBSYS_CTNETLINK << 8) | 1;
+const IPCTNL_MSG_CT_DELETE = (NFNL_SUBSYS_CTNETLINK << 8) | 2;
+const NLM_F_CREATE = 0x400;
+
+const AF_UNSPEC = 0;
+const AF_INET = 2;
+const AF_INET6 = 10;
+/** `struct nfgenmsg` */
+const HEADER = 4;
+
+const CTA_TUPLE_ORIG = 1;
+const CTA_TUPLE_REPLY = 2;
+const CTA_STATUS = 3;
+const CTA_MARK = 8;
+const CTA_COUNTERS_ORIG = 9;
+const CTA_COUNTERS_REPLY = 10;
+const CTA_ID = 12;
+const CTA_ZONE = 18;
+
+const CTA_TUPLE_IP = 1;
+const CTA_TUPLE_PROTO = 2;
+const CTA_TUPLE_ZONE = 3;
+const CTA_IP_V4_SRC = 1;
+const CTA_IP_V4_DST = 2;
+const CTA_IP_V6_SRC = 3;
+const CTA_IP_V6_DST = 4;
+const CTA_PROTO_NUM = 1;
+const CTA_PROTO_SRC_PORT = 2;
+const CTA_PROTO_DST_PORT = 3;
+const CTA_PROTO_ICMP_ID = 4;
+const CTA_PROTO_ICMPV6_ID = 7;
+const CTA_COUNTERS_PACKETS = 1;
+const CTA_COUNTERS_BYTES = 2;
+
+/** enum ip_conntrack_status of linux/netfilter/nf_conntrack_common.h */
+const IPS_SEEN_REPLY = 1 << 1;
+const IPS_ASSURED = 1 << 2;
+const IPS_SRC_NAT = 1 << 4;
+const IPS_DST_NAT = 1 << 5;
+
+const entry = new Attributes(32);
+const tuple = new Attributes(4);
+const ip = new Attributes(8);
+const proto = new Attributes(16);
+const counters = new Attributes(8);
+
+export function writeList(w: MessageWriter): MessageWriter {
+  return w.begin(IPCTNL_MSG_CT_GET, 0).nfgen(AF_UNSPEC).end();
+}
+
+/** The id makes sure that it is this one; without a tuple the kernel would empty the table. */
+export function writeDelete(w: MessageWriter, { family, original, zone, id }: Connection): MessageWriter {
+  w.begin(IPCTNL_MSG_CT_DELETE, 0).nfgen(family === 4 ? AF_INET : AF_INET6);
+  w.nest(CTA_TUPLE_ORIG, () => writeTuple(w, family, original));
+  if (zone !== 0) w.u16Be(CTA_ZONE, zone);
+  return w.u32Be(CTA_ID, id).end();
+}
+
+export function writeTuple(w: MessageWriter, family: Family, t: Tuple): void {
+  const [source, destination] = family === 4 ? [CTA_IP_V4_SRC, CTA_IP_V4_DST] : [CTA_IP_V6_SRC, CTA_IP_V6_DST];
+  w.nest(CTA_TUPLE_IP, () => {
+    w.bytes(source, toBytes(address(t.source))).bytes(destination, toBytes(address(t.destination)));
+  });
+  w.nest(CTA_TUPLE_PROTO, () => {
+    w.u8(CTA_PROTO_NUM, t.protocol);
+    if (t.sourcePort !== undefined) w.u16Be(CTA_PROTO_SRC_PORT, t.sourcePort);
+    if (t.destinationPort !== undefined) w.u16Be(CTA_PROTO_DST_PORT, t.destinationPort);
+    if (t.icmp === undefined) return;
+    const id = family === 4 ? CTA_PROTO_ICMP_ID : CTA_PROTO_ICMPV6_ID;
+    w.u16Be(id, t.icmp.id)
+      .u8(id + 1, t.icmp.type)
+      .u8(id + 2, t.icmp.code);
+  });
+}
+
+/** Undefined for what is no entry of IPv4 or IPv6. */
+export function parseConnection({ type, body }: NetlinkMessage): Connection | undefined {
+  if (type !== IPCTNL_MSG_CT_NEW && type !== IPCTNL_MSG_CT_DELETE) return undefined;
+  const family = body[0] === AF_INET ? 4 : body[0] === AF_INET6 ? 6 : undefined;
+  if (family === undefined) return undefined;
+  entry.read(body, HEADER);
+  const original = parseTuple(entry.bytes(CTA_TUPLE_ORIG), family);
+  const directionZone = tuple.u16Be(CTA_TUPLE_ZONE);
+  const reply = parseTuple(entry.bytes(CTA_TUPLE_REPLY), family);
+  if (original === undefined || reply === undefined) return undefined;
+  const status = entry.u32Be(CTA_STATUS) ?? 0;
+  const sent = parseCounter(entry.bytes(CTA_COUNTERS_ORIG));
+  const received = parseCounter(entry.bytes(CTA_COUNTERS_REPLY));
+  return {
+    family,
+    id: entry.u32Be(CTA_ID) ?? 0,
+    original,
+    reply,
+    zone: entry.u16Be(CTA_ZONE) ?? directionZone ?? 0,
+    mark: entry.u32Be(CTA_MARK) ?? 0,
+    answered: (status & IPS_SEEN_REPLY) !== 0,
+    assured: (status & IPS_ASSURED) !== 0,
+    sourceNat: (status & IPS_SRC_NAT) !== 0,
+    destinationNat: (status & IPS_DST_NAT) !== 0,
+    ...(sent === undefined ? {} : { sent }),
+    ...(received === undefined ? {} : { received }),
+  };
+}
+
+/** Undefined for a change to a connection that goes on. */
+export function parseEvent(message: NetlinkMessage): ConnectionEvent | undefined {
+  const ended = message.type === IPCTNL_MSG_CT_DELETE;
+  if (!ended && (message.flags & NLM_F_CREATE) === 0) return undefined;
+  const connection = parseConnection(message);
+  return connection && { kind: ended ? "end" : "new", connection };
+}
+
+function parseTuple(bytes: Uint8Array | undefined, family: Family): Tuple | undefined {
+  if (bytes === undefined) return undefined;
+  tuple.read(bytes);
+  const addresses = tuple.bytes(CTA_TUPLE_IP);
+  const protocol = tuple.bytes(CTA_TUPLE_PROTO);
+  if (addresses === undefined || protocol === undefined) return undefined;
+  ip.read(addresses);
+  proto.read(protocol);
+  const source = formatBytes(ip.bytes(family === 4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC));
+  const destination = formatBytes(ip.bytes(family === 4 ? CTA_IP_V4_DST : CTA_IP_V6_DST));
+  const number = proto.u8(CTA_PROTO_NUM);
+  if (source === undefined || destination === undefined || number === undefined) return undefined;
+  const sourcePort = proto.u16Be(CTA_PROTO_SRC_PORT);
+  const destinationPort = proto.u16Be(CTA_PROTO_DST_PORT);
+  if (sourcePort !== undefined && destinationPort !== undefined)
+    return { source, destination, protocol: number, sourcePort, destinationPort };
+  const icmp = parseIcmp(family === 4 ? CTA_PROTO_ICMP_ID : CTA_PROTO_ICMPV6_ID);
+  return icmp === undefined
+    ? { source, destination, protocol: number }
+    : { source, destination, protocol: number, icmp };
+}
+
+function parseIcmp(first: number): Tuple["icmp"] {
+  const id = proto.u16Be(first);
+  const type = proto.u8(first + 1);
+  const code = proto.u8(first + 2);
+  return id === undefined || type === undefined || code === undefined ? undefined : { id, type, code };
+}
+
+function parseCounter(bytes: Uint8Array | undefined): Counter | undefined {
+  if (bytes === undefined) return undefined;
+  counters.read(bytes);
+  const packets = counters.u64Be(CTA_COUNTERS_PACKETS);
+  const octets = counters.u64Be(CTA_COUNTERS_BYTES);
+  return packets === undefined || octets === undefined ? undefined : { packets, bytes: octets };
+}
+
+/** Tables of 50,000 entries come through here: no bigint on the way of IPv4. */
+function formatBytes(bytes: Uint8Array | undefined): string | undefined {
+  if (bytes?.length === 4) return `${bytes[0]}.${bytes[1]}.${bytes[2]}.${bytes[3]}`;
+  return bytes?.length === 16 ? formatAddress(fromBytes(bytes)) : undefined;
+}
