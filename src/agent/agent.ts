@@ -2,7 +2,7 @@
  * One agent, all parts connected: Docker's calls and the store's changes become a snapshot, the snapshot a host state, and the
  * kernel is made so. Everything it needs to know it reads back at start; nothing is lost when it is killed.
  */
-import { derive } from "../core/calc/derive.ts";
+import { Deriver } from "../core/calc/deriver.ts";
 import type { HostState } from "../core/calc/host-state.ts";
 import { labelPolicies } from "../core/calc/label-policies.ts";
 import type { Settings, Snapshot } from "../core/calc/snapshot.ts";
@@ -124,12 +124,13 @@ export async function startAgent(options: AgentOptions, log: Logger) {
   };
 
   const dataplane = new Dataplane(kernel.targets);
+  const deriver = new Deriver();
   let hostState: HostState | undefined;
   let outcome: Outcome | undefined;
   loop = undo.use(
     new Loop({
       step: async (stepSignal) => {
-        hostState = derive(takeSnapshot());
+        hostState = deriver.derive(takeSnapshot());
         outcome = await dataplane.apply(hostState, stepSignal);
         reportOutcome(health, outcome);
         const wrong = [...outcome.failures].filter(([stage]) => stage !== "sysctls");

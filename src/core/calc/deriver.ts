@@ -32,7 +32,12 @@ export class Deriver {
   /** The host state for the snapshot; the same object as last time if nothing in it differs. */
   derive(snapshot: Snapshot): HostState {
     if (this.#work.names.size > MAX_NAMES) this.#work = new Work();
-    return this.#work.derive(snapshot);
+    try {
+      return this.#work.derive(snapshot);
+    } catch (error) {
+      this.#work = new Work(); // half of the difference is in it: nothing that it says is to be trusted
+      throw error;
+    }
   }
 }
 

@@ -22,7 +22,7 @@ export function patch<V>({ from, added, removed }: MapDelta<V>): ReadonlyMap<str
     for (const [key, value] of added) copy.set(key, value);
     return copy;
   }
-  const over = new Map(layers.over as ReadonlyMap<string, V>);
+  const over = new Map<string, V>(layers.over);
   const gone = new Set(layers.gone);
   for (const key of removed) {
     over.delete(key);
