@@ -52,6 +52,9 @@ export interface Conntrack {
   list(select: (connection: Connection) => boolean, signal?: AbortSignal): Promise<Connection[]>;
   /** Ends those that are still there; never a later one of the same addresses and ports. How many there were. */
   cut(connections: readonly Connection[], signal?: AbortSignal): Promise<number>;
-  /** Beginnings and ends, those at hand together, from the call on until the signal aborts; then it ends silently. */
+  /**
+   * Beginnings and ends, those at hand together, from the call on until the signal aborts; then it ends silently. The kernel
+   * tells of no end of a connection that began while nobody listened (net.netfilter.nf_conntrack_events 2, its default).
+   */
   events(signal: AbortSignal): AsyncGenerator<readonly ConnectionEvent[], void, undefined>;
 }

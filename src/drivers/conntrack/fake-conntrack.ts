@@ -3,11 +3,14 @@ import type { Connection, ConnectionEvent, Conntrack } from "./conntrack.ts";
 
 export class FakeConntrack implements Conntrack {
   readonly connections = new Map<number, Connection>();
+  /** Those that began while somebody listened. */
+  readonly #followed = new Set<number>();
   readonly #listeners = new Set<(event: ConnectionEvent) => void>();
 
   /** A packet that begins a connection. */
   begin(connection: Connection): void {
     this.connections.set(connection.id, connection);
+    if (this.#listeners.size > 0) this.#followed.add(connection.id);
     this.#tell({ kind: "new", connection });
   }
 
@@ -21,7 +24,7 @@ export class FakeConntrack implements Conntrack {
       const connection = this.connections.get(id);
       if (connection === undefined) continue;
       this.connections.delete(id);
-      this.#tell({ kind: "end", connection });
+      if (this.#followed.delete(id)) this.#tell({ kind: "end", connection });
       ended++;
     }
     return ended;
