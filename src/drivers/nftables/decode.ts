@@ -15,7 +15,7 @@ const table = new Attributes(8);
 const chain = new Attributes(12);
 const hook = new Attributes(4);
 const rule = new Attributes(12);
-const set = new Attributes(19);
+const set = new Attributes(20);
 const list = new Attributes(4);
 const element = new Attributes(12);
 const data = new Attributes(2);
@@ -127,6 +127,8 @@ export interface ReadSet {
   readonly anonymous: boolean;
   /** Without elements; the key is empty if the set is not one of those that we make. */
   readonly set: NftSet;
+  /** Number of elements; kernels before 6.16 do not tell. */
+  readonly count: number | undefined;
 }
 
 export function readSet(message: NetlinkMessage): ReadSet {
@@ -137,6 +139,7 @@ export function readSet(message: NetlinkMessage): ReadSet {
     name: set.string(nft.NFTA_SET.NAME) ?? "",
     anonymous: (flags & nft.NFT_SET.ANONYMOUS) !== 0,
     set: readDefinition(flags) ?? UNKNOWN_SET,
+    count: set.u32Be(nft.NFTA_SET.COUNT),
   };
 }
 

@@ -1,10 +1,12 @@
 /** Reads what is in force under our name. */
+import { setTimeout } from "node:timers/promises";
 import type { ElementData, NftSet } from "../../core/rules/ir.ts";
 import { DriverError } from "../error.ts";
 import { MessageWriter } from "../syscall/netlink-message.ts";
 import type { NetlinkSocket } from "../syscall/netlink-socket.ts";
 import {
   familyOf,
+  type ReadSet,
   readChain,
   readElements,
   readGeneration,
@@ -14,7 +16,7 @@ import {
   readTableName,
   UNKNOWN_SET,
 } from "./decode.ts";
-import { type Count, type DecodedElement, decodeElements, type WireElement } from "./element.ts";
+import { type Count, type DecodedElement, decodeElements, shapeOf, type WireElement } from "./element.ts";
 import type { TableId } from "./encode.ts";
 import { type ListedChain, type ListedRule, type ListedTable, OUR_TABLE, tableKey } from "./listing.ts";
 import type { ChainId } from "./plan.ts";
@@ -41,6 +43,11 @@ export interface Counters {
 }
 
 const ATTEMPTS = 10;
+/** How often the elements of one set are read at most, and the milliseconds between. */
+const READINGS = 50;
+const PAUSE = 20;
+/** A set with fewer elements is made larger too fast for anybody to notice. */
+const SMALL = 1000;
 const WHAT = "list nftables";
 
 /** A number that grows with each transaction of anybody in the namespace. */
@@ -80,9 +87,9 @@ export async function readCounters(socket: NetlinkSocket, signal?: AbortSignal):
     const key = tableKey(table);
     const counts = await socket.dumpSlowly(rulesOf(table), WHAT, readRuleCount, signal);
     for (const count of counts) rules.push({ table: key, ...count });
-    for (const [name, set] of readSets(socket, table)) {
+    for (const { name, set } of readSets(socket, table)) {
       if (set.counters !== true) continue;
-      for (const { key: element, count } of (await readSetElements(socket, table, name, set, signal)) ?? [])
+      for (const { key: element, count } of (await readElementsOnce(socket, table, name, set, signal)) ?? [])
         elements.push({
           table: key,
           set: name,
@@ -106,9 +113,9 @@ function readTables(socket: NetlinkSocket): TableId[] {
 
 async function readTable(socket: NetlinkSocket, table: TableId, signal: AbortSignal | undefined): Promise<ListedTable> {
   const sets = new Map<string, NftSet>();
-  for (const [name, set] of readSets(socket, table)) {
-    const elements = set.key.length === 0 ? undefined : await readSetElements(socket, table, name, set, signal);
-    sets.set(name, elements === undefined ? UNKNOWN_SET : { ...set, elements: byKey(elements) });
+  for (const found of readSets(socket, table)) {
+    const elements = found.set.key.length === 0 ? undefined : await readAllElements(socket, table, found, signal);
+    sets.set(found.name, elements === undefined ? UNKNOWN_SET : { ...found.set, elements });
   }
   return { ...table, sets, chains: await readChains(socket, table, signal) };
 }
@@ -129,19 +136,42 @@ async function readChains(
 }
 
 /** Named sets, without their elements. Anonymous ones come and go with the rules of others. */
-function readSets(socket: NetlinkSocket, table: TableId): [string, NftSet][] {
+function readSets(socket: NetlinkSocket, table: TableId): ReadSet[] {
   const message = ask(nft.NFT_MSG.GETSET, nft.FAMILY[table.family], (writer) =>
     writer.string(nft.NFTA_SET.TABLE, table.name),
   );
   return socket
     .dump(message, WHAT)
     .map(readSet)
-    .filter(({ table: of, anonymous }) => of === table.name && !anonymous)
-    .map(({ name, set }) => [name, set]);
+    .filter(({ table: of, anonymous }) => of === table.name && !anonymous);
 }
 
-/** Undefined if there is something among them that we would never write. */
-async function readSetElements(
+/**
+ * Undefined if there is something among them that we would never write.
+ *
+ * While the kernel makes a hash table larger (in the background, after many elements came), a dump of it silently lacks some,
+ * others in each. So it is asked again until the number is right; where the kernel does not tell it, until nothing new comes.
+ */
+async function readAllElements(
+  socket: NetlinkSocket,
+  table: TableId,
+  { name, set, count }: ReadSet,
+  signal: AbortSignal | undefined,
+): Promise<ReadonlyMap<string, ElementData> | undefined> {
+  const all = new Map<string, ElementData>();
+  for (let reading = 1; reading <= READINGS; reading++) {
+    const before = all.size;
+    const elements = await readElementsOnce(socket, table, name, set, signal);
+    if (elements === undefined) return undefined;
+    for (const { key, data } of elements) all.set(key, data);
+    const complete = count === undefined ? all.size === before || all.size < SMALL : all.size >= count;
+    if (shapeOf(set) !== "hash" || complete) break;
+    await setTimeout(PAUSE, undefined, signal === undefined ? {} : { signal });
+  }
+  return all;
+}
+
+async function readElementsOnce(
   socket: NetlinkSocket,
   table: TableId,
   name: string,
@@ -158,10 +188,6 @@ async function readSetElements(
     for (const element of part) wire.push(element);
   }
   return decodeElements(set, wire);
-}
-
-function byKey(elements: readonly DecodedElement[]): ReadonlyMap<string, ElementData> {
-  return new Map(elements.map(({ key, data }) => [key, data]));
 }
 
 function rulesOf(table: TableId): Uint8Array {

@@ -57,6 +57,7 @@ export const NFTA_SET = {
   TIMEOUT: 11,
   USERDATA: 13,
   EXPR: 17,
+  COUNT: 20,
 } as const;
 export const NFTA_SET_DESC_CONCAT = 2;
 export const NFTA_SET_FIELD_LEN = 1;
