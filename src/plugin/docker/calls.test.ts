@@ -103,6 +103,61 @@ describe("the plugin", () => {
       assert.ok(seen);
     });
 
+    /** An endpoint that is created and not joined. */
+    const created = async (net: string, number: number, Interface: Record<string, string>) => {
+      const both = { NetworkID: net, EndpointID: id(number) };
+      const answer = await plugin.ok("NetworkDriver.CreateEndpoint", { ...both, Options: {}, Interface });
+      return { both, answer };
+    };
+
+    it("is not joined after a Join that failed: Docker will not call Leave", async () => {
+      const net = await docker.createNetwork(1, "apps", { options: { publish: "host" } });
+      const { both } = await created(net, 9, { Address: "10.65.0.9/32" });
+      const Options = { "com.docker.network.portmap": [{ Proto: 6, Port: 80, HostPort: 8080 }] };
+      plugin.settle = () => Promise.reject(new Error("EPERM"));
+      await plugin.refused("NetworkDriver.Join", { ...both, SandboxKey: "/netns/1", Options });
+      const record = plugin.host.state.endpoints.get(id(9));
+      assert.deepEqual([record?.joined, record?.gatewayIndex, record?.published], [false, undefined, []]);
+      plugin.settle = () => Promise.resolve();
+      await plugin.ok("NetworkDriver.Join", { ...both, SandboxKey: "/netns/1", Options });
+      await plugin.ok("NetworkDriver.Leave", both);
+      assert.deepEqual(plugin.host.state.endpoints.get(id(9))?.published, []);
+    });
+
+    it("keeps a next hop from the interface that has it, though Docker repeats itself", async () => {
+      const net = await docker.createNetwork(1, "apps");
+      const { both } = await created(net, 9, { Address: "10.65.0.9/32" });
+      const other = await created(net, 10, { Address: "10.65.0.10/32" });
+      const join = { SandboxKey: "/netns/1", Options: {} };
+      const first = await plugin.ok("NetworkDriver.Join", { ...both, ...join });
+      assert.equal((await plugin.ok("NetworkDriver.Join", { ...other.both, ...join }))["Gateway"], "169.254.1.2");
+      assert.deepEqual(await plugin.ok("NetworkDriver.Join", { ...both, ...join }), first);
+    });
+
+    it("has an address that no other endpoint has, whatever Docker says", async () => {
+      const net = await docker.createNetwork(1, "apps");
+      await created(net, 9, { Address: "10.65.0.9/32" });
+      await created(net, 9, { Address: "10.65.0.9/32" });
+      const message = { NetworkID: net, EndpointID: id(10), Options: {}, Interface: { Address: "10.65.0.9/32" } };
+      assert.match(await plugin.refused("NetworkDriver.CreateEndpoint", message), /10\.65\.0\.9 is the address of/);
+    });
+
+    it("tells Docker the MAC address only where Docker did not choose it", async () => {
+      const net = await docker.createNetwork(1, "apps");
+      const own = await created(net, 9, { Address: "10.65.0.9/32" });
+      assert.deepEqual(own.answer, { Interface: { MacAddress: "02:42:0a:41:00:09" } });
+      const given = await created(net, 10, { Address: "10.65.0.10/32", MacAddress: "02:00:00:00:00:01" });
+      assert.deepEqual(given.answer, { Interface: {} });
+    });
+
+    it("is who the engine says now, though an event was late", async () => {
+      const net = await docker.createNetwork(1, "apps");
+      const old = docker.createContainer("old", net, { role: "old" });
+      plugin.context.index.take({ kind: "container", action: "create", id: old, name: "web" });
+      const { endpoint } = await docker.start(docker.createContainer("web", net, { role: "web" }), net);
+      assert.equal(plugin.host.state.endpoints.get(endpoint)?.container?.labels["role"], "web");
+    });
+
     it("leaves nothing of a start whose firewall could not be made", async () => {
       const net = await docker.createNetwork(1, "apps");
       plugin.settle = () => Promise.reject(new Error("EPERM"));
@@ -315,7 +370,10 @@ describe("the plugin", () => {
       const web = docker.createContainer("web", net);
       const started = await docker.start(web, net);
       await plugin.ok("IpamDriver.ReleaseAddress", started.addresses[0]);
-      assert.deepEqual(inUse(), [started.addresses[0]?.Address.replace("/32", "")]);
+      const address = started.addresses[0]?.Address.replace("/32", "");
+      assert.deepEqual(inUse(), [address]);
+      await plugin.ok("NetworkDriver.DeleteEndpoint", { NetworkID: net, EndpointID: started.endpoint });
+      assert.deepEqual(inUse(), [address], "until Docker gives it back after the endpoint");
       await docker.stop(web, net, started);
       assert.deepEqual(inUse(), []);
     });

@@ -109,6 +109,19 @@ describe("EngineReconcile", () => {
       assert.deepEqual((await reconcile.run(signal)).removed, []);
     });
 
+    it("about what a call is being answered for", async () => {
+      const net = await docker.createNetwork(1, "apps");
+      const web = docker.createContainer("web", net);
+      const { endpoint } = await docker.start(web, net);
+      docker.forget(web, net);
+      let finish = (): void => {};
+      const call = plugin.context.inFlight.run(endpoint, () => new Promise<void>((resolve) => (finish = resolve)));
+      assert.deepEqual((await twice()).removed, []);
+      finish();
+      await call;
+      assert.deepEqual((await twice()).removed, ["web"]);
+    });
+
     it("about an endpoint that changed while Docker was asked", async () => {
       const net = await docker.createNetwork(1, "apps");
       const web = docker.createContainer("web", net);

@@ -45,6 +45,14 @@ describe("sticky addresses", () => {
       }
     });
 
+    it("is looked for once for both families", async () => {
+      const net = await docker.createNetwork(1, "apps", { ipv6: true });
+      await runAll(net, ["a"]);
+      plugin.engine.requests.length = 0;
+      await docker.start(docker.createContainer("a", net), net);
+      assert.equal(plugin.engine.requests.filter((line) => line.includes("/containers/a/json")).length, 1);
+    });
+
     it("gets them back after the agent was restarted, and by docker restart", async () => {
       const net = await docker.createNetwork(1, "apps");
       const a = docker.createContainer("a", net);
