@@ -29,8 +29,18 @@ const rows: readonly [string, string, string | undefined, string | undefined, bo
     true,
     "somebody else",
   ],
+  [
+    "a unit of a package",
+    "file /etc/systemd/system/multi-user.target.wants/bird.service",
+    undefined,
+    "x",
+    false,
+    "package",
+  ],
   ["a setting of the administrator", "sysctl net/core/somaxconn", "128", "4096", true, "somebody else"],
 ];
+
+const NOBODY = { docker: false, packages: [] };
 
 describe("compareSnapshots", () => {
   for (const [name, what, before, after, docker, by] of rows) {
@@ -39,7 +49,7 @@ describe("compareSnapshots", () => {
         "link eth0": "ether",
         ...(value === undefined ? {} : { [what]: value }),
       });
-      const found = compareSnapshots(snapshot(facts(before)), snapshot(facts(after)), docker);
+      const found = compareSnapshots(snapshot(facts(before)), snapshot(facts(after)), { docker, packages: ["bird2"] });
       assert.deepEqual(
         found.map((difference) => [difference.what, difference.by]),
         [[what, by]],
@@ -51,12 +61,12 @@ describe("compareSnapshots", () => {
     const setting = "sysctl net/ipv4/conf/docker0/rp_filter";
     const before = snapshot({ "link eth0": "x", "sysctl net/ipv4/conf/eth0/rp_filter": "0" });
     const after = snapshot({ ...before.facts, "link docker0": "y", [setting]: "0" });
-    assert.deepEqual(compareSnapshots(before, before, false), []);
+    assert.deepEqual(compareSnapshots(before, before, NOBODY), []);
     assert.deepEqual(
-      compareSnapshots(before, after, true).map(({ what }) => what),
+      compareSnapshots(before, after, NOBODY).map(({ what }) => what),
       ["link docker0"],
     );
     const changed = snapshot({ ...before.facts, "sysctl net/ipv4/conf/eth0/rp_filter": "1" });
-    assert.equal(compareSnapshots(before, changed, false).length, 1);
+    assert.equal(compareSnapshots(before, changed, NOBODY).length, 1);
   });
 });

@@ -59,18 +59,27 @@ export interface Difference {
   readonly what: string;
   readonly before?: string;
   readonly after?: string;
-  readonly by: "manx" | "docker" | "somebody else";
+  /** `package`: a Debian package that ./quickstart installed. */
+  readonly by: "manx" | "docker" | "package" | "somebody else";
 }
 
-/** In the order of `what`. `docker`: whether Docker runs now, so that it may have made some of them. */
-export function compareSnapshots(before: Snapshot, after: Snapshot, docker: boolean): Difference[] {
+/** What else may have changed the host since the snapshot. */
+export interface Others {
+  /** Docker runs now. */
+  readonly docker: boolean;
+  /** Debian packages that ./quickstart installed. */
+  readonly packages: readonly string[];
+}
+
+/** In the order of `what`. */
+export function compareSnapshots(before: Snapshot, after: Snapshot, others: Others): Difference[] {
   const keys = [...new Set([...Object.keys(before.facts), ...Object.keys(after.facts)])].sort();
   return keys
     .filter((key) => before.facts[key] !== after.facts[key] && !isOfLostInterface(key, before, after))
     .map((what) => {
       const [old, now] = [before.facts[what], after.facts[what]];
       const values = { ...(old === undefined ? {} : { before: old }), ...(now === undefined ? {} : { after: now }) };
-      return { what, ...values, by: whoMade(what, `${old ?? ""}\n${now ?? ""}`, docker) };
+      return { what, ...values, by: whoMade(what, `${old ?? ""}\n${now ?? ""}`, others) };
     });
 }
 
@@ -84,14 +93,18 @@ function isOfLostInterface(key: string, before: Snapshot, after: Snapshot): bool
 /** What dockerd switches on at its start, and what the kernel changes with it (inet_forward_change in net/ipv4/devinet.c). */
 const FORWARDING = /^sysctl net\/(ipv4\/(ip_forward|conf\/[^/]+\/(forwarding|accept_redirects))|bridge\/)/;
 
+/** Part of the names of files that a package brings, where it is not the package's own name. */
+const PACKAGE_FILES: Readonly<Record<string, string>> = { "docker.io": "docker", bird2: "/bird" };
+
 /** By the marks that Manx and Docker leave on what they make. */
-function whoMade(what: string, text: string, docker: boolean): Difference["by"] {
+function whoMade(what: string, text: string, { docker, packages }: Others): Difference["by"] {
   const all = `${what}\n${text}`;
   if (/\bmanx|\bmxp[0-9a-f]{11}\b|169\.254\.1\.\d|proto 109\b/i.test(all)) return "manx";
   if (FORWARDING.test(what)) return docker ? "docker" : "manx";
   if (what.startsWith("sysctl net/ipv6/conf/") && /(forwarding|accept_ra)$/.test(what))
     return docker ? "docker" : "manx";
-  return /docker|\bbr-[0-9a-f]{12}\b|^link veth/i.test(all) ? "docker" : "somebody else";
+  if (what.startsWith("file ") && packages.some((name) => what.includes(PACKAGE_FILES[name] ?? name))) return "package";
+  return /docker|containerd|\bbr-[0-9a-f]{12}\b|^link veth/i.test(all) ? "docker" : "somebody else";
 }
 
 function sysctls(): Promise<Record<string, string>> {

@@ -63,7 +63,10 @@ export async function uninstall(
   const before = await loadSnapshot();
   const { packages } = await readInstallation();
   for (const [index, step] of steps.entries()) await onStep(step, index);
-  const differences = before === undefined ? undefined : compareSnapshots(before, await takeSnapshot(), docker.running);
+  const differences =
+    before === undefined
+      ? undefined
+      : compareSnapshots(before, await takeSnapshot(), { docker: docker.running, packages });
   const kept = docker.running ? (differences ?? []).filter(isForwarding).map(({ what }) => what) : [];
   return { differences, kept, packages };
 }

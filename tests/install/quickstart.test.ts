@@ -23,7 +23,7 @@ describe("quickstart and uninstall", () => {
     return JSON.parse(await host.mustExec([process.execPath, "--input-type=module", "-e", code])) as Snapshot;
   };
   const changes = async (): Promise<string[]> =>
-    compareSnapshots(fresh, await snapshot(), false).map(({ what }) => what);
+    compareSnapshots(fresh, await snapshot(), { docker: false, packages: [] }).map(({ what }) => what);
 
   before(async () => {
     lab = await up({ name: `qs${process.pid}`, hosts: 1, docker: false, agent: false });

@@ -65,7 +65,12 @@ async function consent(answer: boolean | undefined): Promise<void> {
   throw new CliError(EXIT.refused, "Nothing was changed.");
 }
 
-const WHO = { manx: "left by Manx", docker: "by Docker", "somebody else": "by somebody else" } as const;
+const WHO = {
+  manx: "left by Manx",
+  docker: "by Docker",
+  package: "by an installed package",
+  "somebody else": "by somebody else",
+} as const;
 
 /** Returns whether nothing of Manx is left. */
 function tell({ differences, kept, packages }: UninstallReport, { terminal }: Cli): boolean {
