@@ -7,6 +7,7 @@ import { DriverError } from "../error.ts";
 import { errnoOf } from "../syscall/errno.ts";
 import { MessageWriter } from "../syscall/netlink-message.ts";
 import { NETLINK_NETFILTER, NetlinkSocket } from "../syscall/netlink-socket.ts";
+import { untilAborted } from "../syscall/subscribe.ts";
 import { type LogOptions, parsePacket, writeBind, writeNothing } from "./messages.ts";
 
 /** A packet's head as the kernel saw it at the rule. */
@@ -68,22 +69,7 @@ export function listen(
     socket.close();
     throw error;
   }
-  let started = false;
-  const closeUnused = (): void => {
-    if (!started) socket.close();
-  };
-  if (signal.aborted) closeUnused();
-  signal.addEventListener("abort", closeUnused, { once: true });
-  return (async function* (): AsyncGenerator<readonly LogEvent[], void, undefined> {
-    if (signal.aborted) return;
-    started = true;
-    try {
-      yield* follow(socket, maxPerSecond, signal);
-    } finally {
-      signal.removeEventListener("abort", closeUnused);
-      socket.close();
-    }
-  })();
+  return untilAborted(socket, signal, () => follow(socket, maxPerSecond, signal));
 }
 
 function bind(socket: NetlinkSocket, group: number, options: LogOptions): void {

@@ -19,17 +19,26 @@ export function subscribe<T>(
   signal: AbortSignal,
 ): AsyncGenerator<readonly (T | Overrun)[], void, undefined> {
   const socket = NetlinkSocket.open(protocol, options);
+  return untilAborted(socket, signal, () => follow(socket, parse, signal));
+}
+
+/** What `run` yields; the socket is closed when that ends, or when the signal aborts before anybody asked for the first. */
+export function untilAborted<T>(
+  socket: NetlinkSocket,
+  signal: AbortSignal,
+  run: () => AsyncGenerator<T, void, undefined>,
+): AsyncGenerator<T, void, undefined> {
   let started = false;
   const closeUnused = (): void => {
     if (!started) socket.close();
   };
   if (signal.aborted) closeUnused();
   signal.addEventListener("abort", closeUnused, { once: true });
-  return (async function* (): AsyncGenerator<readonly (T | Overrun)[], void, undefined> {
+  return (async function* (): AsyncGenerator<T, void, undefined> {
     if (signal.aborted) return;
     started = true;
     try {
-      yield* follow(socket, parse, signal);
+      yield* run();
     } finally {
       signal.removeEventListener("abort", closeUnused);
       socket.close();
