@@ -6,6 +6,7 @@ import { delimiter, dirname, join } from "node:path";
 import type { HostFacts } from "../api/doctor/facts.ts";
 import { cidr, overlaps, parseCidr } from "../core/net/cidr.ts";
 import { readSysctl } from "../drivers/system/sysctls.ts";
+import { surroundings } from "../install/surroundings.ts";
 import type { Agent } from "./agent.ts";
 import { VERSION } from "./version.ts";
 
@@ -25,6 +26,7 @@ export async function hostFacts(agent: Agent, signal?: AbortSignal): Promise<Hos
   const networks =
     engine === undefined ? undefined : await attempt("Docker", () => agent.engine.networks("manx", signal));
   const forward = await attempt("the FORWARD chains", () => agent.forward.look(signal));
+  const around = await attempt("the surroundings", () => surroundings(options.socket));
   const space = await attempt("free space", () => statfs(dirname(options.stateFile)));
   const problems = await attempt("addresses", () => agent.addresses.check(undefined, signal));
   const state = agent.hostState();
@@ -59,6 +61,7 @@ export async function hostFacts(agent: Agent, signal?: AbortSignal): Promise<Hos
       { name: "ufw", active: await isActive("/etc/ufw/ufw.conf", "ENABLED=yes") },
       { name: "firewalld", active: await exists("/run/firewalld.pid") },
     ],
+    ...around,
     tools: { ...(nft === undefined ? {} : { nft }), ...(bird === undefined ? {} : { bird }) },
     bgp: { wanted: false, running: false },
     store: { path: options.stateFile, ...(trouble === undefined ? {} : { trouble }) },

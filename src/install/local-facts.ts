@@ -12,6 +12,7 @@ import { Forward } from "../drivers/iptables/forward.ts";
 import { Nftables } from "../drivers/nftables/nftables.ts";
 import { readSysctl } from "../drivers/system/sysctls.ts";
 import { answers, DOCKER_SOCKET, hasSystemd, PLUGIN_SOCKET, UNIT_FILE } from "./service.ts";
+import { surroundings } from "./surroundings.ts";
 
 const STATE_FOLDER = "/var/lib/manx";
 const ENABLED = "/etc/systemd/system/multi-user.target.wants/manx.service";
@@ -28,6 +29,7 @@ export async function localFacts(why: string): Promise<HostFacts> {
     }
   };
   const forward = await attempt("the FORWARD chains", () => new Forward().look());
+  const around = await attempt("the surroundings", () => surroundings());
   const space = await statfs(STATE_FOLDER).catch(() => undefined);
   const [nft, bird] = [findBinary("nft"), findBinary("bird")];
   return {
@@ -49,6 +51,7 @@ export async function localFacts(why: string): Promise<HostFacts> {
       { name: "firewalld", active: existsSync("/run/firewalld.pid") },
     ],
     tools: { ...(nft !== undefined && { nft }), ...(bird !== undefined && { bird }) },
+    ...around,
     unit: { systemd: hasSystemd(), installed: existsSync(UNIT_FILE), enabled: existsSync(ENABLED) },
     ...(space !== undefined && { freeBytes: space.bavail * space.bsize }),
     errors,

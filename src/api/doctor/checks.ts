@@ -36,6 +36,10 @@ const RULES: readonly Rule[] = [
   { id: "ipam", title: "Manx networks use Manx addresses", look: ipam },
   { id: "forward", title: "No other firewall stops forwarded packets", look: forward },
   { id: "firewalls", title: "Other firewalls are known", look: firewalls },
+  { id: "dropping", title: "No other table drops forwarded packets", look: dropping },
+  { id: "ipv6", title: "The kernel speaks IPv6", look: ipv6 },
+  { id: "socket", title: "Only root may administer Manx", look: socket },
+  { id: "clock", title: "The clock is right", look: clock },
   { id: "store", title: "The store works", look: store },
   { id: "disk", title: "The store has room", look: disk },
   { id: "overlap", title: "No pool overlaps a route of this host", look: overlap },
@@ -128,14 +132,55 @@ function forward({ forward }: HostFacts): Verdict {
   };
 }
 
-function firewalls({ firewalls }: HostFacts): Verdict {
+function firewalls({ firewalls, firewalldTrusts }: HostFacts): Verdict {
   if (firewalls === undefined) return unknown("could not be found out");
   const active = firewalls.filter(({ active }) => active).map(({ name }) => name);
+  if (active.includes("firewalld") && firewalldTrusts === false)
+    return {
+      state: "warning",
+      found: "firewalld is active and drops what is forwarded to and from Manx interfaces",
+      remedy: "firewall-cmd --permanent --zone=trusted --add-interface=manx+ && firewall-cmd --reload",
+    };
   return ok(
     active.length === 0
       ? "neither ufw nor firewalld is active"
       : `${active.join(" and ")} active; Manx leaves it alone`,
   );
+}
+
+function dropping({ dropping }: HostFacts): Verdict {
+  if (dropping === undefined) return unknown("could not be found out");
+  const [first] = dropping;
+  if (first === undefined) return ok("none");
+  return {
+    state: "failed",
+    found: `policy drop, which no rule of ours can lift: ${some(dropping)}`,
+    remedy: `nft insert rule ${first} iifname "manx*" accept && nft insert rule ${first} oifname "manx*" accept`,
+  };
+}
+
+function ipv6({ ipv6 }: HostFacts): Verdict {
+  if (ipv6 === undefined) return unknown("could not be found out");
+  if (ipv6) return ok("it does");
+  return {
+    state: "warning",
+    found: "IPv6 is switched off: containers of networks with --ipv6 cannot start",
+    remedy: "sysctl -w net.ipv6.conf.all.disable_ipv6=0",
+  };
+}
+
+function socket({ socketMode }: HostFacts): Verdict {
+  if (socketMode === undefined) return unknown("could not be found out");
+  const found = `the socket's mode is ${socketMode.toString(8)}`;
+  if ((socketMode & 0o002) === 0) return ok(found);
+  return { state: "failed", found: `${found}: everybody may`, remedy: "systemctl restart manx" };
+}
+
+function clock({ clock }: HostFacts): Verdict {
+  if (clock === undefined) return unknown("could not be found out");
+  const now = new Date(clock.now).toISOString();
+  if (clock.now >= clock.atLeast) return ok(now);
+  return { state: "failed", found: `it says ${now}, but Manx is newer than that`, remedy: "timedatectl set-ntp true" };
 }
 
 function store({ store }: HostFacts): Verdict {

@@ -46,6 +46,16 @@ export interface HostFacts {
   /** Links, addresses and endpoints that no container has. */
   readonly orphans?: readonly string[];
   readonly unit?: { readonly systemd: boolean; readonly installed: boolean; readonly enabled: boolean };
+  /** Permission bits of the agent's socket. */
+  readonly socketMode?: number;
+  /** The kernel speaks IPv6. */
+  readonly ipv6?: boolean;
+  /** Chains of others, by family, table and name, that drop forwarded packets by policy and cannot be told otherwise by us. */
+  readonly dropping?: readonly string[];
+  /** firewalld runs, and has `manx+` in its zone `trusted`. */
+  readonly firewalldTrusts?: boolean;
+  /** Milliseconds since the epoch: what the clock says, and a moment that must have passed. */
+  readonly clock?: { readonly now: number; readonly atLeast: number };
   /** Free bytes where the store lies. */
   readonly freeBytes?: number;
   /** Why something could not be found out. */
