@@ -32,17 +32,26 @@ interface ChainObject {
 }
 
 /**
- * Chains of others on the forward hook whose policy is to drop, but for iptables' own, where ours go (drivers/iptables). An accept of
- * ours does not help against them.
+ * Chains of others on the forward hook whose policy is to drop and that do not accept our interfaces first; not iptables' own, where
+ * ours go (drivers/iptables). An accept in a table of ours does not help against them.
  */
 async function droppingChains(): Promise<string[] | undefined> {
   if (findBinary("nft") === undefined || process.getuid?.() !== 0) return undefined;
   const { nftables } = JSON.parse(await mustRun(["nft", "-j", "list", "chains"])) as { nftables: ChainObject[] };
-  return nftables.flatMap(({ chain }) => {
-    if (chain === undefined || chain.hook !== "forward" || chain.policy !== "drop" || chain.table === "manx") return [];
+  const found: string[] = [];
+  for (const { chain } of nftables) {
+    if (chain === undefined || chain.hook !== "forward" || chain.policy !== "drop" || chain.table === "manx") continue;
     const isIptables = /^ip6?$/.test(chain.family) && chain.table === "filter" && chain.name === "FORWARD";
-    return isIptables ? [] : [`${chain.family} ${chain.table} ${chain.name}`];
-  });
+    if (!isIptables && !(await acceptsOurs(chain))) found.push(`${chain.family} ${chain.table} ${chain.name}`);
+  }
+  return found;
+}
+
+async function acceptsOurs({ family, table, name }: { family: string; table: string; name: string }): Promise<boolean> {
+  const text = await mustRun(["nft", "-s", "list", "chain", family, table, name]);
+  return ["iifname", "oifname"].every((field) =>
+    new RegExp(`^\\s*${field} "manx\\*" (counter )?accept`, "m").test(text),
+  );
 }
 
 /** Whether firewalld lets Manx interfaces pass; undefined where it does not run. */
