@@ -174,6 +174,16 @@ describe("the Docker driver", () => {
       );
     });
 
+    it("does not ask an engine that speaks whether it lives", async () => {
+      const speaking = setInterval(() => fake.emit("container", "exec_start", hex("a"), { name: "a" }), 10);
+      await collect(20, () => {});
+      clearInterval(speaking);
+      assert.deepEqual(
+        fake.requests.filter((line) => line.includes("_ping")),
+        [],
+      );
+    });
+
     it("outlives lines that are no events, cut in the middle of a character", async () => {
       const seen = await collect(2, () => {
         const event = '{"Type":"container","Action":"die","Actor":{"ID":"x","Attributes":{"name":"é"}}}';

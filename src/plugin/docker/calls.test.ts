@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Docker, id, PluginHost } from "../../../tests/plugin/plugin-fixture.ts";
 import { insideWork } from "./inside.ts";
 import { macOf } from "./names.ts";
@@ -132,6 +133,26 @@ describe("the plugin", () => {
       const first = await plugin.ok("NetworkDriver.Join", { ...both, ...join });
       assert.equal((await plugin.ok("NetworkDriver.Join", { ...other.both, ...join }))["Gateway"], "169.254.1.2");
       assert.deepEqual(await plugin.ok("NetworkDriver.Join", { ...both, ...join }), first);
+    });
+
+    it("is not left before its Join is through", async () => {
+      const net = await docker.createNetwork(1, "apps");
+      const { both } = await created(net, 9, { Address: "10.65.0.9/32" });
+      let finish = (): void => {};
+      const waiting = new Promise<void>((resolve) => {
+        plugin.settle = () => new Promise((done) => (finish = done)).finally(resolve) as Promise<void>;
+      });
+      const order: string[] = [];
+      const joined = plugin
+        .call("NetworkDriver.Join", { ...both, SandboxKey: "/netns/1" })
+        .then(() => order.push("join"));
+      while (plugin.host.state.endpoints.get(id(9))?.joined !== true) await sleep(1);
+      const left = plugin.call("NetworkDriver.Leave", both).then(() => order.push("leave"));
+      await sleep(30);
+      finish();
+      await Promise.all([waiting, joined, left]);
+      assert.deepEqual(order, ["join", "leave"]);
+      assert.equal(plugin.host.state.endpoints.get(id(9))?.joined, false);
     });
 
     it("has an address that no other endpoint has, whatever Docker says", async () => {
@@ -319,6 +340,8 @@ describe("the plugin", () => {
         const got = await plugin.ok("IpamDriver.RequestAddress", { PoolID: pools[index], Address: "" });
         const Interface = { Address: got["Address"], AddressIPv6: "", MacAddress: "" };
         await plugin.ok("NetworkDriver.CreateEndpoint", { NetworkID, EndpointID: id(10 + index), Interface });
+        const known = [...plugin.host.state.networks.values()].flatMap(({ ipv4Pools }) => ipv4Pools);
+        assert.deepEqual(known.toSorted(), pools.toSorted(), "each pool is one network's");
       }
       const poolsOf = (network: string) => plugin.host.state.networks.get(network)?.ipv4Pools;
       assert.deepEqual([poolsOf(id(1)), poolsOf(id(2))], [[pools[0]], [pools[1]]]);

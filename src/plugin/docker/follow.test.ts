@@ -57,6 +57,9 @@ describe("events", () => {
       docker.createContainer("missed", "none");
       plugin.engine.cut();
       await until(() => index.mayExist("missed") && !index.mayExist("web"));
+      plugin.engine.failure = { status: 500, message: "no" };
+      plugin.engine.cut();
+      await until(() => index.mayExist("web"));
     });
 
     it("learns a network's name", async () => {

@@ -65,7 +65,7 @@ describe("the inside of a container", () => {
       const started = await docker.start(web, net, { options: { addresses: "10.65.0.9" } });
       inside.wake(started.endpoint);
       while (attempts.length < 2) await sleep(5);
-      await docker.stop(web, net, started);
+      await plugin.ok("NetworkDriver.Leave", { NetworkID: net, EndpointID: started.endpoint });
       await sleep(40);
       const before = attempts.length;
       await sleep(60);
