@@ -47,7 +47,7 @@ function bytes(length: number): fc.Arbitrary<Uint8Array> {
 }
 
 /** Canonical text of a value, and where `ranges` also of ranges. */
-export function value(type: ValueType, ranges: boolean): fc.Arbitrary<string> {
+function value(type: ValueType, ranges: boolean): fc.Arbitrary<string> {
   if (type === "ifname") {
     const name = fc.stringMatching(/^[a-z][a-z0-9-]{0,3}$/);
     const wildcard = name.map((one) => `${one}*`);

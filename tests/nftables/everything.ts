@@ -33,7 +33,7 @@ export function ruleset(...tables: Table[]): Ruleset {
   return new Map(tables.map((one) => [`${one.family} ${one.name}`, one]));
 }
 
-export const SETS: Readonly<Record<string, NftSet>> = {
+const SETS: Readonly<Record<string, NftSet>> = {
   v4: set(["ipv4_addr"], ["10.0.0.1", "255.255.255.255", "0.0.0.0"]),
   v4i: set(["ipv4_addr"], ["10.0.0.0/8", "192.168.1.1", "192.168.2.5-192.168.2.9", "0.0.0.0", "255.255.255.255"], true),
   v4adjacent: set(["ipv4_addr"], ["10.0.0.0/25", "10.0.0.128/26", "10.0.0.192", "10.0.0.193-10.0.0.200"], true),
@@ -115,7 +115,7 @@ const lookup = (fields: (Step & { kind: "lookup" })["fields"], name: string, neg
 });
 
 /** Rules for a filter chain of an inet table. */
-export const RULES: readonly Rule[] = [
+const RULES: readonly Rule[] = [
   rule({ kind: "ct-state", states: ["established", "related"] }, accept),
   rule({ kind: "ct-state", states: ["invalid"] }, drop),
   rule({ kind: "ct-state", states: ["new", "untracked"], negate: true }, drop),

@@ -278,6 +278,18 @@ describe("the driver of nftables", () => {
     assert.equal((await next).done, true);
   });
 
+  it("reads back once more where it is told to distrust itself while it writes", async () => {
+    using namespace = new Namespace();
+    using driver = Nftables.open({ netns: namespace.path });
+    const keys = Array.from({ length: 20_000 }, (_, i) => `10.1.${i >> 8}.${i & 255}`);
+    const large = ruleset(table("inet", { s: set(["ipv4_addr"], keys) }, {}));
+    const applied = driver.apply(large);
+    setImmediate(() => driver.resync());
+    await applied;
+    namespace.nft("flush ruleset");
+    assert.ok((await driver.apply(large)).writes > 20_000);
+  });
+
   it("says who may do it, when he may not", async () => {
     using namespace = new Namespace();
     const code = `

@@ -32,15 +32,13 @@ export function familyOf(message: NetlinkMessage): Table["family"] | undefined {
 
 const FAMILIES: readonly Table["family"][] = ["inet", "arp", "ip", "ip6"];
 
-export function readTableName(message: NetlinkMessage): string | undefined {
-  return table.read(message.body, NFGEN).string(nft.NFTA_TABLE.NAME);
-}
-
 /**
  * Name of the table that a message of any kind is about: attribute 1 of tables, chains, rules, sets, elements, objects and
  * flow tables alike.
  */
-export const tableOf = readTableName;
+export function tableOf(message: NetlinkMessage): string | undefined {
+  return table.read(message.body, NFGEN).string(nft.NFTA_TABLE.NAME);
+}
 
 export function readGeneration(message: NetlinkMessage): number {
   return generation.read(message.body, NFGEN).u32Be(nft.NFTA_GEN.ID) ?? 0;

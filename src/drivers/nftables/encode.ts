@@ -194,7 +194,7 @@ export function deleteRule(writer: MessageWriter, table: TableId, chain: string,
 }
 
 /** The names that nft(8) can read, keywords apart. Throws RangeError. */
-export function checkName(name: string): string {
+function checkName(name: string): string {
   if (name.length > nft.NFT_NAME_MAX)
     throw new RangeError(`a name may have ${nft.NFT_NAME_MAX} bytes, not ${name.length}`);
   if (!/^[A-Za-z][A-Za-z0-9_./-]*$/.test(name))

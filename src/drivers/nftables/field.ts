@@ -3,7 +3,7 @@ import type { Field } from "../../core/rules/ir.ts";
 import { NFT_CT, NFT_META, NFT_PAYLOAD } from "./uapi.ts";
 import type { ValueType } from "./value.ts";
 
-export type Source =
+type Source =
   | { readonly kind: "meta"; readonly key: number }
   | { readonly kind: "ct"; readonly key: number }
   | { readonly kind: "payload"; readonly base: number; readonly offset: number };

@@ -4,10 +4,7 @@ import type { Change } from "./change.ts";
 import type { Listing } from "./listing.ts";
 import type { Counters } from "./read.ts";
 
-export type { Change } from "./change.ts";
-export type { Count } from "./element.ts";
-export { type ListedChain, type ListedRule, type ListedTable, type Listing, OUR_TABLE } from "./listing.ts";
-export type { Counters, ElementCounter, RuleCounter } from "./read.ts";
+export type { ListedChain, Listing } from "./listing.ts";
 
 /** One call at a time is served; others wait their turn. */
 export interface Firewall extends Disposable {

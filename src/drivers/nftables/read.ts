@@ -13,7 +13,7 @@ import {
   readRule,
   readRuleCount,
   readSet,
-  readTableName,
+  tableOf,
   UNKNOWN_SET,
 } from "./decode.ts";
 import { type Count, type DecodedElement, decodeElements, shapeOf, type WireElement } from "./element.ts";
@@ -22,7 +22,7 @@ import { type ListedChain, type ListedRule, type ListedTable, OUR_TABLE, tableKe
 import type { ChainId } from "./plan.ts";
 import * as nft from "./uapi.ts";
 
-export interface RuleCounter extends Count {
+interface RuleCounter extends Count {
   /** "family name" */
   readonly table: string;
   readonly chain: string;
@@ -30,7 +30,7 @@ export interface RuleCounter extends Count {
   readonly comment: string | undefined;
 }
 
-export interface ElementCounter extends Count {
+interface ElementCounter extends Count {
   readonly table: string;
   readonly set: string;
   readonly key: string;
@@ -106,7 +106,7 @@ function readTables(socket: NetlinkSocket): TableId[] {
   const out: TableId[] = [];
   for (const message of socket.dump(ask(nft.NFT_MSG.GETTABLE, 0), WHAT)) {
     const family = familyOf(message);
-    if (family !== undefined && readTableName(message) === OUR_TABLE) out.push({ family, name: OUR_TABLE });
+    if (family !== undefined && tableOf(message) === OUR_TABLE) out.push({ family, name: OUR_TABLE });
   }
   return out;
 }

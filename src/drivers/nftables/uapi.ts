@@ -75,7 +75,6 @@ export const NFTA_SET_ELEM = {
   KEY_END: 10,
 } as const;
 export const NFT_SET_ELEM_INTERVAL_END = 1;
-export const NFT_SET_ELEM_CATCHALL = 2;
 
 export const NFTA_DATA = { VALUE: 1, VERDICT: 2 } as const;
 export const NFTA_VERDICT = { CODE: 1, CHAIN: 2 } as const;
@@ -121,8 +120,6 @@ export const NFTA_COUNTER = { BYTES: 1, PACKETS: 2 } as const;
 /** linux/netfilter.h: numbers of the hooks; arp and netdev count on their own. */
 export const HOOK = { prerouting: 0, input: 1, forward: 2, output: 3, postrouting: 4 } as const;
 export const ARP_HOOK = { input: 0, output: 1, forward: 2 } as const;
-/** Ingress of the inet family (NF_INET_INGRESS). */
-export const NF_INET_INGRESS = 5;
 
 /** linux/netfilter/nf_conntrack_common.h and nf_conntrack_tuple_common.h: bits of `ct state` and `ct status`. */
 export const CT_STATE = { invalid: 1, established: 2, related: 4, new: 8, untracked: 64 } as const;
