@@ -9,7 +9,6 @@
 import type { PluginContext } from "./context.ts";
 import { createEndpoint, deleteEndpoint, join, leave } from "./endpoints.ts";
 import { PluginError } from "./errors.ts";
-import { Given } from "./given.ts";
 import { releaseAddress, releasePool, requestAddress, requestPool } from "./ipam.ts";
 import { parseBody } from "./json.ts";
 import { type Messages, readMessage } from "./messages.ts";
@@ -27,7 +26,6 @@ const NOTHING: Answer = {};
 export function pluginCalls(context: PluginContext): ReadonlyMap<string, Call> {
   const calls = new Map<string, Call>();
   const sticky = new Sticky(context);
-  const given = new Given();
   const { inFlight } = context;
 
   /** `subject`: what calls about the same thing wait for each other on. */
@@ -75,7 +73,7 @@ export function pluginCalls(context: PluginContext): ReadonlyMap<string, Call> {
   add(
     "NetworkDriver.CreateEndpoint",
     "createEndpoint",
-    async (message, signal) => ({ ...(await createEndpoint(context, given, message, signal)) }),
+    async (message, signal) => ({ ...(await createEndpoint(context, message, signal)) }),
     endpointOf,
   );
   add(
@@ -128,7 +126,7 @@ export function pluginCalls(context: PluginContext): ReadonlyMap<string, Call> {
     return NOTHING;
   });
   add("IpamDriver.RequestAddress", "requestAddress", async (message, signal) => ({
-    Address: await requestAddress(context, { sticky, given }, message, signal),
+    Address: await requestAddress(context, sticky, message, signal),
     Data: NOTHING,
   }));
   add("IpamDriver.ReleaseAddress", "releaseAddress", (message) => {

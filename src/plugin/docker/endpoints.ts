@@ -4,7 +4,6 @@ import { type Address, type Family, formatAddress, parseAddress } from "../../co
 import { type PluginContext, poolsOf, requireEndpoint, requireNetwork } from "./context.ts";
 import { extraAddresses, readDriverOptions, readExposedPorts, readPortBindings } from "./endpoint-options.ts";
 import { PluginError, quote } from "./errors.ts";
-import type { Given } from "./given.ts";
 import { notPublishing, publish } from "./host-ports.ts";
 import { identify, keepIdentity } from "./identity.ts";
 import type { Messages } from "./messages.ts";
@@ -23,18 +22,16 @@ export interface CreateEndpointAnswer {
 /** Repeatable before Join. @throws PluginError, AddressError */
 export async function createEndpoint(
   context: PluginContext,
-  given: Given,
   message: Messages["createEndpoint"],
   signal: AbortSignal,
 ): Promise<CreateEndpointAnswer> {
-  const own = ownAddresses(context, requireNetwork(context, message.NetworkID), message);
-  for (const held of own) given.learn(context, requireNetwork(context, message.NetworkID), held);
   const network = requireNetwork(context, message.NetworkID);
+  const own = ownAddresses(context, network, message);
   const options = readDriverOptions(message.Options);
   if (network.spec.publish === "off" && readPortBindings(message.Options).length > 0) throw notPublishing();
   const before = earlier(context, message);
-  const wanted = message.Interface?.MacAddress ?? "";
-  const mac = wanted === "" ? macOf(own[0] as string) : readMac(wanted);
+  const given = message.Interface?.MacAddress ?? "";
+  const mac = given === "" ? macOf(own[0] as string) : readMac(given);
   const exposedPorts = readExposedPorts(message.Options);
   const extra = await requestExtra(context, network, options.addresses, before?.addresses ?? [], signal);
   try {
@@ -53,7 +50,7 @@ export async function createEndpoint(
     for (const held of extra) releaseFrom(context, network, held);
     throw error;
   }
-  return { Interface: wanted === "" ? { MacAddress: mac } : {} };
+  return { Interface: given === "" ? { MacAddress: mac } : {} };
 }
 
 /** The record of the same call before, whose answer Docker did not get. */

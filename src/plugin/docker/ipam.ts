@@ -4,7 +4,6 @@ import type { NetworkRecord } from "../../agent/records.ts";
 import type { Family } from "../../core/net/address.ts";
 import { networkOfPool, type PluginContext, poolsOf } from "./context.ts";
 import { PluginError, quote } from "./errors.ts";
-import type { Given } from "./given.ts";
 import type { Messages } from "./messages.ts";
 import { NO_IPV4 } from "./names.ts";
 import { ADDRESS_SPACES } from "./networks.ts";
@@ -70,7 +69,7 @@ export async function releasePool({ addresses }: PluginContext, poolId: string, 
 /** @returns the address with its prefix length. @throws AddressError */
 export async function requestAddress(
   context: PluginContext,
-  { sticky, given }: { readonly sticky: Sticky; readonly given: Given },
+  sticky: Sticky,
   message: Messages["requestAddress"],
   signal: AbortSignal,
 ): Promise<string> {
@@ -80,15 +79,11 @@ export async function requestAddress(
   const network = networkOfPool(context, poolId);
   if (address !== "" || isGateway || network === undefined) {
     const ask = { poolId, isGateway, ...(address !== "" && { address }) };
-    const got = await context.addresses.request(ask, signal);
-    given.note(bare(got), poolId);
-    return got;
+    return context.addresses.request(ask, signal);
   }
   const family: Family = network.ipv4Pools.includes(poolId) ? 4 : 6;
   const prefer = await sticky.prefer(network, family, signal);
-  const got = await requestFromAny(context, poolsFrom(network, family, poolId), prefer, signal);
-  given.note(bare(got), poolId);
-  return got;
+  return requestFromAny(context, poolsFrom(network, family, poolId), prefer, signal);
 }
 
 function bare(address: string): string {
