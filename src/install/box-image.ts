@@ -29,7 +29,7 @@ const FILES: Readonly<Record<string, string>> = {
 };
 
 /** The image's root file system as a tar archive. */
-export async function boxArchive(): Promise<Buffer> {
+async function boxArchive(): Promise<Buffer> {
   const binary = findBinary("busybox");
   if (binary === undefined) {
     throw new DriverError(

@@ -9,8 +9,8 @@ import { DriverError } from "../drivers/error.ts";
 import { findBinary, mustRun, run } from "../drivers/exec.ts";
 
 /** Debian's release that has each engine. */
-export const SUITES = { "20.10": "bookworm", "26.1": "trixie" } as const;
-export type EngineVersion = keyof typeof SUITES;
+const SUITES = { "20.10": "bookworm", "26.1": "trixie" } as const;
+type EngineVersion = keyof typeof SUITES;
 /** `installed`: whatever `dockerd` is in the PATH. */
 export type EngineName = "installed" | EngineVersion;
 

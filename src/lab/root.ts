@@ -89,7 +89,7 @@ function isWithin(path: string, folder: string): boolean {
 }
 
 /** One line of /proc/PID/mountinfo (proc_pid_mountinfo(5)); spaces and the like are escaped in octal. */
-export function parseMount(line: string): { readonly path: string; readonly type: string } {
+function parseMount(line: string): { readonly path: string; readonly type: string } {
   const [before = "", after = ""] = line.split(" - ");
   const path = (before.split(" ")[4] ?? "").replace(/\\([0-7]{3})/g, (_, code: string) =>
     String.fromCharCode(Number.parseInt(code, 8)),

@@ -23,7 +23,7 @@ export function processesIn(namespace: string | undefined): Process[] {
   return processes().filter(({ pid }) => pidNamespace(pid) === namespace);
 }
 
-export function commandLine(pid: number): string[] {
+function commandLine(pid: number): string[] {
   return readProc(pid, "cmdline").split("\0").slice(0, -1);
 }
 
