@@ -39,7 +39,7 @@ export interface FakeNetwork {
   readonly endpoints?: Readonly<Record<string, FakeEndpoint>>;
 }
 
-export interface FakeEndpoint {
+interface FakeEndpoint {
   readonly Name: string;
   readonly EndpointID: string;
   readonly MacAddress?: string;

@@ -22,7 +22,7 @@ export interface Call {
   readonly what: string;
 }
 
-export const DEFAULT_SOCKET = "/var/run/docker.sock";
+const DEFAULT_SOCKET = "/var/run/docker.sock";
 const DEFAULT_TIMEOUT = 10_000;
 const MAX_ANSWER = 256 * 1024 * 1024;
 

@@ -57,7 +57,7 @@ export interface EnginePool {
   readonly auxAddresses: Readonly<Record<string, string>>;
 }
 
-export interface EngineAttachment {
+interface EngineAttachment {
   /** As the user named it on the command line: mostly the network's name, but an ID or a part of one is possible. */
   readonly network: string;
   /** "" until the container has been started for the first time. */

@@ -140,7 +140,7 @@ describe("the plugin", () => {
       const { both } = await created(net, 9, { Address: "10.65.0.9/32" });
       let finish = (): void => {};
       const waiting = new Promise<void>((resolve) => {
-        plugin.settle = () => new Promise((done) => (finish = () => done())).finally(resolve);
+        plugin.settle = () => new Promise<void>((done) => (finish = done)).finally(resolve);
       });
       const order: string[] = [];
       const joined = plugin

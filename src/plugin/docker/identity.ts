@@ -71,7 +71,7 @@ export function containerRecord(container: EngineContainer): ContainerRecord {
   };
 }
 
-export function sameContainer(a: ContainerRecord | undefined, b: ContainerRecord | undefined): boolean {
+function sameContainer(a: ContainerRecord | undefined, b: ContainerRecord | undefined): boolean {
   if (a === undefined || b === undefined) return a === b;
   const key = ({ id, name, image, labels }: ContainerRecord): string =>
     JSON.stringify([id, name, image, Object.entries(labels).sort(([x], [y]) => (x < y ? -1 : 1))]);

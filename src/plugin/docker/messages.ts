@@ -24,7 +24,7 @@ export type IpamData = z.output<typeof ipamData>;
 const noArguments = record({});
 const endpoint = record({ NetworkID: id, EndpointID: id });
 
-export const messages = {
+const messages = {
   none: noArguments,
   network: record({ NetworkID: id }),
   endpoint,

@@ -28,7 +28,7 @@ export interface ServerOptions {
   readonly bodyLimit?: number;
 }
 
-export const PLUGIN_SOCKET = "/run/docker/plugins/manx.sock";
+const PLUGIN_SOCKET = "/run/docker/plugins/manx.sock";
 
 export class PluginServer implements AsyncDisposable {
   readonly #server: Server;
