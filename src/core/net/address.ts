@@ -90,7 +90,21 @@ function formatV6(value: bigint): string {
   if (value >> 32n === 0xffffn) return `::ffff:${formatV4(value & 0xffffffffn)}`;
   // One conversion to text and small numbers from there: shifting big numbers is an order of magnitude slower.
   const digits = value.toString(16).padStart(32, "0");
-  const all = Array.from({ length: 8 }, (_, i) => Number.parseInt(digits.slice(4 * i, 4 * i + 4), 16));
+  return formatGroups(Array.from({ length: 8 }, (_, i) => Number.parseInt(digits.slice(4 * i, 4 * i + 4), 16)));
+}
+
+/** As `formatAddress(fromBytes(bytes))` without big numbers, for tables of many thousands. Undefined for another length. */
+export function formatBytes(bytes: Uint8Array): string | undefined {
+  if (bytes.length === 4) return `${bytes[0]}.${bytes[1]}.${bytes[2]}.${bytes[3]}`;
+  if (bytes.length !== 16) return undefined;
+  const all: number[] = [];
+  for (let i = 0; i < 16; i += 2) all.push(((bytes[i] ?? 0) << 8) | (bytes[i + 1] ?? 0));
+  const isMapped = all[5] === 0xffff && all.every((group, i) => i >= 5 || group === 0);
+  return isMapped ? `::ffff:${bytes[12]}.${bytes[13]}.${bytes[14]}.${bytes[15]}` : formatGroups(all);
+}
+
+/** Eight groups in the canonical form. */
+function formatGroups(all: readonly number[]): string {
   const run = longestZeroRun(all);
   const hex = all.map((group) => group.toString(16));
   if (run.length < 2) return hex.join(":");

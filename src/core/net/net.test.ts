@@ -3,7 +3,7 @@ import { isIPv4, isIPv6 } from "node:net";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { Address6 } from "ip-address";
-import { address, compareAddresses, formatAddress, fromBytes, parseAddress, toBytes } from "./address.ts";
+import { address, compareAddresses, formatAddress, formatBytes, fromBytes, parseAddress, toBytes } from "./address.ts";
 import { cidr, contains, covers, formatCidr, mergeRanges, overlaps, parseCidr, rangeToCidrs, toRange } from "./cidr.ts";
 import { formatPortRange, mergePortRanges, parsePortRange } from "./port-range.ts";
 
@@ -67,7 +67,10 @@ describe("parseAddress", () => {
     ["64:ff9b::10.1.2.3", "64:ff9b::a01:203"],
   ];
   for (const [text, want] of canonical)
-    it(`prints ${text} as ${want} (RFC 5952)`, () => assert.equal(formatAddress(address(text)), want));
+    it(`prints ${text} as ${want} (RFC 5952)`, () => {
+      assert.equal(formatAddress(address(text)), want);
+      assert.equal(formatBytes(toBytes(address(text))), want);
+    });
 
   it("reads back what it prints, and agrees with another library", () => {
     fc.assert(
@@ -75,6 +78,7 @@ describe("parseAddress", () => {
         const text = formatAddress(a);
         assert.deepEqual(parseAddress(text), a);
         assert.deepEqual(fromBytes(toBytes(a)), a);
+        assert.equal(formatBytes(toBytes(a)), text);
         if (a.family === 6) assert.equal(new Address6(text).bigInt(), a.value);
       }),
     );

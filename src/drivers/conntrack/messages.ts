@@ -1,5 +1,5 @@
 /** Connections as ctnetlink messages: CTA_* of linux/netfilter/nfnetlink_conntrack.h. Pure. Numbers are in network order. */
-import { address, type Family, formatAddress, fromBytes, toBytes } from "../../core/net/address.ts";
+import { address, type Family, formatBytes, toBytes } from "../../core/net/address.ts";
 import { Attributes, type MessageWriter, type NetlinkMessage } from "../syscall/netlink-message.ts";
 import type { Connection, ConnectionEvent, Counter, Tuple } from "./conntrack.ts";
 
@@ -45,6 +45,10 @@ const IPS_ASSURED = 1 << 2;
 const IPS_SRC_NAT = 1 << 4;
 const IPS_DST_NAT = 1 << 5;
 
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
+const NONE = new Uint8Array();
+
 const entry = new Attributes(32);
 const tuple = new Attributes(4);
 const ip = new Attributes(8);
@@ -86,14 +90,15 @@ export function parseConnection({ type, body }: NetlinkMessage): Connection | un
   const family = body[0] === AF_INET ? 4 : body[0] === AF_INET6 ? 6 : undefined;
   if (family === undefined) return undefined;
   entry.read(body, HEADER);
-  const original = parseTuple(entry.bytes(CTA_TUPLE_ORIG), family);
+  const original = parseTuple(CTA_TUPLE_ORIG, family);
   const directionZone = tuple.u16Be(CTA_TUPLE_ZONE);
-  const reply = parseTuple(entry.bytes(CTA_TUPLE_REPLY), family);
+  const reply = parseTuple(CTA_TUPLE_REPLY, family);
   if (original === undefined || reply === undefined) return undefined;
   const status = entry.u32Be(CTA_STATUS) ?? 0;
-  const sent = parseCounter(entry.bytes(CTA_COUNTERS_ORIG));
-  const received = parseCounter(entry.bytes(CTA_COUNTERS_REPLY));
-  return {
+  const sent = parseCounter(CTA_COUNTERS_ORIG);
+  const received = parseCounter(CTA_COUNTERS_REPLY);
+  // Assigned rather than spread: tables of 50,000 entries come through here.
+  const connection: Writable<Connection> = {
     family,
     id: entry.u32Be(CTA_ID) ?? 0,
     original,
@@ -104,9 +109,10 @@ export function parseConnection({ type, body }: NetlinkMessage): Connection | un
     assured: (status & IPS_ASSURED) !== 0,
     sourceNat: (status & IPS_SRC_NAT) !== 0,
     destinationNat: (status & IPS_DST_NAT) !== 0,
-    ...(sent === undefined ? {} : { sent }),
-    ...(received === undefined ? {} : { received }),
   };
+  if (sent !== undefined) connection.sent = sent;
+  if (received !== undefined) connection.received = received;
+  return connection;
 }
 
 /** Undefined for a change to a connection that goes on. */
@@ -117,16 +123,11 @@ export function parseEvent(message: NetlinkMessage): ConnectionEvent | undefined
   return connection && { kind: ended ? "end" : "new", connection };
 }
 
-function parseTuple(bytes: Uint8Array | undefined, family: Family): Tuple | undefined {
-  if (bytes === undefined) return undefined;
-  tuple.read(bytes);
-  const addresses = tuple.bytes(CTA_TUPLE_IP);
-  const protocol = tuple.bytes(CTA_TUPLE_PROTO);
-  if (addresses === undefined || protocol === undefined) return undefined;
-  ip.read(addresses);
-  proto.read(protocol);
-  const source = formatBytes(ip.bytes(family === 4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC));
-  const destination = formatBytes(ip.bytes(family === 4 ? CTA_IP_V4_DST : CTA_IP_V6_DST));
+function parseTuple(type: number, family: Family): Tuple | undefined {
+  if (!tuple.readNest(entry, type)) return undefined;
+  if (!ip.readNest(tuple, CTA_TUPLE_IP) || !proto.readNest(tuple, CTA_TUPLE_PROTO)) return undefined;
+  const source = formatBytes(ip.bytes(family === 4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC) ?? NONE);
+  const destination = formatBytes(ip.bytes(family === 4 ? CTA_IP_V4_DST : CTA_IP_V6_DST) ?? NONE);
   const number = proto.u8(CTA_PROTO_NUM);
   if (source === undefined || destination === undefined || number === undefined) return undefined;
   const sourcePort = proto.u16Be(CTA_PROTO_SRC_PORT);
@@ -146,16 +147,9 @@ function parseIcmp(first: number): Tuple["icmp"] {
   return id === undefined || type === undefined || code === undefined ? undefined : { id, type, code };
 }
 
-function parseCounter(bytes: Uint8Array | undefined): Counter | undefined {
-  if (bytes === undefined) return undefined;
-  counters.read(bytes);
+function parseCounter(type: number): Counter | undefined {
+  if (!counters.readNest(entry, type)) return undefined;
   const packets = counters.u64Be(CTA_COUNTERS_PACKETS);
   const octets = counters.u64Be(CTA_COUNTERS_BYTES);
   return packets === undefined || octets === undefined ? undefined : { packets, bytes: octets };
-}
-
-/** Tables of 50,000 entries come through here: no bigint on the way of IPv4. */
-function formatBytes(bytes: Uint8Array | undefined): string | undefined {
-  if (bytes?.length === 4) return `${bytes[0]}.${bytes[1]}.${bytes[2]}.${bytes[3]}`;
-  return bytes?.length === 16 ? formatAddress(fromBytes(bytes)) : undefined;
 }

@@ -1,18 +1,11 @@
 /** IP addresses between the kernel's bytes and text. */
-import { type Family, formatAddress, fromBytes, parseAddress, toBytes, width } from "../../core/net/address.ts";
+import { type Family, parseAddress, toBytes, width } from "../../core/net/address.ts";
 
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 
 export function afOf(family: Family): number {
   return family === 4 ? AF_INET : AF_INET6;
-}
-
-/** Text of 4 or 16 bytes; undefined for another length. */
-export function formatBytes(bytes: Uint8Array): string | undefined {
-  // Dumps of thousands of routes come through here: no bigint on the way.
-  if (bytes.length === 4) return `${bytes[0]}.${bytes[1]}.${bytes[2]}.${bytes[3]}`;
-  return bytes.length === 16 ? formatAddress(fromBytes(bytes)) : undefined;
 }
 
 /** Parts of `10.65.0.1/26`, host bits and all; throws RangeError for anything else. */

@@ -1,7 +1,7 @@
 /** Addresses and neighbours as rtnetlink messages: `struct ifaddrmsg`, IFA_* (linux/if_addr.h), `struct ndmsg`, NDA_* (linux/neighbour.h). Pure. */
-import { address, toBytes } from "../../core/net/address.ts";
+import { address, formatBytes, toBytes } from "../../core/net/address.ts";
 import { Attributes, type MessageWriter } from "../syscall/netlink-message.ts";
-import { AF_INET, afOf, formatBytes, splitPrefix } from "./address-bytes.ts";
+import { AF_INET, afOf, splitPrefix } from "./address-bytes.ts";
 import { formatMac, macBytes } from "./link-messages.ts";
 import type { InterfaceAddress, Neighbour, Scope } from "./rtnetlink.ts";
 

@@ -1,7 +1,7 @@
 /** Routes as rtnetlink messages: `struct rtmsg` and RTA_* of linux/rtnetlink.h, main table only. Pure. */
-import { address, toBytes } from "../../core/net/address.ts";
+import { address, formatBytes, toBytes } from "../../core/net/address.ts";
 import { Attributes, type MessageWriter } from "../syscall/netlink-message.ts";
-import { AF_INET, AF_INET6, afOf, formatBytes, splitPrefix } from "./address-bytes.ts";
+import { AF_INET, AF_INET6, afOf, splitPrefix } from "./address-bytes.ts";
 import type { Change, NewRoute, NextHop, Route, RouteFilter, RouteType } from "./rtnetlink.ts";
 
 export const RTM_NEWROUTE = 24;
@@ -38,6 +38,8 @@ const TYPES: Readonly<Record<number, RouteType>> = {
 
 const HEADER = 12;
 const NEXT_HOP_HEADER = 8;
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 const attributes = new Attributes(32);
 const nextHop = new Attributes(32);
@@ -94,20 +96,23 @@ export function parseRoute(body: Uint8Array): Route | undefined {
   const destination = attributes.bytes(RTA_DST) ?? new Uint8Array(family === AF_INET ? 4 : 16);
   const several = attributes.bytes(RTA_MULTIPATH);
   const source = attributes.bytes(RTA_PREFSRC);
-  return {
+  // Assigned rather than spread: tables of many thousands come through here.
+  const route: Writable<Route> = {
     destination: `${formatBytes(destination) ?? ""}/${body[1] ?? 0}`,
     type: TYPES[body[7] ?? 0] ?? "other",
     protocol: body[5] ?? 0,
     metric: attributes.u32(RTA_PRIORITY) ?? 0,
-    ...(several === undefined ? hop(attributes) : { nextHops: parseNextHops(several) }),
-    ...(source === undefined ? {} : { source: formatBytes(source) ?? "" }),
   };
-}
-
-function hop(from: Attributes): Partial<NextHop> {
-  const index = from.u32(RTA_OIF);
-  const gateway = gatewayOf(from);
-  return { ...(index === undefined ? {} : { index }), ...(gateway === undefined ? {} : { gateway }) };
+  if (several !== undefined) {
+    route.nextHops = parseNextHops(several);
+  } else {
+    const index = attributes.u32(RTA_OIF);
+    const gateway = gatewayOf(attributes);
+    if (index !== undefined) route.index = index;
+    if (gateway !== undefined) route.gateway = gateway;
+  }
+  if (source !== undefined) route.source = formatBytes(source) ?? "";
+  return route;
 }
 
 /** RTA_VIA is an address of the other family (RFC 8950), after two bytes that say which. */

@@ -1,5 +1,5 @@
 /** Addresses and ports of a packet's head: RFC 791, 8200, 9293, 768, 9260, 792, 4443, 826. Pure; trusts no length. */
-import { formatAddress, fromBytes } from "../../core/net/address.ts";
+import { formatBytes } from "../../core/net/address.ts";
 
 export interface PacketHead {
   readonly source: string;
@@ -96,6 +96,5 @@ function u16(bytes: Uint8Array, at: number): number {
 }
 
 function text(bytes: Uint8Array, at: number, length: 4 | 16): string {
-  if (length === 4) return `${bytes[at]}.${bytes[at + 1]}.${bytes[at + 2]}.${bytes[at + 3]}`;
-  return formatAddress(fromBytes(bytes.subarray(at, at + 16)));
+  return formatBytes(bytes.subarray(at, at + length)) ?? "";
 }

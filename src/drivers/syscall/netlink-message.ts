@@ -258,7 +258,12 @@ export function parseMessages(datagram: Uint8Array): NetlinkMessage[] {
 
 /** Calls `visit` for each attribute in order, with its type (flags taken off) and payload. */
 export function forEachAttribute(bytes: Uint8Array, visit: (type: number, payload: Uint8Array) => void): void {
-  walk(bytes, viewOf(bytes), 0, (type, start, end) => visit(type, bytes.subarray(start, end)));
+  for (let at = 0; bytes.length - at >= ATTRIBUTE_HEADER; ) {
+    const length = le16(bytes, at);
+    if (length < ATTRIBUTE_HEADER || length > bytes.length - at) throw malformed("an attribute", at);
+    visit(le16(bytes, at + 2) & NLA_TYPE_MASK, bytes.subarray(at + ATTRIBUTE_HEADER, at + length));
+    at += align(length);
+  }
 }
 
 /**
@@ -269,7 +274,6 @@ export class Attributes {
   readonly #starts: Uint32Array;
   readonly #ends: Uint32Array;
   #bytes: Uint8Array = new Uint8Array();
-  #view: DataView = new DataView(new ArrayBuffer(0));
 
   constructor(max: number) {
     this.#starts = new Uint32Array(max + 1);
@@ -279,61 +283,59 @@ export class Attributes {
   /** Takes the attributes that begin at `offset` (after the family's fixed header). */
   read(bytes: Uint8Array, offset = 0): this {
     if (offset > bytes.length) throw malformed("a fixed header", 0);
-    this.#ends.fill(0);
-    this.#bytes = bytes;
-    this.#view = viewOf(bytes);
-    walk(bytes, this.#view, offset, (type, start, end) => {
-      if (type >= this.#ends.length) return;
-      this.#starts[type] = start;
-      this.#ends[type] = end;
-    });
-    return this;
+    return this.#read(bytes, offset, bytes.length);
+  }
+
+  /** Takes the attributes inside an attribute of another message part; false, and empty, where it has none of the type. */
+  readNest(from: Attributes, type: number): boolean {
+    const end = from.#ends[type] ?? 0;
+    this.#read(from.#bytes, end === 0 ? 0 : (from.#starts[type] ?? end), end);
+    return end !== 0;
   }
 
   has(type: number): boolean {
-    return this.#ends[type] !== 0 && this.#ends[type] !== undefined;
+    return (this.#ends[type] ?? 0) !== 0;
   }
 
   u8(type: number): number | undefined {
     const at = this.#find(type, 1);
-    return at === undefined ? undefined : this.#view.getUint8(at);
+    return at < 0 ? undefined : this.#bytes[at];
   }
 
   u16(type: number): number | undefined {
     const at = this.#find(type, 2);
-    return at === undefined ? undefined : this.#view.getUint16(at, true);
+    return at < 0 ? undefined : le16(this.#bytes, at);
   }
 
   u16Be(type: number): number | undefined {
     const at = this.#find(type, 2);
-    return at === undefined ? undefined : this.#view.getUint16(at, false);
+    return at < 0 ? undefined : be16(this.#bytes, at);
   }
 
   u32(type: number): number | undefined {
     const at = this.#find(type, 4);
-    return at === undefined ? undefined : this.#view.getUint32(at, true);
+    return at < 0 ? undefined : le16(this.#bytes, at) + le16(this.#bytes, at + 2) * 65_536;
   }
 
   u32Be(type: number): number | undefined {
     const at = this.#find(type, 4);
-    return at === undefined ? undefined : this.#view.getUint32(at, false);
+    return at < 0 ? undefined : be16(this.#bytes, at) * 65_536 + be16(this.#bytes, at + 2);
   }
 
   u64(type: number): bigint | undefined {
     const at = this.#find(type, 8);
-    return at === undefined ? undefined : this.#view.getBigUint64(at, true);
+    return at < 0 ? undefined : viewOf(this.#bytes).getBigUint64(at, true);
   }
 
   u64Be(type: number): bigint | undefined {
     const at = this.#find(type, 8);
-    return at === undefined ? undefined : this.#view.getBigUint64(at, false);
+    return at < 0 ? undefined : viewOf(this.#bytes).getBigUint64(at, false);
   }
 
   /** A view into the message. */
   bytes(type: number): Uint8Array | undefined {
-    const end = this.#ends[type];
-    if (end === undefined || end === 0) return undefined;
-    return this.#bytes.subarray(this.#starts[type] ?? end, end);
+    const end = this.#ends[type] ?? 0;
+    return end === 0 ? undefined : this.#bytes.subarray(this.#starts[type] ?? end, end);
   }
 
   /** Up to the closing zero, if there is one. */
@@ -342,9 +344,27 @@ export class Attributes {
     return payload === undefined ? undefined : decodeString(payload);
   }
 
-  #find(type: number, length: number): number | undefined {
-    const end = this.#ends[type];
-    if (end === undefined || end === 0) return undefined;
+  /** Without a view or a closure: tables of many thousands, four nests an entry, come through here. */
+  #read(bytes: Uint8Array, from: number, to: number): this {
+    this.#ends.fill(0);
+    this.#bytes = bytes;
+    for (let at = from; to - at >= ATTRIBUTE_HEADER; ) {
+      const length = le16(bytes, at);
+      if (length < ATTRIBUTE_HEADER || length > to - at) throw malformed("an attribute", at);
+      const type = le16(bytes, at + 2) & NLA_TYPE_MASK;
+      if (type < this.#ends.length) {
+        this.#starts[type] = at + ATTRIBUTE_HEADER;
+        this.#ends[type] = at + length;
+      }
+      at += align(length);
+    }
+    return this;
+  }
+
+  /** Where the payload is; -1: there is none. */
+  #find(type: number, length: number): number {
+    const end = this.#ends[type] ?? 0;
+    if (end === 0) return -1;
     const start = this.#starts[type] ?? end;
     if (end - start < length) throw malformed(`attribute ${type}`, start);
     return start;
@@ -357,18 +377,13 @@ export function decodeString(payload: Uint8Array): string {
   return text.decode(zero < 0 ? payload : payload.subarray(0, zero));
 }
 
-function walk(
-  bytes: Uint8Array,
-  view: DataView,
-  offset: number,
-  visit: (type: number, start: number, end: number) => void,
-): void {
-  for (let at = offset; bytes.length - at >= ATTRIBUTE_HEADER; ) {
-    const length = view.getUint16(at, true);
-    if (length < ATTRIBUTE_HEADER || length > bytes.length - at) throw malformed("an attribute", at);
-    visit(view.getUint16(at + 2, true) & NLA_TYPE_MASK, at + ATTRIBUTE_HEADER, at + length);
-    at += align(length);
-  }
+/** The caller has seen to the bounds. */
+function le16(bytes: Uint8Array, at: number): number {
+  return (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8);
+}
+
+function be16(bytes: Uint8Array, at: number): number {
+  return ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
 }
 
 function viewOf(bytes: Uint8Array): DataView {
