@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { describe, it } from "node:test";
-import type { Chain, Rule, Ruleset } from "../../src/core/rules/ir.ts";
+import type { Chain, Rule, Ruleset, Step } from "../../src/core/rules/ir.ts";
 import { Nftables } from "../../src/drivers/nftables/nftables.ts";
 import { plain } from "./contract.ts";
 import { accept, drop, everything, map, rule, ruleset, set, table } from "./everything.ts";
@@ -276,6 +276,28 @@ describe("the driver of nftables", () => {
     await driver.apply(everything);
     setTimeout(() => end.abort(), 100);
     assert.equal((await next).done, true);
+  });
+
+  it("does not take a large change of its own for somebody else's", { timeout: 60_000 }, async () => {
+    using namespace = new Namespace();
+    using driver = Nftables.open({ netns: namespace.path });
+    const end = new AbortController();
+    const changes = driver.foreignChanges(end.signal)[Symbol.asyncIterator]();
+    const next = changes.next();
+    const rules = Array.from({ length: 30_000 }, (_, i) =>
+      counted(`r${i}`.padEnd(100, "-"), ...Array.from({ length: 6 }, (): Step => ({ kind: "counter" }))),
+    );
+    const applied = driver.apply(ruleset(table("inet", {}, { a: { rules } })));
+    await new Promise((resolve) => setImmediate(resolve));
+    // The kernel tells the watching socket of all of it while nobody reads there.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1500);
+    await applied;
+    const still = new Promise((resolve) => setTimeout(resolve, 300, "silent"));
+    assert.equal(await Promise.race([next, still]), "silent");
+    namespace.nft("flush ruleset");
+    assert.equal((await next).done, false);
+    end.abort();
+    await changes.next();
   });
 
   it("reads back once more where it is told to distrust itself while it writes", async () => {

@@ -11,7 +11,7 @@
  */
 import type { Ruleset } from "../../core/rules/ir.ts";
 import { DriverError } from "../error.ts";
-import { MessageWriter } from "../syscall/netlink-message.ts";
+import { MessageWriter, type NetlinkMessage } from "../syscall/netlink-message.ts";
 import { NetlinkSocket } from "../syscall/netlink-socket.ts";
 import { type Change, summarize, writeBatch } from "./change.ts";
 import { tableOf } from "./decode.ts";
@@ -44,6 +44,8 @@ export class Nftables implements Firewall {
   /** What we last wrote or read; undefined: not known. */
   #known: Known | undefined;
   #distrusted = false;
+  /** Number of the ruleset as we left it, if nobody else changed anything since we read it. */
+  #generation: number | undefined;
   #turn: Promise<unknown> = Promise.resolve();
 
   private constructor(netns: string | undefined) {
@@ -98,7 +100,7 @@ export class Nftables implements Firewall {
 
   foreignChanges(signal: AbortSignal): AsyncIterable<void> {
     const socket = openSocket(this.#netns, true);
-    return watch(socket, this.#socket.portId, signal);
+    return this.#watch(socket, signal);
   }
 
   [Symbol.dispose](): void {
@@ -125,6 +127,7 @@ export class Nftables implements Firewall {
 
   async #read(signal: AbortSignal | undefined): Promise<Known> {
     const { listing, generation } = await readListing(this.#socket, signal);
+    this.#generation = generation;
     return { tables: listing, generation };
   }
 
@@ -137,10 +140,28 @@ export class Nftables implements Firewall {
     const what = "change nftables";
     const { failures } =
       batch.length > LARGE ? await this.#socket.transactionAsync(batch, what) : this.#socket.transaction(batch, what);
-    if (failures.length === 0) return undefined;
+    if (failures.length === 0) {
+      if (this.#generation !== undefined) this.#generation = (this.#generation + 1) >>> 0;
+      return undefined;
+    }
     if (isOutdated(failures))
       return new DriverError("busy", "Cannot change nftables: somebody else changed it meanwhile");
     return refusal(failures, owners);
+  }
+
+  async *#watch(socket: NetlinkSocket, signal: AbortSignal): AsyncGenerator<void, void, undefined> {
+    using open = socket;
+    const ours = this.#socket.portId;
+    for await (const event of open.events(signal)) {
+      const foreign =
+        event.kind === "overrun" ? !(await this.#undisturbed()) : event.messages.some((one) => isForeign(one, ours));
+      if (foreign) yield;
+    }
+  }
+
+  /** True if all changes since we last read were ours: a large one of ours overruns the watching socket by itself. */
+  #undisturbed(): Promise<boolean> {
+    return this.#inTurn(async () => readGenerationNumber(this.#socket) === this.#generation);
   }
 
   #inTurn<T>(action: () => Promise<T>): Promise<T> {
@@ -157,17 +178,9 @@ function openSocket(netns: string | undefined, watching = false): NetlinkSocket 
   });
 }
 
-async function* watch(socket: NetlinkSocket, ours: number, signal: AbortSignal): AsyncGenerator<void, void, undefined> {
-  using open = socket;
-  for await (const event of open.events(signal)) {
-    if (
-      event.kind === "overrun" ||
-      event.messages.some(
-        (message) => message.portId !== ours && message.type !== NFT_MSG.NEWGEN && tableOf(message) === OUR_TABLE,
-      )
-    )
-      yield;
-  }
+/** A message about a table of ours that comes from a transaction of somebody else. */
+function isForeign(message: NetlinkMessage, ours: number): boolean {
+  return message.portId !== ours && message.type !== NFT_MSG.NEWGEN && tableOf(message) === OUR_TABLE;
 }
 
 function listedRules(tables: Ruleset | Listing, { table, chain }: ChainId): readonly ListedRule[] | undefined {
