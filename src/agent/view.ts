@@ -135,7 +135,20 @@ function resources(agent: Agent, kind: Kind): readonly AnyResource[] {
       return snapshot.nodes;
     case "NetworkPolicy":
       return snapshot.policies.filter((policy) => policy.kind === "NetworkPolicy");
-    default:
+    case "BGPConfiguration":
+    case "BGPFilter":
+    case "BGPPeer":
+    case "GlobalNetworkPolicy":
+    case "GlobalNetworkSet":
+    case "HostEndpoint":
+    case "IPAMConfiguration":
+    case "IPPool":
+    case "IPReservation":
+    case "NetworkSet":
+    case "Profile":
+    case "StagedGlobalNetworkPolicy":
+    case "StagedNetworkPolicy":
+    case "Tier":
       return agent.cluster.all(kind).map((resource) => versioned(agent, resource));
   }
 }

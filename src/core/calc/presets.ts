@@ -46,14 +46,6 @@ export function presetResources(preset: Preset): Result<readonly (Tier | GlobalN
   }
 }
 
-/** Names of the policies that a preset made, for taking it back. */
-export function presetNames(preset: Preset): Result<readonly string[]> {
-  const made = presetResources(preset);
-  return made.ok
-    ? { ok: true, value: made.value.flatMap(({ kind, metadata }) => (kind === "Tier" ? [] : [metadata.name])) }
-    : made;
-}
-
 function between(preset: Extract<Preset, { verb: "allow" | "deny" }>): Result<readonly (Tier | GlobalNetworkPolicy)[]> {
   const { verb, from, to } = preset;
   const source = peers(from, "from");

@@ -55,10 +55,6 @@ export function size(c: Cidr): bigint {
   return 1n << BigInt(width(c.family) - c.length);
 }
 
-export function firstAddress(c: Cidr): Address {
-  return { family: c.family, value: c.value };
-}
-
 export function lastAddress(c: Cidr): Address {
   return { family: c.family, value: c.value + size(c) - 1n };
 }

@@ -23,7 +23,7 @@ export function protocolNumber(protocol: string | number): number {
   return number;
 }
 
-/** The usual name of a protocol number, for people. */
+/** The usual name of a protocol number, for people. @public */
 export function protocolName(number: number): string {
   for (const [name, value] of NUMBERS)
     if (value === number) return name === "icmpv6" ? "ICMPv6" : name === "udplite" ? "UDPLite" : name.toUpperCase();

@@ -42,7 +42,6 @@ interface Libc {
   readonly bind: (fd: number, address: Uint8Array, length: number) => number;
   readonly getsockname: (fd: number, address: Uint8Array, length: Uint8Array) => number;
   readonly setsockopt: (fd: number, level: number, name: number, value: Uint8Array, length: number) => number;
-  readonly getsockopt: (fd: number, level: number, name: number, value: Uint8Array, length: Uint8Array) => number;
   readonly sendto: KoffiFunc<Send>;
   readonly recvfrom: (
     fd: number,
@@ -74,7 +73,6 @@ function libc(): Libc {
     bind: define("int bind(int fd, void *address, unsigned int length)"),
     getsockname: define("int getsockname(int fd, void *address, void *length)"),
     setsockopt: define("int setsockopt(int fd, int level, int name, void *value, unsigned int length)"),
-    getsockopt: define("int getsockopt(int fd, int level, int name, void *value, void *length)"),
     sendto: define("long sendto(int fd, void *data, size_t length, int flags, void *to, unsigned int toLength)"),
     recvfrom: define("long recvfrom(int fd, void *data, size_t length, int flags, void *from, void *fromLength)"),
     setns: define("int setns(int fd, int type)"),
@@ -109,12 +107,6 @@ export function getsockname(fd: number, length: number): Uint8Array {
 /** Sets an integer option; throws `denied` where it needs a capability. */
 export function setsockopt(fd: number, level: number, name: number, value: number): void {
   check(`set the socket option ${level}/${name}`, libc().setsockopt(fd, level, name, u32(value), 4));
-}
-
-export function getsockopt(fd: number, level: number, name: number): number {
-  const value = u32(0);
-  check(`read the socket option ${level}/${name}`, libc().getsockopt(fd, level, name, value, u32(4)));
-  return new DataView(value.buffer).getInt32(0, true);
 }
 
 export function sendto(fd: number, data: Uint8Array, to: Uint8Array): number {

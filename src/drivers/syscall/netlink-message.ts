@@ -7,17 +7,13 @@ import { DriverError } from "../error.ts";
 
 export const NLMSG_ERROR = 2;
 export const NLMSG_DONE = 3;
-export const NLMSG_OVERRUN = 4;
 
 export const NLM_F_REQUEST = 0x1;
-export const NLM_F_MULTI = 0x2;
 export const NLM_F_ACK = 0x4;
 export const NLM_F_DUMP_INTR = 0x10;
 /** Modifiers of a GET. */
 export const NLM_F_DUMP = 0x300;
 /** Modifiers of a NEW. */
-export const NLM_F_REPLACE = 0x100;
-export const NLM_F_EXCL = 0x200;
 export const NLM_F_CREATE = 0x400;
 export const NLM_F_APPEND = 0x800;
 /** Of an acknowledgement: the request is not repeated in it; attributes (extended ACK) follow. */
