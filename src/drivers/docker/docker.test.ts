@@ -186,9 +186,11 @@ describe("the Docker driver", () => {
 
     it("outlives lines that are no events, cut in the middle of a character", async () => {
       const seen = await collect(2, () => {
-        const event = '{"Type":"container","Action":"die","Actor":{"ID":"x","Attributes":{"name":"é"}}}';
-        fake.emitRaw(`\n{"oops\nnull\n[]\n{"Type":"container"}\n${event.slice(0, 30)}`);
-        setTimeout(() => fake.emitRaw(`${event.slice(30)}\n`), 5);
+        const event = Buffer.from('{"Type":"container","Action":"die","Actor":{"ID":"x","Attributes":{"name":"é"}}}\n');
+        const middle = event.indexOf(0xc3) + 1;
+        fake.emitRaw('\n{"oops\nnull\n[]\n{"Type":"container"}\n');
+        fake.emitRaw(event.subarray(0, middle));
+        setTimeout(() => fake.emitRaw(event.subarray(middle)), 5);
       });
       assert.deepEqual(seen[1], { kind: "container", action: "die", id: "x", name: "é" });
     });

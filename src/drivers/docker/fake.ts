@@ -92,8 +92,8 @@ export class FakeEngine implements AsyncDisposable {
   }
 
   /** Bytes into the event streams, as they are. */
-  emitRaw(text: string): void {
-    for (const response of this.#listeners) response.write(text);
+  emitRaw(bytes: string | Uint8Array): void {
+    for (const response of this.#listeners) response.write(bytes);
   }
 
   /** Cuts all connections, as a crash does; the socket stays open for new ones. */
