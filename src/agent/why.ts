@@ -4,9 +4,11 @@ import { ApiError } from "../api/error.ts";
 import type { WhyQuery, WhyView } from "../api/schema/why.ts";
 import { decisions } from "../core/calc/decision.ts";
 import type { HostState } from "../core/calc/host-state.ts";
+import { membershipOf } from "../core/calc/membership.ts";
 import type { Endpoint } from "../core/calc/snapshot.ts";
 import { stateRouting } from "../core/calc/state-routing.ts";
 import { type Family, formatAddress, parseAddress } from "../core/net/address.ts";
+import type { Membership } from "../core/rules/decider.ts";
 import { evaluate } from "../core/rules/evaluate.ts";
 import type { Packet } from "../core/rules/packet.ts";
 import type { Agent } from "./agent.ts";
@@ -33,7 +35,9 @@ export async function why(agent: Agent, query: WhyQuery, signal?: AbortSignal): 
   await agent.settle().catch(() => {}); // what could not be applied is still what we want
   const state = agent.hostState();
   if (state === undefined) throw new ApiError("unavailable", "Cannot explain anything: the agent has just started");
-  const { endpoints } = agent.takeSnapshot();
+  const snapshot = agent.takeSnapshot();
+  const { endpoints } = snapshot;
+  const members = membershipOf(snapshot);
   const from = find(agent, endpoints, query.from);
   const to = find(agent, endpoints, query.to);
   const families = ([4, 6] as const).filter(
@@ -41,7 +45,7 @@ export async function why(agent: Agent, query: WhyQuery, signal?: AbortSignal): 
   );
   if (families.length === 0)
     throw new ApiError("invalid", `Cannot explain ${query.from} -> ${query.to}: they have no address of one family`);
-  const paths = families.map((family) => walk(agent, state, query, from, to, family));
+  const paths = families.map((family) => walk(agent, state, members, query, from, to, family));
   const verdicts = paths.map(({ verdict }) => verdict);
   const verdict = verdicts.includes("deny") ? "deny" : verdicts.includes("unknown") ? "unknown" : "allow";
   return { verdict, paths, ...(verdict === "deny" ? { remedy: remedyFor(query, from, to) } : {}) };
@@ -58,6 +62,7 @@ function remedyFor({ from, to, port, protocol }: WhyQuery, sender: End, receiver
 function walk(
   agent: Agent,
   state: HostState,
+  members: Membership,
   query: WhyQuery,
   from: End,
   to: End,
@@ -72,7 +77,7 @@ function walk(
   });
   const evaluation = evaluate(state.ruleset, packet, iif, routing);
   const verdict = evaluation.outcome === "accept" ? "allow" : evaluation.outcome === "drop" ? "deny" : "unknown";
-  const steps = decisions(evaluation, state.origins).map(({ verdict: decided, origin, text }): Step => {
+  const steps = decisions(evaluation, state.origins, members).map(({ verdict: decided, origin, text }): Step => {
     const direction = origin !== undefined && "direction" in origin ? origin.direction : undefined;
     const place =
       direction === "egress"

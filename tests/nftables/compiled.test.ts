@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { derive } from "../../src/core/calc/derive.ts";
 import { printRuleset } from "../../src/core/rules/print.ts";
 import { Nftables } from "../../src/drivers/nftables/nftables.ts";
-import { anySnapshot } from "../policy/arbitrary.ts";
+import { anyLimits, anySnapshot } from "../policy/arbitrary.ts";
 import { plain } from "./contract.ts";
 import { Namespace } from "./namespace.ts";
 
@@ -24,8 +24,8 @@ describe("a compiled ruleset", () => {
     using theirs = new Namespace();
     using driver = Nftables.open({ netns: ours.path });
     await fc.assert(
-      fc.asyncProperty(anySnapshot, async (snapshot) => {
-        const { ruleset } = derive(snapshot);
+      fc.asyncProperty(anySnapshot, anyLimits, async (snapshot, limits) => {
+        const { ruleset } = derive(snapshot, limits);
         await driver.apply(ruleset);
         assert.deepEqual(plain(await driver.list()), plain(ruleset));
         driver.resync();

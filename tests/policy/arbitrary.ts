@@ -12,6 +12,7 @@ import type {
   Profile,
   Tier,
 } from "../../src/core/model/resources.ts";
+import type { MergeLimits } from "../../src/core/rules/merge.ts";
 import type { Flow } from "./oracle.ts";
 import { emptySnapshot, endpoint, HOST, network } from "./world.ts";
 
@@ -121,14 +122,71 @@ function ruleOf(actions: fc.Arbitrary<PolicyRule["action"]>): fc.Arbitrary<Polic
   );
 }
 
+const wideNets = fc.uniqueArray(fc.oneof(net4, net6, fc.constantFrom("10.0.0.0/8", "10.65.0.4/30", "10.65.0.3")), {
+  minLength: 1,
+  maxLength: 2,
+});
+const numericPorts = fc.array(
+  fc.constantFrom<(number | string)[]>(...PORTS, "1:100", "80:90", "443:443", "8000:9000"),
+  {
+    minLength: 1,
+    maxLength: 3,
+  },
+);
+
+/** A rule that may be merged with its neighbours: who, which protocol, which port. */
+function plainRule(one: PolicyRule["action"], direction: "ingress" | "egress"): fc.Arbitrary<PolicyRule> {
+  const whom = fc.oneof(
+    fc.constant({}),
+    wideNets.map((list) => ({ nets: list })),
+    selectorText.map((text) => ({ selector: text })),
+    selectorText.map((text) => ({ selector: text })),
+  );
+  const what = fc.oneof(
+    fc.constant({}),
+    fc.record({ protocol: fc.constantFrom("TCP", "UDP", "ICMP", "ICMPv6", 47) }),
+    fc.record({ protocol: fc.constantFrom("TCP", "UDP", "SCTP"), ports: numericPorts }),
+    fc.record({ protocol: fc.constantFrom("TCP", "UDP", "SCTP"), ports: numericPorts }),
+  );
+  return fc
+    .tuple(whom, what, fc.option(fc.constantFrom(4 as const, 6 as const), { freq: 9, nil: undefined }))
+    .map(
+      ([peer, { ports: list, protocol }, ipVersion]: [
+        EntityRule,
+        { ports?: (number | string)[]; protocol?: string | number },
+        4 | 6 | undefined,
+      ]) => {
+        const own: EntityRule = list === undefined ? {} : { ports: list };
+        return defined({
+          action: one,
+          protocol,
+          ipVersion,
+          ...(direction === "ingress" ? { source: peer, destination: own } : { destination: { ...peer, ...own } }),
+        }) as PolicyRule;
+      },
+    );
+}
+
+/** Few rules of any kind, or long runs of rules that act alike, with something else between them. */
+function ruleList(direction: "ingress" | "egress", maxLength: number): fc.Arbitrary<PolicyRule[]> {
+  const run = fc
+    .constantFrom<PolicyRule["action"][]>("Allow", "Allow", "Deny")
+    .chain((one) => fc.array(plainRule(one, direction), { minLength: 2, maxLength: 12 }));
+  return fc.oneof(
+    fc.array(ruleOf(action), { maxLength }),
+    run,
+    fc.tuple(run, fc.array(ruleOf(action), { maxLength: 1 }), run).map((parts) => parts.flat()),
+  );
+}
+
 const spec: fc.Arbitrary<NetworkPolicySpec> = fc
   .record({
     tier: fc.constantFrom("default", "default", "security", "last", "ghost"),
     order: fc.option(fc.constantFrom(1, 10, 10.5, 100), { nil: undefined }),
     selector: selectorText,
     types: fc.constantFrom<NetworkPolicySpec["types"][]>(["Ingress"], ["Egress"], ["Ingress", "Egress"], []),
-    ingress: fc.array(ruleOf(action), { maxLength: 4 }),
-    egress: fc.array(ruleOf(action), { maxLength: 3 }),
+    ingress: ruleList("ingress", 4),
+    egress: ruleList("egress", 3),
   })
   .map((one) => defined(one));
 
@@ -276,4 +334,14 @@ export const anyFlow: fc.Arbitrary<Flow> = fc.boolean().chain((six) => {
     .tuple(place, place, fc.oneof({ weight: 4, arbitrary: transport }, other))
     .filter(([source, destination]) => source !== destination)
     .map(([source, destination, rest]) => ({ source, destination, ...rest }));
+});
+
+/** Limits so low that small worlds merge, in every way there is. */
+export const anyLimits: fc.Arbitrary<MergeLimits> = fc.record({
+  rules: fc.constantFrom(1, 2, 3, 8),
+  policies: fc.constantFrom(1, 2, 8),
+  selectors: fc.constantFrom(1, 2, 4),
+  width: fc.constantFrom(1, 16, 2000),
+  elements: fc.constantFrom(0, 40, 1_000_000),
+  boxes: fc.constantFrom(0, 3, 1000),
 });

@@ -8,7 +8,7 @@ import type { HostState } from "../../src/core/calc/host-state.ts";
 import type { Snapshot } from "../../src/core/calc/snapshot.ts";
 import type { IPPool } from "../../src/core/model/resources.ts";
 import type { NftSet, Ruleset } from "../../src/core/rules/ir.ts";
-import { anySnapshot } from "./arbitrary.ts";
+import { anyLimits, anySnapshot } from "./arbitrary.ts";
 
 /** Everything of the state in one order, without what only saves time. */
 function plain(state: HostState): unknown {
@@ -126,12 +126,12 @@ function unique(snapshot: Snapshot): Snapshot {
 describe("the deriver", () => {
   it("gives what a derivation from nothing gives, after any path", () => {
     fc.assert(
-      fc.property(anyPath, (path) => {
-        const deriver = new Deriver();
+      fc.property(anyPath, anyLimits, (path, limits) => {
+        const deriver = new Deriver(limits);
         let last: HostState | undefined;
         for (const snapshot of path) {
           const state = deriver.derive(snapshot);
-          assert.deepEqual(plain(state), plain(derive(snapshot)));
+          assert.deepEqual(plain(state), plain(derive(snapshot, limits)));
           checkDeltas(last?.ruleset, state.ruleset);
           last = state;
         }

@@ -3,22 +3,56 @@ import assert from "node:assert/strict";
 import { it } from "node:test";
 import { inspect } from "node:util";
 import fc from "fast-check";
+import { decisions } from "../../src/core/calc/decision.ts";
 import { derive } from "../../src/core/calc/derive.ts";
-import { anyFlow, anySnapshot, HOST_ADDRESSES } from "./arbitrary.ts";
+import { membershipOf } from "../../src/core/calc/membership.ts";
+import { MERGE_LIMITS, type MergeLimits } from "../../src/core/rules/merge.ts";
+import { anyFlow, anyLimits, anySnapshot, HOST_ADDRESSES } from "./arbitrary.ts";
 import { fate, run } from "./evaluated.ts";
 import { judge } from "./oracle.ts";
 
+/** A chain for each policy, and for each rule one of its own. */
+const UNMERGED: MergeLimits = { ...MERGE_LIMITS, rules: Number.POSITIVE_INFINITY, policies: Number.POSITIVE_INFINITY };
+
 it("the compiled rules decide as the text of the policies says", () => {
   fc.assert(
-    fc.property(anySnapshot, fc.array(anyFlow, { minLength: 20, maxLength: 40 }), (snapshot, flows) => {
-      const state = derive(snapshot);
-      for (const flow of flows) {
-        const expected = judge(snapshot, flow, HOST_ADDRESSES);
-        const evaluation = run(snapshot, state, flow, HOST_ADDRESSES);
-        const path = evaluation.trace.map((entry) => `${entry.chain} ${entry.index} ${JSON.stringify(entry.verdict)}`);
-        assert.equal(fate(evaluation), expected, inspect({ flow, path }, { depth: 9 }));
-      }
-    }),
+    fc.property(
+      anySnapshot,
+      anyLimits,
+      fc.array(anyFlow, { minLength: 20, maxLength: 40 }),
+      (snapshot, limits, flows) => {
+        const state = derive(snapshot, limits);
+        for (const flow of flows) {
+          const expected = judge(snapshot, flow, HOST_ADDRESSES);
+          const evaluation = run(snapshot, state, flow, HOST_ADDRESSES);
+          const path = evaluation.trace.map(
+            (entry) => `${entry.chain} ${entry.index} ${JSON.stringify(entry.verdict)}`,
+          );
+          assert.equal(fate(evaluation), expected, inspect({ flow, path }, { depth: 9 }));
+        }
+      },
+    ),
     { numRuns: Number(process.env["RUNS"] ?? 300) },
+  );
+});
+
+it("whoever decided is named as exactly as if no rules were merged", () => {
+  fc.assert(
+    fc.property(
+      anySnapshot,
+      anyLimits,
+      fc.array(anyFlow, { minLength: 20, maxLength: 40 }),
+      (snapshot, limits, flows) => {
+        const [merged, plain] = [derive(snapshot, limits), derive(snapshot, UNMERGED)];
+        const members = membershipOf(snapshot);
+        for (const flow of flows) {
+          const [told, expected] = [merged, plain].map((state) =>
+            decisions(run(snapshot, state, flow, HOST_ADDRESSES), state.origins, members),
+          );
+          assert.deepEqual(told, expected, inspect({ flow }, { depth: 9 }));
+        }
+      },
+    ),
+    { numRuns: Number(process.env["RUNS"] ?? 150) },
   );
 });

@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { derive } from "../../src/core/calc/derive.ts";
 import type { Snapshot } from "../../src/core/calc/snapshot.ts";
 import { KernelHost, type Shot } from "../../src/lab/kernel-host.ts";
-import { anyFlow, anySnapshot, HOST_ADDRESSES } from "./arbitrary.ts";
+import { anyFlow, anyLimits, anySnapshot, HOST_ADDRESSES } from "./arbitrary.ts";
 import { run } from "./evaluated.ts";
 import { type Flow, judge } from "./oracle.ts";
 import { endpoint } from "./world.ts";
@@ -22,13 +22,13 @@ describe(`the kernel (seed ${SEED})`, () => {
   after(() => kernel[Symbol.dispose]());
 
   it("lets through what the policies allow, and nothing else", async () => {
-    const cases = fc.sample(fc.tuple(anySnapshot, fc.array(anyFlow, { minLength: 60, maxLength: 60 })), {
+    const cases = fc.sample(fc.tuple(anySnapshot, anyLimits, fc.array(anyFlow, { minLength: 60, maxLength: 60 })), {
       numRuns: Number(process.env["RUNS"] ?? 40),
       seed: SEED,
     });
     const count = { allow: 0, deny: 0 };
-    for (const [snapshot, all] of cases) {
-      const state = derive(snapshot);
+    for (const [snapshot, limits, all] of cases) {
+      const state = derive(snapshot, limits);
       await kernel.load(state);
       const flows = oneWay(all.filter((flow) => canStart(flow)));
       const arrivals = await kernel.shoot(flows.map((flow) => shotOf(snapshot, flow)));

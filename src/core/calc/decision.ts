@@ -1,4 +1,5 @@
 /** Who decided about a packet, in words: from the trace of an evaluation to tier, policy and rule. */
+import { decider, type Membership } from "../rules/decider.ts";
 import type { Evaluation, TraceEntry } from "../rules/evaluate.ts";
 import type { FixedRule, Origin, Origins } from "../rules/origin.ts";
 
@@ -13,10 +14,12 @@ export interface Decision {
  * The rules that decided, in the order of the way: the sender's egress, then the receiver's ingress. What denies is the last;
  * a chain that every packet of its kind passes is not told.
  */
-export function decisions({ outcome, by, trace }: Evaluation, origins: Origins): Decision[] {
-  const accepted = trace.flatMap((entry) => (entry.verdict?.kind === "accept" ? decided(entry, "allow", origins) : []));
+export function decisions({ outcome, by, trace }: Evaluation, origins: Origins, members: Membership): Decision[] {
+  const told = (entry: TraceEntry, verdict: Decision["verdict"]): Decision[] =>
+    decided(entry, verdict, origins, members);
+  const accepted = trace.flatMap((entry) => (entry.verdict?.kind === "accept" ? told(entry, "allow") : []));
   if (outcome !== "drop") return accepted;
-  const denied = by === undefined ? [] : decided(by, "deny", origins);
+  const denied = by === undefined ? [] : told(by, "deny");
   return [
     ...accepted,
     ...(denied.length > 0
@@ -25,9 +28,16 @@ export function decisions({ outcome, by, trace }: Evaluation, origins: Origins):
   ];
 }
 
-function decided({ rule }: TraceEntry, verdict: Decision["verdict"], origins: Origins): Decision[] {
-  const origin = rule.comment === undefined ? undefined : origins.get(rule.comment);
-  return origin === undefined ? [] : [{ verdict, origin, text: originText(origin) }];
+function decided(
+  { rule, packet }: TraceEntry,
+  verdict: Decision["verdict"],
+  origins: Origins,
+  members: Membership,
+): Decision[] {
+  const shared = rule.comment === undefined ? undefined : origins.get(rule.comment);
+  if (shared === undefined) return [];
+  const origin = decider(shared, packet, members);
+  return [{ verdict, origin, text: originText(origin) }];
 }
 
 const FIXED: Readonly<Record<FixedRule, string>> = {
@@ -56,6 +66,8 @@ export function originText(origin: Origin): string {
       const tier = origin.tier === undefined ? "" : `tier ${origin.tier}, `;
       return `${tier}${origin.kind} ${name}: ${origin.direction}[${origin.rule}] (${origin.action})`;
     }
+    case "merged":
+      return `one of ${origin.lines.length} rules of the ${origin.direction} (${origin.action})`;
     case "end-of-tier":
       return `tier ${origin.tier}: its policies apply to the ${origin.direction}, and no rule of them matches`;
     case "network":

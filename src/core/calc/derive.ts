@@ -5,6 +5,7 @@
 import { cidr } from "../net/cidr.ts";
 import { FIXED_ORIGINS } from "../rules/fixed.ts";
 import type { NftSet } from "../rules/ir.ts";
+import { MERGE_LIMITS, type MergeLimits } from "../rules/merge.ts";
 import { Names } from "../rules/names.ts";
 import { compileNat } from "../rules/nat.ts";
 import type { Origin } from "../rules/origin.ts";
@@ -39,20 +40,22 @@ import {
   routes,
 } from "./local.ts";
 import { elementsOf, forwarding } from "./local-parts.ts";
-import { hasNets, memberSet, namedPortSet, selectorSet } from "./members.ts";
+import { memberSet, mergedSet, namedPortSet, natureOf, selectorSet } from "./members.ts";
 import { endpointPeer, type Peer, peersOf } from "./peers.ts";
 import { type ResolvedPolicy, resolvePolicy, resolveTiers } from "./policies.ts";
 import { type Profiles, programOf, resolveProfile } from "./programs.ts";
 import type { Snapshot } from "./snapshot.ts";
 
-export function derive(snapshot: Snapshot): HostState {
+/** `limits` are for tests: what is merged changes nothing but the cost. */
+export function derive(snapshot: Snapshot, limits: MergeLimits = MERGE_LIMITS): HostState {
   const joined = snapshot.endpoints
     .filter((endpoint) => isJoined(endpoint, snapshot.host))
     .sort((a, b) => (a.id < b.id ? -1 : 1)); // where two claim one key, the greater ID has it
   const matching = new Matching(snapshot);
   const context: Context = {
     names: new Names(),
-    facts: { matchesNets: (selector, family) => hasNets(matching.peers(selector), family) },
+    limits,
+    facts: { nature: (selector, family) => natureOf(matching.peers(selector), family) },
     ...(snapshot.settings.logGroup === undefined ? {} : { logGroup: snapshot.settings.logGroup }),
   };
   const { interfaces, pieces } = compileEndpoints(snapshot, joined, matching, context);
@@ -107,6 +110,8 @@ function contents(spec: SetSpec, snapshot: Snapshot, matching: Matching): NftSet
       return memberSet(snapshot.endpoints, spec.network, spec.family);
     case "selector":
       return selectorSet(matching.peers(spec.selector), spec.family, spec.interval);
+    case "merged":
+      return mergedSet(spec, (selector) => matching.peers(selector));
     case "named-port":
       return namedPortSet(matching.peers(spec.selector), spec.name, spec.family);
   }

@@ -5,10 +5,12 @@
 import { cidr } from "../net/cidr.ts";
 import { FIXED_ORIGINS } from "../rules/fixed.ts";
 import type { Chain, NftSet, Ruleset, Table } from "../rules/ir.ts";
+import { MERGE_LIMITS, type MergeLimits } from "../rules/merge.ts";
 import { Names } from "../rules/names.ts";
 import { compileNat, type HostPort, type Nat } from "../rules/nat.ts";
-import type { Origin } from "../rules/origin.ts";
+import { type Origin, sameOrigin } from "../rules/origin.ts";
 import type { Piece } from "../rules/piece.ts";
+import { holds } from "../rules/sets.ts";
 import { exactSet } from "../rules/steps.ts";
 import { ARP_KEY, arpTable, CONSTANT_SETS, fixedChains, INET_KEY, NO_HOST_RULES, TABLE_NAME } from "../rules/table.ts";
 import { Contributions } from "./contributions.ts";
@@ -27,15 +29,22 @@ import { type Changes, Tracker } from "./tracker.ts";
 const MAX_NAMES = 200_000;
 
 export class Deriver {
-  #work = new Work();
+  readonly #limits: MergeLimits;
+  #work: Work;
+
+  /** `limits` as in `derive`. */
+  constructor(limits: MergeLimits = MERGE_LIMITS) {
+    this.#limits = limits;
+    this.#work = new Work(limits);
+  }
 
   /** The host state for the snapshot; the same object as last time if nothing in it differs. */
   derive(snapshot: Snapshot): HostState {
-    if (this.#work.names.size > MAX_NAMES) this.#work = new Work();
+    if (this.#work.names.size > MAX_NAMES) this.#work = new Work(this.#limits);
     try {
       return this.#work.derive(snapshot);
     } catch (error) {
-      this.#work = new Work(); // half of the difference is in it: nothing that it says is to be trusted
+      this.#work = new Work(this.#limits); // half of the difference is in it: nothing that it says is to be trusted
       throw error;
     }
   }
@@ -43,11 +52,12 @@ export class Deriver {
 
 class Work {
   readonly names = new Names();
+  readonly #limits: MergeLimits;
   readonly #peers = new PeerSets();
   readonly #local = new LocalParts();
   readonly #chains = new Contributions<Chain>();
   readonly #sets = new Contributions<NftSet>();
-  readonly #origins = new Contributions<Origin>(isSame);
+  readonly #origins = new Contributions<Origin>(sameOrigin);
   readonly #book: ProgramBook;
   readonly #endpoints = new Map<string, Endpoint>();
   readonly #track = {
@@ -69,14 +79,15 @@ class Work {
   #nat: Nat = { sets: new Map(), chains: new Map() };
   #last: HostState | undefined;
 
-  constructor() {
+  constructor(limits: MergeLimits) {
+    this.#limits = limits;
     this.#sets.set("constant", CONSTANT_SETS);
     this.#origins.set(
       "fixed",
       FIXED_ORIGINS.map(([id, origin]) => [id, origin]),
     );
     this.#book = new ProgramBook(
-      { names: this.names, facts: this.#peers },
+      { names: this.names, facts: this.#peers, limits },
       {
         put: (key, piece, before) => this.#put(key, piece, before),
         drop: (key, piece) => this.#drop(key, piece),
@@ -94,7 +105,8 @@ class Work {
     this.#takeEndpoints(this.#track.endpoints.update(snapshot.endpoints));
     this.#takePolicies(snapshot);
     for (const id of this.#book.settle()) this.#stale.add(id.slice("endpoint ".length));
-    if (this.#peers.takeNetsMoved()) this.#book.recompile((piece) => hasOldNature(piece, this.#peers));
+    if (this.#peers.takeNaturesMoved())
+      this.#book.recompile(({ assumptions }) => !assumptions.every((one) => holds(one, this.#peers)));
     this.#takeLinks(snapshot);
     this.#peers.sweep();
     return this.#assemble(snapshot);
@@ -110,6 +122,7 @@ class Work {
     this.#book.setContext({
       names: this.names,
       facts: this.#peers,
+      limits: this.#limits,
       ...(logGroup === undefined ? {} : { logGroup }),
     });
   }
@@ -262,13 +275,6 @@ class Work {
       [ARP_KEY, arp],
     ]);
   }
-}
-
-/** A selector that now matches nets, or no longer does, needs a set of the other kind. */
-function hasOldNature(piece: Piece, peers: PeerSets): boolean {
-  for (const spec of piece.sets.values())
-    if (spec.kind === "selector" && spec.interval !== peers.matchesNets(spec.selector, spec.family)) return true;
-  return false;
 }
 
 /** The values of `before` where they say the same. */

@@ -2,15 +2,37 @@
 import type { Family } from "../net/address.ts";
 import { cidr } from "../net/cidr.ts";
 import type { FieldType, NftSet } from "../rules/ir.ts";
-import { addressType, disjointNets } from "../rules/sets.ts";
+import { addressType, disjointNets, mergedKey, type Nature, type SetSpec, sizeClass } from "../rules/sets.ts";
 import { exactSet, intervalSet } from "../rules/steps.ts";
 import { containerKey, familyOf } from "./local.ts";
 import type { Peer } from "./peers.ts";
 import type { Endpoint } from "./snapshot.ts";
 
-export function hasNets(peers: Iterable<Peer>, family: Family): boolean {
+function hasNets(peers: Iterable<Peer>, family: Family): boolean {
   for (const { nets } of peers) if (nets.some((net) => familyOf(net) === family)) return true;
   return false;
+}
+
+export function natureOf(peers: readonly Peer[], family: Family): Nature {
+  return { size: sizeClass(peers.length), nets: hasNets(peers, family) };
+}
+
+export function mergedSet(
+  { family, shape, fixed, selectors }: Extract<SetSpec, { kind: "merged" }>,
+  peersOf: (selector: string) => Iterable<Peer>,
+): NftSet {
+  const elements = new Set(fixed);
+  for (const [selector, suffixes] of selectors)
+    for (const peer of peersOf(selector))
+      for (const element of mergedElements(peer, suffixes, family)) elements.add(element);
+  return exactSet(mergedKey(shape, family), elements);
+}
+
+/** Each address of the family with each suffix. */
+export function mergedElements({ addresses }: Peer, suffixes: readonly string[], family: Family): string[] {
+  return addresses
+    .filter((text) => familyOf(text) === family)
+    .flatMap((text) => suffixes.map((suffix) => text + suffix));
 }
 
 export function selectorSet(peers: Iterable<Peer>, family: Family, interval: boolean): NftSet {

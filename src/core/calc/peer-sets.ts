@@ -4,22 +4,31 @@
  */
 import type { Family } from "../net/address.ts";
 import type { FieldType, NftSet } from "../rules/ir.ts";
-import { addressType, type PeerFacts, type SetSpec } from "../rules/sets.ts";
+import { addressType, mergedKey, type Nature, type PeerFacts, type SetSpec, sizeClass } from "../rules/sets.ts";
 import { LabelIndex } from "../selector/label-index.ts";
 import { selector as parse } from "../selector/parse.ts";
 import type { Labels } from "./labels.ts";
 import { containerKey, familyOf } from "./local.ts";
+import { mergedElements } from "./members.ts";
 import { addressElements, ExactSet, type GrowingSet, IntervalSet, portElements } from "./peer-set.ts";
 import type { Peer } from "./peers.ts";
 import type { Endpoint } from "./snapshot.ts";
 
-type Followed = Extract<SetSpec, { kind: "selector" | "named-port" }>;
+type Merged = Extract<SetSpec, { kind: "merged" }>;
 
 interface Used {
-  readonly spec: SetSpec;
+  spec: SetSpec;
   users: number;
   /** Absent for a constant set. */
   readonly set?: GrowingSet;
+}
+
+/** A selector that somebody asked about. */
+interface Followed {
+  /** Names of the sets that take its members. */
+  readonly sets: Set<string>;
+  /** Class of the number of its members, as `nature` said last. */
+  size: number;
 }
 
 /** A container's part in the sets of members: all its addresses, in the set of each of its networks. */
@@ -34,18 +43,18 @@ export class PeerSets implements PeerFacts {
   /** Peers with nets: few, and what makes a selector's set one of intervals. */
   readonly #withNets = new Set<string>();
   readonly #used = new Map<string, Used>();
-  /** Selector text to the names of the sets that follow it. */
-  readonly #followers = new Map<string, Set<string>>();
+  /** By selector text. */
+  readonly #followed = new Map<string, Followed>();
   readonly #endpoints = new Map<string, Map<string, Endpoint>>();
   readonly #containers = new Map<string, Container>();
   /** Names of sets that may differ from when they were taken last. */
   readonly #dirty = new Set<string>();
-  #netsMoved = false;
+  #naturesMoved = false;
 
   setPeer(peer: Peer): void {
     const before = this.#peers.get(peer.id);
     const hasNets = peer.nets.length > 0;
-    this.#netsMoved ||= hasNets || this.#withNets.has(peer.id);
+    this.#naturesMoved ||= hasNets || this.#withNets.has(peer.id);
     this.#peers.set(peer.id, peer);
     if (hasNets) this.#withNets.add(peer.id);
     else this.#withNets.delete(peer.id);
@@ -56,14 +65,14 @@ export class PeerSets implements PeerFacts {
   }
 
   deletePeer(id: string): void {
-    this.#netsMoved ||= this.#withNets.delete(id);
+    this.#naturesMoved ||= this.#withNets.delete(id);
     this.#peers.delete(id);
     this.#applyMatches(this.#index.deleteItem(id));
   }
 
   /** Labels that a profile gives; undefined: it gives none. */
   setProfile(name: string, labels: Labels | undefined): void {
-    this.#netsMoved ||= this.#withNets.size > 0;
+    this.#naturesMoved ||= this.#withNets.size > 0;
     this.#applyMatches(labels === undefined ? this.#index.deleteParent(name) : this.#index.setParent(name, labels));
   }
 
@@ -89,19 +98,20 @@ export class PeerSets implements PeerFacts {
     return { addresses: this.#containers.get(key)?.addresses ?? [], ids: this.#endpoints.get(key)?.keys() ?? [] };
   }
 
-  matchesNets(selector: string, family: Family): boolean {
-    if (this.#withNets.size === 0) return false;
-    this.#follow(selector);
+  nature(selector: string, family: Family): Nature {
+    const followed = this.#follow(selector);
     const matching = this.#index.itemsOf(selector);
+    followed.size = sizeClass(matching.size);
+    let nets = false;
     for (const id of this.#withNets)
-      if (matching.has(id) && this.#peers.get(id)?.nets.some((net) => familyOf(net) === family) === true) return true;
-    return false;
+      nets ||= matching.has(id) && this.#peers.get(id)?.nets.some((net) => familyOf(net) === family) === true;
+    return { size: followed.size, nets };
   }
 
-  /** True once after anything that can make `matchesNets` answer otherwise. */
-  takeNetsMoved(): boolean {
-    const moved = this.#netsMoved;
-    this.#netsMoved = false;
+  /** True once after anything that can make `nature` answer otherwise. */
+  takeNaturesMoved(): boolean {
+    const moved = this.#naturesMoved;
+    this.#naturesMoved = false;
     return moved;
   }
 
@@ -109,10 +119,11 @@ export class PeerSets implements PeerFacts {
     const used = this.#used.get(name);
     if (used !== undefined) {
       used.users++;
+      if (spec.kind === "merged" && used.spec !== spec) this.#remerge(name, used, spec);
       return;
     }
-    const set = this.#build(name, spec);
     this.#dirty.add(name);
+    const set = this.#build(name, spec);
     this.#used.set(name, { spec, users: 1, ...(set === undefined ? {} : { set }) });
   }
 
@@ -122,15 +133,14 @@ export class PeerSets implements PeerFacts {
     if (--used.users > 0) return;
     this.#used.delete(name);
     this.#dirty.add(name);
-    if (used.spec.kind === "selector" || used.spec.kind === "named-port")
-      this.#followers.get(used.spec.selector)?.delete(name);
+    for (const selector of selectorsOf(used.spec)) this.#followed.get(selector)?.sets.delete(name);
   }
 
   /** Stops following selectors that no set needs any more. */
   sweep(): void {
-    for (const [selector, names] of this.#followers) {
-      if (names.size > 0) continue;
-      this.#followers.delete(selector);
+    for (const [selector, { sets }] of this.#followed) {
+      if (sets.size > 0) continue;
+      this.#followed.delete(selector);
       this.#index.deleteSelector(selector);
     }
   }
@@ -154,40 +164,67 @@ export class PeerSets implements PeerFacts {
         if (container.networks.has(spec.network)) set.set(key, addressesOf(container, spec.family));
       return set;
     }
-    this.#follow(spec.selector).add(name);
-    for (const id of this.#index.itemsOf(spec.selector)) {
-      const peer = this.#peers.get(id);
-      if (peer !== undefined) set.set(id, elementsOf(spec, peer));
-    }
+    if (spec.kind === "merged") set.set(FIXED, spec.fixed);
+    for (const selector of selectorsOf(spec)) this.#fill(name, spec, set, selector);
     return set;
   }
 
-  #follow(selector: string): Set<string> {
-    let names = this.#followers.get(selector);
-    if (names === undefined) {
-      names = new Set();
-      this.#followers.set(selector, names);
-      this.#index.setSelector(selector, parse(selector));
+  #fill(name: string, spec: SetSpec, set: GrowingSet, selector: string): void {
+    this.#follow(selector).sets.add(name);
+    for (const id of this.#index.itemsOf(selector)) {
+      const peer = this.#peers.get(id);
+      if (peer !== undefined) set.set(ownerOf(selector, id), elementsOf(spec, selector, peer));
     }
-    return names;
+  }
+
+  /** Other rules were merged under the same name. */
+  #remerge(name: string, used: Used, spec: Merged): void {
+    const { set, spec: before } = used;
+    if (set === undefined || before.kind !== "merged") throw new Error(`${name} is not a merged set`);
+    used.spec = spec;
+    this.#dirty.add(name);
+    set.set(FIXED, spec.fixed);
+    for (const [selector, suffixes] of spec.selectors)
+      if (!isSameList(before.selectors.get(selector), suffixes)) this.#fill(name, spec, set, selector);
+    for (const selector of before.selectors.keys()) {
+      if (spec.selectors.has(selector)) continue;
+      this.#followed.get(selector)?.sets.delete(name);
+      for (const id of this.#index.itemsOf(selector)) set.delete(ownerOf(selector, id));
+    }
+  }
+
+  #follow(selector: string): Followed {
+    let followed = this.#followed.get(selector);
+    if (followed === undefined) {
+      followed = { sets: new Set(), size: 0 };
+      this.#followed.set(selector, followed);
+      this.#index.setSelector(selector, parse(selector));
+      followed.size = sizeClass(this.#index.itemsOf(selector).size);
+    }
+    return followed;
   }
 
   #applyMatches(changes: readonly { selector: string; item: string; matches: boolean }[]): void {
     for (const { selector, item, matches } of changes) {
-      const peer = this.#peers.get(item);
-      if (matches && peer !== undefined) this.#contribute(selector, peer);
-      else this.#each(selector, (set) => set.delete(item));
+      const followed = this.#followed.get(selector);
+      if (followed === undefined) continue;
+      this.#naturesMoved ||= followed.size !== sizeClass(this.#index.itemsOf(selector).size);
+      const peer = matches ? this.#peers.get(item) : undefined;
+      if (peer !== undefined) this.#contribute(selector, peer);
+      else this.#each(followed, (set) => set.delete(ownerOf(selector, item)));
     }
   }
 
   #contribute(selector: string, peer: Peer): void {
-    this.#each(selector, (set, spec) => set.set(peer.id, elementsOf(spec, peer)));
+    const followed = this.#followed.get(selector);
+    if (followed === undefined) return;
+    this.#each(followed, (set, spec) => set.set(ownerOf(selector, peer.id), elementsOf(spec, selector, peer)));
   }
 
-  #each(selector: string, visit: (set: GrowingSet, spec: Followed) => void): void {
-    for (const name of this.#followers.get(selector) ?? []) {
+  #each({ sets }: Followed, visit: (set: GrowingSet, spec: SetSpec) => void): void {
+    for (const name of sets) {
       const used = this.#used.get(name);
-      if (used?.set === undefined || (used.spec.kind !== "selector" && used.spec.kind !== "named-port")) continue;
+      if (used?.set === undefined) continue;
       this.#dirty.add(name);
       visit(used.set, used.spec);
     }
@@ -215,15 +252,46 @@ export class PeerSets implements PeerFacts {
   }
 }
 
+const FIXED = "fixed";
+
+/** A peer may be in a merged set for several selectors. */
+function ownerOf(selector: string, id: string): string {
+  return `${id} ${selector}`;
+}
+
+function selectorsOf(spec: SetSpec): Iterable<string> {
+  switch (spec.kind) {
+    case "selector":
+    case "named-port":
+      return [spec.selector];
+    case "merged":
+      return spec.selectors.keys();
+    case "members":
+    case "constant":
+      return [];
+  }
+}
+
 function growingSet(spec: Exclude<SetSpec, { kind: "constant" }>): GrowingSet {
   const key: readonly FieldType[] = [addressType(spec.family)];
+  if (spec.kind === "merged") return new ExactSet(mergedKey(spec.shape, spec.family));
   if (spec.kind === "named-port") return new ExactSet([...key, "inet_proto", "inet_service"]);
   return spec.kind === "selector" && spec.interval ? new IntervalSet(spec.family) : new ExactSet(key);
 }
 
-function elementsOf(spec: Followed, peer: Peer): string[] {
-  if (spec.kind === "named-port") return portElements(peer, spec.name, spec.family);
-  return addressElements(peer, spec.family);
+/** What a peer that the selector matches is in the set. */
+function elementsOf(spec: SetSpec, selector: string, peer: Peer): string[] {
+  switch (spec.kind) {
+    case "selector":
+      return addressElements(peer, spec.family);
+    case "named-port":
+      return portElements(peer, spec.name, spec.family);
+    case "merged":
+      return mergedElements(peer, spec.selectors.get(selector) ?? [], spec.family);
+    case "members":
+    case "constant":
+      return [];
+  }
 }
 
 function addressesOf({ addresses }: Container, family: Family): string[] {
@@ -232,8 +300,8 @@ function addressesOf({ addresses }: Container, family: Family): string[] {
 
 function sameContents(a: Peer, b: Peer): boolean {
   return (
-    sameList(a.addresses, b.addresses) &&
-    sameList(a.nets, b.nets) &&
+    isSameList(a.addresses, b.addresses) &&
+    isSameList(a.nets, b.nets) &&
     a.ports.length === b.ports.length &&
     a.ports.every((one, i) => {
       const other = b.ports[i];
@@ -242,6 +310,6 @@ function sameContents(a: Peer, b: Peer): boolean {
   );
 }
 
-function sameList(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((text, i) => text === b[i]);
+function isSameList(a: readonly string[] | undefined, b: readonly string[]): boolean {
+  return a?.length === b.length && a.every((text, i) => text === b[i]);
 }

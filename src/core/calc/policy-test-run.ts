@@ -16,6 +16,7 @@ import { decisions } from "./decision.ts";
 import { derive } from "./derive.ts";
 import type { HostState } from "./host-state.ts";
 import { NAMESPACE_PREFIX, namespaceProfile } from "./labels.ts";
+import { membershipOf } from "./membership.ts";
 import type { Endpoint, NamedPort, Snapshot } from "./snapshot.ts";
 import { stateRouting } from "./state-routing.ts";
 
@@ -65,11 +66,12 @@ export function runPolicyTest(test: PolicyTest, resources: readonly AnyResource[
 }
 
 /** What the compiled rules say of one flow. */
-export function judgeFlow({ number, state }: PreparedStep, { flow, packet, from }: PreparedFlow): FlowResult {
+export function judgeFlow({ number, snapshot, state }: PreparedStep, { flow, packet, from }: PreparedFlow): FlowResult {
   const routing = stateRouting(state, { hostAddresses: [], uplink: UPLINK });
   const evaluation = evaluate(state.ruleset, packet, from, routing);
   const got = evaluation.outcome === "accept" ? "allow" : "deny";
-  const decidedBy = decisions(evaluation, state.origins).map(({ verdict, text }) => `${verdict}: ${text}`);
+  const told = decisions(evaluation, state.origins, membershipOf(snapshot));
+  const decidedBy = told.map(({ verdict, text }) => `${verdict}: ${text}`);
   const why = evaluation.route.kind === "none" ? [`no way: ${evaluation.route.why}`] : [];
   return { step: number, flow, family: packet.family, got, ok: got === flow.expect, decidedBy: [...decidedBy, ...why] };
 }

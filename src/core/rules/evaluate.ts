@@ -29,6 +29,8 @@ export interface TraceEntry {
   /** Index into the chain's rules. */
   readonly index: number;
   readonly rule: Rule;
+  /** As it was when the rule was reached. */
+  readonly packet: Passing;
   /** Present where a step did not match: the first that did not. */
   readonly missed?: Step;
   /** The verdict that the rule came to; absent where it only went on. */
@@ -110,12 +112,14 @@ class Walk {
   /** accept, drop, or undefined where the chain came to its end or returned. */
   #chain(hook: Hook, table: Table, name: string, chain: Chain): Verdict | undefined {
     for (const [index, rule] of chain.rules.entries()) {
+      const packet = this.#packet;
       const { verdict, missed } = this.#rule(table, rule);
       this.#trace.push({
         hook,
         chain: name,
         index,
         rule,
+        packet,
         ...(missed === undefined ? {} : { missed }),
         ...(verdict === undefined ? {} : { verdict }),
       });

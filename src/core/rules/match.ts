@@ -32,7 +32,7 @@ export function alternatives(rule: ResolvedRule, uses: SetUses): Alternatives {
   });
 }
 
-function isFamily(family: Family): Step {
+export function isFamily(family: Family): Step {
   return is("meta nfproto", family === 4 ? "ipv4" : "ipv6");
 }
 

@@ -5,6 +5,7 @@
  *     log prefix  `manx VERB ID `    VERB: deny, log, staged-allow, staged-deny, staged-pass
  */
 import type { Action } from "../model/resources.ts";
+import type { Line } from "./program.ts";
 
 export type Direction = "ingress" | "egress";
 
@@ -23,6 +24,14 @@ export type Origin =
       /** Index into `spec.ingress` or `spec.egress`. */
       readonly rule: number;
       readonly action: Action;
+    }
+  /** Many rules that were compiled into one. Which of them it was, depends on the packet: see `decider`. */
+  | {
+      readonly kind: "merged";
+      readonly direction: Direction;
+      readonly action: "Allow" | "Deny";
+      /** In the order in which they are asked. */
+      readonly lines: readonly Line[];
     }
   /** No rule of the tier's policies matched. */
   | { readonly kind: "end-of-tier"; readonly tier: string; readonly direction: Direction }
@@ -49,5 +58,17 @@ export type FixedRule =
   | "endpoint-to-host"
   | "guard"
   | "failsafe";
+
+/** Quick: what the origins of merged rules refer to is compared by identity. */
+export function sameOrigin(a: Origin, b: Origin): boolean {
+  if (a === b) return true;
+  if (a.kind !== "merged" || b.kind !== "merged") return a.kind === b.kind && JSON.stringify(a) === JSON.stringify(b);
+  return (
+    a.direction === b.direction &&
+    a.action === b.action &&
+    a.lines.length === b.lines.length &&
+    a.lines.every((line, i) => line.list === b.lines[i]?.list && line.index === b.lines[i]?.index)
+  );
+}
 
 export type Origins = ReadonlyMap<string, Origin>;

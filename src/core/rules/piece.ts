@@ -1,20 +1,24 @@
 /** A part of the ruleset while it is compiled: its chains, and the sets and ids that they use. */
 import type { Chain, Step } from "./ir.ts";
+import type { MergeLimits } from "./merge.ts";
 import type { Names } from "./names.ts";
 import type { Direction, Origin } from "./origin.ts";
 import type { RuleList } from "./program.ts";
-import { type PeerFacts, type SetSpec, SetUses } from "./sets.ts";
+import { type Assumption, type PeerFacts, type SetSpec, SetUses } from "./sets.ts";
 
 export interface Piece {
   readonly chains: ReadonlyMap<string, Chain>;
   readonly sets: ReadonlyMap<string, SetSpec>;
   readonly origins: ReadonlyMap<string, Origin>;
+  /** What it was compiled for; it is void once one of them no longer holds. */
+  readonly assumptions: readonly Assumption[];
 }
 
 /** What every compilation shares. */
 export interface Context {
   readonly names: Names;
   readonly facts: PeerFacts;
+  readonly limits: MergeLimits;
   /** NFLOG group for what is dropped; absent: no log steps. */
   readonly logGroup?: number;
 }
@@ -51,7 +55,7 @@ export class PieceBuilder {
   }
 
   build(): Piece {
-    return { chains: this.#chains, sets: this.uses.all, origins: this.#origins };
+    return { chains: this.#chains, sets: this.uses.all, origins: this.#origins, assumptions: this.uses.assumptions };
   }
 }
 

@@ -53,6 +53,13 @@ export interface RuleList {
   readonly identity: string;
 }
 
+/** One rule with its place. */
+export interface Line {
+  readonly list: RuleList;
+  readonly index: number;
+  readonly rule: ResolvedRule;
+}
+
 /** A rule whose selectors say whom they mean without knowing the policy's namespace. */
 export interface ResolvedRule {
   readonly action: Action;

@@ -17,12 +17,59 @@ export type SetSpec =
   | { readonly kind: "members"; readonly network: string; readonly family: Family }
   /** `address . protocol . port` of the ports with this name of all that the selector matches. */
   | { readonly kind: "named-port"; readonly selector: string; readonly name: string; readonly family: Family }
+  /** Many rules in one: the members of each selector with each of its suffixes, and some fixed elements. */
+  | {
+      readonly kind: "merged";
+      readonly family: Family;
+      readonly shape: MergedShape;
+      readonly fixed: readonly string[];
+      /** Selector to what follows an address of it: "", ` . 6`, ` . 6 . 80`. */
+      readonly selectors: ReadonlyMap<string, readonly string[]>;
+    }
   /** What is in it follows from the rule alone. */
   | { readonly kind: "constant"; readonly set: NftSet };
 
-/** What the compiler must know about members: whether a selector matches nets now (then its set is one of intervals). */
+/** Fields of a merged set: the address; and the protocol; and the destination port. */
+export type MergedShape = "address" | "protocol" | "port";
+
+export function mergedKey(shape: MergedShape, family: Family): readonly FieldType[] {
+  const address = addressType(family);
+  if (shape === "address") return [address];
+  return shape === "protocol" ? [address, "inet_proto"] : [address, "inet_proto", "inet_service"];
+}
+
+/** What the compiler must know about whom a selector matches now. When it changes, what was compiled with it is void. */
+export interface Nature {
+  /** Index into SIZE_BOUNDS of the number of things matched; SIZE_BOUNDS.length: more. */
+  readonly size: number;
+  /** It matches nets of the family: then its set is one of intervals. */
+  readonly nets: boolean;
+}
+
+export const SIZE_BOUNDS: readonly number[] = [16, 64, 256];
+
+export function sizeClass(count: number): number {
+  const found = SIZE_BOUNDS.findIndex((bound) => count <= bound);
+  return found < 0 ? SIZE_BOUNDS.length : found;
+}
+
 export interface PeerFacts {
-  matchesNets(selector: string, family: Family): boolean;
+  nature(selector: string, family: Family): Nature;
+}
+
+/** What was taken for granted about a selector. */
+export interface Assumption {
+  readonly selector: string;
+  readonly family: Family;
+  readonly nature: Nature;
+  /** Its size did not matter. */
+  readonly anySize: boolean;
+}
+
+/** True while the facts are what they were. */
+export function holds({ selector, family, nature, anySize }: Assumption, facts: PeerFacts): boolean {
+  const now = facts.nature(selector, family);
+  return now.nets === nature.nets && (anySize || now.size === nature.size);
 }
 
 /** Collects the sets that a piece of the ruleset uses, and names them. */
@@ -30,6 +77,7 @@ export class SetUses {
   readonly #names: Names;
   readonly #facts: PeerFacts;
   readonly #uses = new Map<string, SetSpec>();
+  readonly #assumptions = new Map<string, Assumption>();
 
   constructor(names: Names, facts: PeerFacts) {
     this.#names = names;
@@ -40,8 +88,16 @@ export class SetUses {
     return this.#uses;
   }
 
+  get assumptions(): readonly Assumption[] {
+    return [...this.#assumptions.values()];
+  }
+
+  nature(selector: string, family: Family): Nature {
+    return this.#ask(selector, family, false);
+  }
+
   selector(selector: string, family: Family): string {
-    const interval = this.#facts.matchesNets(selector, family);
+    const interval = this.#ask(selector, family, true).nets;
     return this.#use(`s${family}${interval ? "n" : ""}`, selector, selector, {
       kind: "selector",
       selector,
@@ -70,10 +126,23 @@ export class SetUses {
     return this.constant("ports", "", intervalSet(["inet_service"], elements));
   }
 
+  /** A merged set, named by what it is for: its contents may change under its name. */
+  merged(identity: string, spec: Extract<SetSpec, { kind: "merged" }>): string {
+    return this.#use(`merged${spec.family}`, spec.shape, identity, spec);
+  }
+
   /** A set that nobody else changes, named by what is in it. */
   constant(prefix: string, hint: string, set: NftSet): string {
     const identity = `${set.key.join(".")} ${set.interval} ${[...set.elements.keys()].join(",")}`;
     return this.#use(prefix, hint, identity, { kind: "constant", set });
+  }
+
+  #ask(selector: string, family: Family, anySize: boolean): Nature {
+    const nature = this.#facts.nature(selector, family);
+    const key = `${family} ${selector}`;
+    const before = this.#assumptions.get(key);
+    if (before === undefined || before.anySize) this.#assumptions.set(key, { selector, family, nature, anySize });
+    return nature;
   }
 
   #use(prefix: string, hint: string, identity: string, spec: SetSpec): string {
