@@ -200,8 +200,8 @@ describe("parseSelector refuses", () => {
     assert.ok(parseSelector("!".repeat(100_001).concat("has(a)")).ok);
   });
 
-  it("or accepts half a megabyte in the time that it takes to read it", () => {
-    const started = process.hrtime.bigint();
+  // Whatever is worse than linear here runs for minutes: the timeout is no measurement.
+  it("or accepts half a megabyte in the time that it takes to read it", { timeout: 60_000 }, () => {
     const hostile = [
       `a in {${`"x",`.repeat(125_000)}}`,
       Array.from({ length: 40_000 }, (_, i) => `a=="${i}"`).join("||"),
@@ -216,8 +216,6 @@ describe("parseSelector refuses", () => {
       const parsed = parseSelector(text);
       if (parsed.ok) restrictions(parsed.selector);
     }
-    const seconds = Number(process.hrtime.bigint() - started) / 1e9;
-    assert.ok(seconds < 3, `took ${seconds} s`);
   });
 });
 
