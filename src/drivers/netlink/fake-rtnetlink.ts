@@ -222,6 +222,8 @@ export class FakeRtnetlink implements Rtnetlink {
     link.name = name ?? link.name;
     link.mtu = mtu ?? link.mtu;
     link.mac = mac?.toLowerCase() ?? link.mac;
+    // neigh_changeaddr: a new MAC, even the same, throws the neighbours of the link away.
+    if (mac !== undefined) this.#neighbours = this.#neighbours.filter((neighbour) => neighbour.index !== index);
     link.group = group ?? link.group;
     link.generatesAddress = generatesAddress ?? link.generatesAddress;
     if ((up === false && link.up) || (link.mtu < IPV6_MTU && had6)) this.#takeDown6(index);
@@ -247,6 +249,15 @@ export class FakeRtnetlink implements Rtnetlink {
     const at = this.#addresses.findIndex((entry) => entry.index === index && entry.address === address);
     if (at < 0) refuse("EADDRNOTAVAIL");
     this.#addresses.splice(at, 1);
+    const isLast = !this.#addresses.some((entry) => entry.index === index && familyOf(entry.address) === 4);
+    if (familyOf(address) === 4 && isLast) this.#disable4(index);
+  }
+
+  /** Without an address, IPv4 is over on a link (fib_disable_ip). */
+  #disable4(index: number): void {
+    const gone = (of: number | undefined, text: string): boolean => of === index && familyOf(text) === 4;
+    this.#routes = this.#routes.filter((route) => !gone(route.index, route.destination));
+    this.#neighbours = this.#neighbours.filter((neighbour) => !gone(neighbour.index, neighbour.address));
   }
 
   #addRoute(route: NewRoute, replace: boolean): void {
@@ -286,6 +297,7 @@ export class FakeRtnetlink implements Rtnetlink {
 
   #deleteRoute({ destination, protocol, metric }: Change & { readonly kind: "delete-route" }): void {
     splitPrefix(destination);
+    if (canonical(destination) !== destination) refuse("EINVAL", "Invalid prefix for given prefix length");
     const at = this.#routes.findIndex(
       (route) =>
         route.destination === destination &&
