@@ -15,7 +15,11 @@ export interface StoreUnderTest {
 const invalid = { name: "DriverError", code: "invalid" };
 
 /** `open` gives an empty store each time. */
-export function storeContract(name: string, open: () => Promise<StoreUnderTest>): void {
+export function storeContract(
+  name: string,
+  open: () => Promise<StoreUnderTest>,
+  { concurrency = 8 }: { readonly concurrency?: number } = {},
+): void {
   const check = (title: string, work: (t: StoreUnderTest) => Promise<void>): void => {
     void it(title, { timeout: 30_000 }, async () => {
       const under = await open();
@@ -27,7 +31,7 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
     });
   };
 
-  void describe(`store: ${name}`, { concurrency: 8 }, () => {
+  void describe(`store: ${name}`, { concurrency }, () => {
     readsAndWrites(check);
     refuses(check);
     watches(check);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { mirrorIn } from "./engines.ts";
+import { mirrorIn } from "./debian.ts";
 
 describe("mirrorIn", () => {
   const rows: readonly [string, string, string | undefined][] = [
