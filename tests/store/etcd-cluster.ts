@@ -135,9 +135,14 @@ export class EtcdCluster implements AsyncDisposable {
         .split("\n")
         .find((line) => line.includes(old.peerUrl))
         ?.split(",")[0] ?? "";
-    await this.ctl(["member", "remove", id], others);
+    // etcd wants to have seen the others well for 5 s before it changes its members.
+    const patiently = async (args: readonly string[]): Promise<void> => {
+      for (let left = 30; !(await this.ctl(args, others).then(Boolean, () => false)); await sleep(500))
+        if (left-- === 0) throw new Error(`etcd does not let its members change: ${args.join(" ")}`);
+    };
+    await patiently(["member", "remove", id]);
     const fresh = await this.#make(`${old.name}n`);
-    await this.ctl(["member", "add", fresh.name, "--peer-urls", fresh.peerUrl], others);
+    await patiently(["member", "add", fresh.name, "--peer-urls", fresh.peerUrl]);
     const initial = [...others, fresh].map(({ name, peerUrl }) => `${name}=${peerUrl}`).join(",");
     const member = this.#withState(fresh, initial, "existing");
     this.members[index] = member;
@@ -192,7 +197,7 @@ export class EtcdCluster implements AsyncDisposable {
   }
 }
 
-export function freePort(): Promise<number> {
+function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once("error", reject);

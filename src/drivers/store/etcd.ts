@@ -8,8 +8,8 @@
 import type { EtcdStore, EtcdStoreOptions } from "./etcd/etcd-store.ts";
 
 export type { Tls } from "./etcd/channel.ts";
-export { type Endpoint, parseEndpoints } from "./etcd/endpoint.ts";
-export type { EtcdMember, EtcdStore, EtcdStoreOptions } from "./etcd/etcd-store.ts";
+export { parseEndpoints } from "./etcd/endpoint.ts";
+export type { EtcdStore, EtcdStoreOptions } from "./etcd/etcd-store.ts";
 
 /** Connects with the first call, not before. */
 export async function openEtcdStore(options: EtcdStoreOptions): Promise<EtcdStore> {
