@@ -6,6 +6,7 @@ import { Deriver } from "../core/calc/deriver.ts";
 import type { HostState } from "../core/calc/host-state.ts";
 import { labelPolicies } from "../core/calc/label-policies.ts";
 import type { Settings, Snapshot } from "../core/calc/snapshot.ts";
+import type { Node } from "../core/model/resources.ts";
 import { match } from "../core/selector/match.ts";
 import { parseSelector } from "../core/selector/parse.ts";
 import { EngineClient } from "../drivers/docker/engine.ts";
@@ -13,6 +14,7 @@ import { Inspector } from "../drivers/docker/inspect.ts";
 import { LockProbe } from "../drivers/docker/locks.ts";
 import { Forward } from "../drivers/iptables/forward.ts";
 import { openSqliteStore } from "../drivers/store/sqlite.ts";
+import type { Store } from "../drivers/store/store.ts";
 import { readSysctl } from "../drivers/system/sysctls.ts";
 import { pluginCalls } from "../plugin/docker/calls.ts";
 import { ContainerIndex } from "../plugin/docker/container-index.ts";
@@ -23,6 +25,7 @@ import { Inside } from "../plugin/docker/inside.ts";
 import { EngineReconcile } from "../plugin/docker/reconcile.ts";
 import { PluginServer } from "../plugin/docker/server.ts";
 import { Changes } from "./changes.ts";
+import { Membership } from "./cluster/membership.ts";
 import { ClusterCache } from "./cluster-cache.ts";
 import { Dataplane, type Outcome } from "./dataplane.ts";
 import { EngineWatch } from "./engine-watch.ts";
@@ -31,7 +34,7 @@ import { HostNetwork } from "./host-network.ts";
 import { openAddresses } from "./ipam/local-addresses.ts";
 import { judge } from "./judge.ts";
 import { Kernel } from "./kernel.ts";
-import { openLocalState } from "./local-state.ts";
+import { type LocalState, openLocalState } from "./local-state.ts";
 import type { Logger } from "./log.ts";
 import { Loop } from "./loop.ts";
 import type { AgentOptions } from "./options.ts";
@@ -43,8 +46,11 @@ const LOOK_EVERY = 30_000;
 
 export type Agent = Awaited<ReturnType<typeof startAgent>>;
 
-/** Starts everything; what was started is ended again, in reverse, by disposing of `stack`. */
-export async function startAgent(options: AgentOptions, log: Logger) {
+/**
+ * Starts everything; what was started is ended again, in reverse, by disposing of `stack`.
+ * `shared`: the store that this host shares with others; absent: it is alone, with a store in its own file.
+ */
+export async function startAgent(options: AgentOptions, log: Logger, shared?: Store) {
   await using undo = new AsyncDisposableStack();
   const stop = new AbortController();
   const { signal } = stop;
@@ -59,7 +65,7 @@ export async function startAgent(options: AgentOptions, log: Logger) {
     else log.info({ code }, `well again: ${title}`);
   });
   const state = undo.use(openLocalState(options.stateFile));
-  const store = undo.use(openSqliteStore({ path: options.stateFile }));
+  const store = undo.use(shared ?? openSqliteStore({ path: options.stateFile }));
   const kernel = undo.use(Kernel.open(new SysctlOriginals(state)));
   const hostNetwork = new HostNetwork(options.host, kernel.rtnetlink);
   const engine = undo.use(new EngineClient({ socketPath: options.dockerSocket }));
@@ -80,9 +86,28 @@ export async function startAgent(options: AgentOptions, log: Logger) {
   const changes = undo.use(new Changes({ store, cluster, judge }));
   await changes.resume(signal);
 
+  const storedNode = (): Node | undefined => cluster.all("Node").find(({ metadata }) => metadata.name === options.host);
+  const membership =
+    shared === undefined
+      ? undefined
+      : undo.use(
+          new Membership({
+            state,
+            store,
+            host: options.host,
+            engine,
+            health,
+            log,
+            detected: () => hostNetwork.node,
+            stored: storedNode,
+            wake,
+          }),
+        );
+  await membership?.claim(signal);
+
   const nodeLabels = (): Readonly<Record<string, string>> => ({
     "kubernetes.io/hostname": options.host,
-    ...cluster.all("Node").find(({ metadata }) => metadata.name === options.host)?.metadata.labels,
+    ...storedNode()?.metadata.labels,
   });
   const addresses = undo.use(
     openAddresses({
@@ -97,6 +122,10 @@ export async function startAgent(options: AgentOptions, log: Logger) {
       },
       routes: () => hostNetwork.routes,
       onTrouble: (why) => health.set("store-unavailable", why, "addresses"),
+      ...(membership !== undefined && {
+        departed: departedOf(membership, state),
+        isAlive: (host: string) => membership.presence.alive.has(host),
+      }),
     }),
   );
   // One cause of every wake-up at a time: disposal stops the loop before what it uses.
@@ -111,17 +140,20 @@ export async function startAgent(options: AgentOptions, log: Logger) {
     host: options.host,
     local: state,
     cluster,
-    node: () => hostNetwork.node,
+    node: () => membership?.node() ?? hostNetwork.node,
     mtu: () => hostNetwork.mtu,
     blocks: () => addresses.blocks(),
     settings: () => settings,
+    ...(membership !== undefined && { remote: membership.remote }),
+    made: (endpoints) => {
+      const { policies, problems } = labelPolicies(endpoints);
+      for (const { path, message } of problems) log.debug({ path }, message);
+      return policies;
+    },
   });
-  const takeSnapshot = (): Snapshot => {
-    const snapshot = snapshots.take();
-    const made = labelPolicies(snapshot.endpoints);
-    for (const { path, message } of made.problems) log.debug({ path }, message);
-    return made.policies.length === 0 ? snapshot : { ...snapshot, policies: [...snapshot.policies, ...made.policies] };
-  };
+  membership?.start(() => snapshots.own(), addresses);
+  // Nothing before in-sync: rules without the endpoints of the other hosts would cut their connections.
+  await membership?.remote.known();
 
   const dataplane = new Dataplane(kernel.targets);
   const deriver = new Deriver();
@@ -130,7 +162,7 @@ export async function startAgent(options: AgentOptions, log: Logger) {
   loop = undo.use(
     new Loop({
       step: async (stepSignal) => {
-        hostState = deriver.derive(takeSnapshot());
+        hostState = deriver.derive(snapshots.take());
         outcome = await dataplane.apply(hostState, stepSignal);
         reportOutcome(health, outcome);
         const wrong = [...outcome.failures].filter(([stage]) => stage !== "sysctls");
@@ -162,6 +194,7 @@ export async function startAgent(options: AgentOptions, log: Logger) {
     now: () => new Date(),
     index: new ContainerIndex(),
     inFlight: new InFlight(),
+    ...(membership !== undefined && { networks: membership.networks }),
   };
   const reconcile = new EngineReconcile(context, (id, callSignal) => inspector.inspect(id, callSignal));
   const watch = new EngineWatch({
@@ -175,6 +208,9 @@ export async function startAgent(options: AgentOptions, log: Logger) {
     onFailure: (error) => health.raise("reconcile-failed", messageOf(error)),
   });
   const forward = new Forward();
+  const refreshNetwork = (): void => {
+    if (hostNetwork.refresh()) membership?.lookAtNode();
+  };
   const pass = async (): Promise<void> => {
     try {
       await forward.ensure(signal);
@@ -193,19 +229,21 @@ export async function startAgent(options: AgentOptions, log: Logger) {
       {
         onResync: () => {
           health.clear("engine-unreachable");
+          if (membership !== undefined) void tellEngine(membership, engine, signal);
           watch.doubt();
           void pass();
         },
         onLost: (why) => health.raise("engine-unreachable", why),
         onDoubt: () => watch.doubt(),
         onStart: inside.wake,
+        onNetwork: () => membership?.networks.look(),
       },
       signal,
     ),
   );
-  run(kernel.follow({ resync, onNetwork: () => void hostNetwork.refresh() }, signal));
+  run(kernel.follow({ resync, onNetwork: refreshNetwork }, signal));
   const look = setInterval(() => {
-    hostNetwork.refresh();
+    refreshNetwork();
     resync();
     void pass();
   }, LOOK_EVERY);
@@ -228,7 +266,8 @@ export async function startAgent(options: AgentOptions, log: Logger) {
     kernel,
     hostNetwork,
     forward,
-    takeSnapshot,
+    takeSnapshot: (): Snapshot => snapshots.takeWhole(),
+    membership,
     hostState: () => hostState,
     outcome: () => outcome,
     settle: () => settledLoop.settle(),
@@ -236,6 +275,20 @@ export async function startAgent(options: AgentOptions, log: Logger) {
     resync,
     [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),
   };
+}
+
+/** What containers had on other hosts, by this host's own network IDs. */
+function departedOf({ remote }: Membership, { networks }: LocalState) {
+  const name = (id: string): string => networks.get(id)?.name ?? "";
+  return {
+    containers: (networkId: string) => remote.departed.containers(name(networkId)),
+    addresses: (networkId: string, container: string) => remote.departed.addresses(name(networkId), container),
+  };
+}
+
+async function tellEngine(membership: Membership, engine: EngineClient, signal: AbortSignal): Promise<void> {
+  const found = await engine.version(signal).catch(() => undefined); // the next resync asks again
+  if (found !== undefined) membership.engineIs(found.version);
 }
 
 function reportOutcome(health: Health, { failures }: Outcome): void {

@@ -18,6 +18,27 @@ export const CONDITIONS = {
     severity: "error",
     remedy: "Replace it: manx apply -f FILE, or remove it: manx delete KIND NAME.",
   },
+  "name-taken": {
+    title: "another machine is a host of the same name",
+    severity: "error",
+    remedy:
+      "Give one of them another name (hostnamectl set-hostname NAME, or MANX_HOST=NAME). Until then this one publishes nothing.",
+  },
+  "network-differs": {
+    title: "a network made on this host is not what the cluster knows by its name",
+    severity: "warning",
+    remedy: "docker network rm NAME on this host; the cluster's network is then made here. Containers that run stay.",
+  },
+  "network-kept": {
+    title: "a network that was to be removed is in use",
+    severity: "warning",
+    remedy: "Remove it once the containers named are gone: docker network rm NAME, on any host.",
+  },
+  "network-not-spread": {
+    title: "a network could not be made or removed on this host",
+    severity: "warning",
+    remedy: "It is tried again. docker network ls shows whether another network has the name.",
+  },
   "firewall-not-applied": {
     title: "the firewall could not be brought up to date",
     severity: "error",

@@ -1,5 +1,6 @@
 /** Puts one moment together for the derivation: this host's records and the copy of the cluster store. */
 import type { Endpoint, LocalEndpoint, Settings, Snapshot } from "../core/calc/snapshot.ts";
+import type { Journal } from "../core/calc/tracker.ts";
 import type { Network, Node } from "../core/model/resources.ts";
 import type { ClusterCache } from "./cluster-cache.ts";
 import { endpointLabels, namespaceOf } from "./labels.ts";
@@ -17,7 +18,16 @@ export interface SnapshotSources {
   /** CIDRs of the blocks that this host owns. */
   readonly blocks: () => readonly string[];
   readonly settings: () => Settings;
+  /** Endpoints of other hosts. */
+  readonly remote?: Journal<Endpoint>;
+  /** Policies that endpoints bring with them. */
+  readonly made?: (endpoints: readonly Endpoint[]) => Snapshot["policies"];
 }
+
+/** A snapshot whose endpoints are in two parts. */
+export type PartedSnapshot = Snapshot & { readonly parts: NonNullable<Snapshot["parts"]> };
+
+const NOBODY: Journal<Endpoint> = { version: 0, get: () => undefined, keys: () => [], changedSince: () => [] };
 
 /** Name by which policy and people know the network: Docker's, or its ID until Docker has told the name. */
 export function networkName(record: NetworkRecord): string {
@@ -36,29 +46,57 @@ export class Snapshots {
   readonly #endpoints = new WeakMap<EndpointRecord, { network: NetworkRecord; mtu: number; endpoint: Endpoint }>();
   readonly #networks = new WeakMap<NetworkRecord, Network>();
 
+  readonly #nodes = memo((self: Node, all: readonly Node[]) => [
+    self,
+    ...all.filter(({ metadata }) => metadata.name !== self.metadata.name),
+  ]);
+  readonly #policies = memo(joined<Snapshot["policies"][number]>);
+  readonly #staged = memo(joined<Snapshot["stagedPolicies"][number]>);
+  readonly #sets = memo(joined<Snapshot["networkSets"][number]>);
+
   constructor(sources: SnapshotSources) {
     this.#sources = sources;
   }
 
-  take(): Snapshot {
-    const { host, local, cluster, node, blocks, settings } = this.#sources;
-    const self = node();
+  /** For this host alone: policies that endpoints of others bring with them are in force there. */
+  take(): PartedSnapshot {
+    return this.#take((own) => own);
+  }
+
+  /** For people, who ask about the other hosts' endpoints as well. */
+  takeWhole(): PartedSnapshot {
+    return this.#take((own, remote) => [...own, ...remote]);
+  }
+
+  #take(speaking: (own: readonly Endpoint[], remote: Iterable<Endpoint>) => readonly Endpoint[]): PartedSnapshot {
+    const { host, local, cluster, node, blocks, settings, remote = NOBODY, made } = this.#sources;
+    const own = this.own();
+    const policies = this.#policies(cluster.all("GlobalNetworkPolicy"), cluster.all("NetworkPolicy"));
     return {
       host,
-      nodes: [self, ...cluster.all("Node").filter(({ metadata }) => metadata.name !== host)],
+      nodes: this.#nodes(node(), cluster.all("Node")),
       pools: cluster.all("IPPool"),
       reservations: cluster.all("IPReservation"),
       blocks: blocks(),
       networks: [...local.networks.values()].map((record) => this.#network(record)),
-      endpoints: [...local.endpoints.values()].flatMap((record) => this.#endpoint(record)),
-      policies: [...cluster.all("GlobalNetworkPolicy"), ...cluster.all("NetworkPolicy")],
-      stagedPolicies: [...cluster.all("StagedGlobalNetworkPolicy"), ...cluster.all("StagedNetworkPolicy")],
+      parts: { own, remote },
+      // Thousands of endpoints elsewhere: put together only for who asks.
+      get endpoints() {
+        return [...own, ...valuesOf(remote)];
+      },
+      policies: joined(policies, made?.(speaking(own, valuesOf(remote))) ?? []),
+      stagedPolicies: this.#staged(cluster.all("StagedGlobalNetworkPolicy"), cluster.all("StagedNetworkPolicy")),
       tiers: cluster.all("Tier"),
       profiles: cluster.all("Profile"),
-      networkSets: [...cluster.all("GlobalNetworkSet"), ...cluster.all("NetworkSet")],
+      networkSets: this.#sets(cluster.all("GlobalNetworkSet"), cluster.all("NetworkSet")),
       hostEndpoints: cluster.all("HostEndpoint"),
       settings: settings(),
     };
+  }
+
+  /** Endpoints of this host; the same objects as long as they say the same. */
+  own(): Endpoint[] {
+    return [...this.#sources.local.endpoints.values()].flatMap((record) => this.#endpoint(record));
   }
 
   #network(record: NetworkRecord): Network {
@@ -80,6 +118,26 @@ export class Snapshots {
     this.#endpoints.set(record, { network, mtu, endpoint });
     return [endpoint];
   }
+}
+
+function* valuesOf<T>(journal: Journal<T>): Iterable<T> {
+  for (const key of journal.keys()) {
+    const value = journal.get(key);
+    if (value !== undefined) yield value;
+  }
+}
+
+function joined<T>(a: readonly T[], b: readonly T[]): readonly T[] {
+  return b.length === 0 ? a : a.length === 0 ? b : [...a, ...b];
+}
+
+/** The same result as long as both are the same objects. */
+function memo<A, B, R>(make: (a: A, b: B) => R): (a: A, b: B) => R {
+  let last: { readonly a: A; readonly b: B; readonly result: R } | undefined;
+  return (a, b) => {
+    if (last?.a !== a || last.b !== b) last = { a, b, result: make(a, b) };
+    return last.result;
+  };
 }
 
 function toEndpoint(record: EndpointRecord, network: NetworkRecord, host: string, mtu: number): Endpoint {

@@ -20,8 +20,8 @@ import { why } from "./why.ts";
 
 const PARTS: readonly { name: Component["name"]; codes: readonly ConditionCode[] }[] = [
   { name: "agent", codes: ["plugin-socket", "bad-resource", "reconcile-failed"] },
-  { name: "engine", codes: ["engine-unreachable"] },
-  { name: "store", codes: ["store-unavailable", "pool-overlap"] },
+  { name: "engine", codes: ["engine-unreachable", "network-differs", "network-not-spread", "network-kept"] },
+  { name: "store", codes: ["name-taken", "store-unavailable", "pool-overlap"] },
   {
     name: "dataplane",
     codes: ["firewall-not-applied", "interfaces-not-applied", "settings-not-applied", "foreign-firewall"],

@@ -49,6 +49,13 @@ export interface AddressesOptions {
   readonly strictAffinity?: boolean;
   /** Told of what went wrong in the background, and (undefined) when it is well again. */
   readonly onTrouble?: (message: string | undefined) => void;
+  /** What containers had on other hosts that are gone there. */
+  readonly departed?: {
+    containers(networkId: string): readonly string[];
+    addresses(networkId: string, container: string): readonly string[];
+  };
+  /** Whether a host's agent is known to live: one that does not is not waited for where another address does as well. */
+  readonly isAlive?: (host: string) => boolean;
   /** How long another host may take to lend an address; for tests. */
   readonly answerMs?: number;
   /** Milliseconds of a clock that nobody turns back; for tests. */
@@ -107,6 +114,7 @@ export class LocalAddresses implements Addresses, AsyncDisposable {
       giver: this.#giver,
       loans: this.#loans,
       strictAffinity: options.strictAffinity === true,
+      isAlive: options.isAlive ?? ((): boolean => true),
       maxBlocks,
       onTrouble,
       now,
@@ -202,11 +210,14 @@ export class LocalAddresses implements Addresses, AsyncDisposable {
   }
 
   remembered(networkId: string, container: string): string[] {
-    return this.#holds.remembered(networkId, container);
+    const own = this.#holds.remembered(networkId, container);
+    return own.length > 0 ? own : [...(this.#options.departed?.addresses(networkId, container) ?? [])];
   }
 
   rememberedNames(networkId: string): string[] {
-    return this.#holds.names(networkId);
+    const own = this.#holds.names(networkId);
+    const others = this.#options.departed?.containers(networkId) ?? [];
+    return others.length === 0 ? own : [...new Set([...own, ...others])];
   }
 
   inUse(): AddressInUse[] {

@@ -31,6 +31,8 @@ export interface SupplyOptions {
   readonly strictAffinity: boolean;
   /** Most blocks of a family for this host; absent: no limit. */
   readonly maxBlocks: number | undefined;
+  /** Whether it is worth while to ask that host. */
+  readonly isAlive: (host: string) => boolean;
   readonly onTrouble: (message: string | undefined) => void;
   readonly now: () => number;
   /** Ends claims in the background. */
@@ -89,13 +91,18 @@ export class Supply {
     return this.alone(() => this.#afterClaim(grant, prefer, signal));
   }
 
-  /** The block of a remembered address may have gone back to its pool meanwhile; if nobody has it, it comes back. */
+  /**
+   * The block of a remembered address may have gone back to its pool meanwhile; if nobody has it, it comes back. If it is another
+   * host's, that one address is borrowed: so it follows a container from host to host.
+   */
   async #claimBack(allowance: Allowance, prefer: readonly string[], signal: AbortSignal): Promise<void> {
     const wanted = this.#options.giver.elsewhere(allowance, prefer);
     if (wanted === undefined) return;
     const exact = cidrOf(wanted.address, wanted.pool.blockSize);
     try {
-      await this.alone(() => this.#claim(wanted.pool, { exact }, signal));
+      const result = await this.alone(() => this.#claim(wanted.pool, { exact }, signal));
+      if (!result.ok && result.owner !== undefined && this.#options.isAlive(result.owner))
+        await this.#borrow(wanted.pool, wanted.address, result, signal);
     } catch (error) {
       if (!(error instanceof DriverError)) throw error; // without the store it is another address, not none
     }

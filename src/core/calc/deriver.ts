@@ -23,10 +23,12 @@ import { endpointPeer, hostEndpointPeer, networkSetPeer, type Peer } from "./pee
 import { policyKey } from "./policies.ts";
 import { ProgramBook } from "./program-book.ts";
 import type { Endpoint, Settings, Snapshot } from "./snapshot.ts";
-import { type Changes, Tracker } from "./tracker.ts";
+import { type Changes, JournalTracker, Tracker } from "./tracker.ts";
 
 /** Names are never forgotten: after this many it is cheaper to begin anew than to carry them on. */
 const MAX_NAMES = 200_000;
+
+const NO_REMOTE = { version: 0, get: () => undefined, keys: () => [], changedSince: () => undefined };
 
 export class Deriver {
   readonly #limits: MergeLimits;
@@ -62,6 +64,7 @@ class Work {
   readonly #endpoints = new Map<string, Endpoint>();
   readonly #track = {
     endpoints: new Tracker<Endpoint>(({ id }) => id),
+    remote: new JournalTracker<Endpoint>(),
     networkSets: new Tracker<Snapshot["networkSets"][number]>((set) => networkSetPeer(set).id),
     hostEndpoints: new Tracker<Snapshot["hostEndpoints"][number]>(({ metadata }) => metadata.name),
     profiles: new Tracker<Snapshot["profiles"][number]>(({ metadata }) => metadata.name),
@@ -102,7 +105,8 @@ class Work {
     this.#takeProfiles(this.#track.profiles.update(snapshot.profiles));
     this.#takeNetworks(this.#track.networks.update(snapshot.networks));
     this.#takePeers(snapshot);
-    this.#takeEndpoints(this.#track.endpoints.update(snapshot.endpoints));
+    this.#takeEndpoints(this.#track.endpoints.update(snapshot.parts?.own ?? snapshot.endpoints));
+    this.#takeEndpoints(this.#track.remote.update(snapshot.parts?.remote ?? NO_REMOTE));
     this.#takePolicies(snapshot);
     for (const id of this.#book.settle()) this.#stale.add(id.slice("endpoint ".length));
     if (this.#peers.takeNaturesMoved())

@@ -17,6 +17,7 @@ import type {
   StagedNetworkPolicy,
   Tier,
 } from "../model/resources.ts";
+import type { Journal } from "./tracker.ts";
 
 export interface Snapshot {
   /** This host's name: the name of its Node. */
@@ -29,6 +30,8 @@ export interface Snapshot {
   readonly networks: readonly Network[];
   /** Of all hosts; those with `host` equal to this host also have `local`. */
   readonly endpoints: readonly Endpoint[];
+  /** The same in two parts, for who follows change by change: `endpoints` is then made only when somebody looks at it. */
+  readonly parts?: { readonly own: readonly Endpoint[]; readonly remote: Journal<Endpoint> };
   readonly policies: readonly (GlobalNetworkPolicy | NetworkPolicy)[];
   readonly stagedPolicies: readonly (StagedGlobalNetworkPolicy | StagedNetworkPolicy)[];
   readonly tiers: readonly Tier[];

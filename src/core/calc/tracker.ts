@@ -40,3 +40,40 @@ export class Tracker<T> {
     return { upserts, removed: [...before.values()] };
   }
 }
+
+/** A collection that remembers what changed lately, so that a look at it costs what has changed and not what there is. */
+export interface Journal<T> {
+  /** Grows with every change. */
+  readonly version: number;
+  get(key: string): T | undefined;
+  keys(): Iterable<string>;
+  /** Keys that changed after that version; undefined if that is too long ago to be known. */
+  changedSince(version: number): Iterable<string> | undefined;
+}
+
+/** As Tracker, for a journal. */
+export class JournalTracker<T> {
+  readonly #seen = new Map<string, T>();
+  #version = -1;
+
+  update(journal: Journal<T>): Changes<T> {
+    if (journal.version === this.#version) return NONE;
+    const keys = this.#version < 0 ? undefined : journal.changedSince(this.#version);
+    this.#version = journal.version;
+    const upserts: T[] = [];
+    const removed: T[] = [];
+    for (const key of keys ?? new Set([...this.#seen.keys(), ...journal.keys()])) {
+      const before = this.#seen.get(key);
+      const now = journal.get(key);
+      if (now === before) continue;
+      if (now === undefined) {
+        this.#seen.delete(key);
+        removed.push(before as T);
+      } else {
+        this.#seen.set(key, now);
+        upserts.push(now);
+      }
+    }
+    return { upserts, removed };
+  }
+}

@@ -23,7 +23,17 @@ export interface CreateNetwork {
   readonly name: string;
   readonly driver: string;
   readonly ipamDriver?: string;
+  readonly ipamOptions?: Readonly<Record<string, string>>;
   readonly subnets?: readonly string[];
+  /** Subnets with more said of them. */
+  readonly pools?: readonly {
+    readonly subnet: string;
+    readonly ipRange?: string;
+    readonly gateway?: string;
+    readonly auxAddresses?: Readonly<Record<string, string>>;
+  }[];
+  /** False: only engines from 28 on can do without. */
+  readonly ipv4?: boolean;
   readonly ipv6?: boolean;
   readonly internal?: boolean;
   readonly options?: Readonly<Record<string, string>>;
@@ -152,12 +162,24 @@ function createBody(network: CreateNetwork): unknown {
     CheckDuplicate: true,
     Driver: network.driver,
     Internal: network.internal ?? false,
+    ...(network.ipv4 === false && network.ipamOptions?.["ipv4"] !== "off" && { EnableIPv4: false }),
     EnableIPv6: network.ipv6 ?? false,
     Options: network.options ?? {},
     Labels: network.labels ?? {},
     IPAM: {
       Driver: network.ipamDriver ?? "default",
-      Config: (network.subnets ?? []).map((subnet) => ({ Subnet: subnet })),
+      Options: network.ipamOptions ?? {},
+      Config: [...(network.subnets ?? []).map((subnet) => ({ subnet })), ...(network.pools ?? [])].map(poolBody),
     },
+  };
+}
+
+function poolBody(pool: NonNullable<CreateNetwork["pools"]>[number]): unknown {
+  const { subnet, ipRange, gateway, auxAddresses } = pool;
+  return {
+    Subnet: subnet,
+    ...(ipRange !== undefined && { IPRange: ipRange }),
+    ...(gateway !== undefined && { Gateway: gateway }),
+    ...(auxAddresses !== undefined && { AuxiliaryAddresses: auxAddresses }),
   };
 }

@@ -65,7 +65,10 @@ export function pluginCalls(context: PluginContext): ReadonlyMap<string, Call> {
     "NetworkDriver.DeleteNetwork",
     "network",
     ({ NetworkID }) => {
-      deleteNetwork(context, NetworkID);
+      context.state.change(() => {
+        deleteNetwork(context, NetworkID);
+        context.networks?.removed(NetworkID);
+      });
       return NOTHING;
     },
     networkOf,

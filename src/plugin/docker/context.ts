@@ -30,6 +30,21 @@ export interface PluginContext {
   readonly index: ContainerIndex;
   /** Networks and endpoints (by ID) of which a call is being answered: `reconcile` leaves them alone. */
   readonly inFlight: InFlight;
+  /** Where there are several hosts: the networks that all of them have. */
+  readonly networks?: ClusterNetworks;
+}
+
+export interface ClusterNetworks {
+  /** The sentence that refuses containers on the network; undefined: they are welcome. */
+  refusal(networkId: string): string | undefined;
+  /** Docker was told to remove it. */
+  removed(networkId: string): void;
+}
+
+/** @throws PluginError for a network that is not what the other hosts know by its name */
+export function requireWelcome({ networks }: PluginContext, networkId: string): void {
+  const why = networks?.refusal(networkId);
+  if (why !== undefined) throw new PluginError(why);
 }
 
 export type PortState = "free" | "taken" | "not-ours";

@@ -1,7 +1,7 @@
 /** NetworkDriver.CreateEndpoint, Join, Leave and DeleteEndpoint: the life of one interface of a container. */
 import type { EndpointRecord, NetworkRecord } from "../../agent/records.ts";
 import { type Address, type Family, formatAddress, parseAddress } from "../../core/net/address.ts";
-import { type PluginContext, poolsOf, requireEndpoint, requireNetwork } from "./context.ts";
+import { type PluginContext, poolsOf, requireEndpoint, requireNetwork, requireWelcome } from "./context.ts";
 import { extraAddresses, readDriverOptions, readExposedPorts, readPortBindings } from "./endpoint-options.ts";
 import { PluginError, quote } from "./errors.ts";
 import { notPublishing, publish } from "./host-ports.ts";
@@ -26,6 +26,7 @@ export async function createEndpoint(
   signal: AbortSignal,
 ): Promise<CreateEndpointAnswer> {
   const network = requireNetwork(context, message.NetworkID);
+  requireWelcome(context, network.id);
   const own = ownAddresses(context, network, message);
   const options = readDriverOptions(message.Options);
   if (network.spec.publish === "off" && readPortBindings(message.Options).length > 0) throw notPublishing();

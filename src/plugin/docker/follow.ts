@@ -14,6 +14,8 @@ export interface FollowHooks {
   readonly onDoubt: () => void;
   /** The endpoint's container starts, or was connected: `Inside.wake`. */
   readonly onStart: (endpointId: string) => void;
+  /** The engine has a network more or less. */
+  readonly onNetwork?: () => void;
 }
 
 /** Follows the engine until the signal aborts. Never throws: what fails is logged, and `reconcile` comes by later. */
@@ -78,6 +80,7 @@ async function takeNetwork(
   signal: AbortSignal,
 ): Promise<void> {
   const network = context.state.networks.get(event.id);
+  if (event.action === "create" || event.action === "destroy") hooks.onNetwork?.();
   if (network === undefined) return;
   switch (event.action) {
     case "create":

@@ -2,7 +2,7 @@
 import { AddressError } from "../../agent/addresses.ts";
 import type { NetworkRecord } from "../../agent/records.ts";
 import type { Family } from "../../core/net/address.ts";
-import { networkOfPool, type PluginContext, poolsOf } from "./context.ts";
+import { networkOfPool, type PluginContext, poolsOf, requireWelcome } from "./context.ts";
 import { PluginError, quote } from "./errors.ts";
 import type { Messages } from "./messages.ts";
 import { NO_IPV4 } from "./names.ts";
@@ -81,6 +81,7 @@ export async function requestAddress(
     const ask = { poolId, isGateway, ...(address !== "" && { address }) };
     return context.addresses.request(ask, signal);
   }
+  requireWelcome(context, network.id);
   const family: Family = network.ipv4Pools.includes(poolId) ? 4 : 6;
   const prefer = await sticky.prefer(network, family, signal);
   return requestFromAny(context, poolsFrom(network, family, poolId), prefer, signal);

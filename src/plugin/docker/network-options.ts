@@ -21,6 +21,7 @@ const KNOWN: ReadonlyMap<string, string> = new Map([
   ["publish", "address, host or off"],
   ["isolation", "network, endpoint or off"],
   ["sticky", "on or off"],
+  ["everywhere", "yes or no: whether all hosts of the cluster have it"],
 ]);
 /** Docker's own names for what we can do as well. */
 const ALIASES = [...MTU_NAMES.slice(1), PREFIX_NAME];
@@ -43,6 +44,7 @@ export function readNetworkOptions(options: ReadonlyMap<string, unknown>): Netwo
   const pools = readPools(textOf(options, "pools"));
   const mtu = readMtu(options);
   readInterfacePrefix(options);
+  oneOf(options, "everywhere", ["yes", "no"], "yes"); // the agent's business: here it is only known to be good
   return {
     ...(pools !== undefined && { pools }),
     ...(mtu !== undefined && { mtu }),
