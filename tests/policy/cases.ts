@@ -97,7 +97,7 @@ interface World {
   readonly settings?: Partial<Snapshot["settings"]>;
 }
 
-/** `web db tcp 80 allow`: from, to, protocol, port, fate; in both families. */
+/** `web db tcp 80 allow`: from, to, protocol, port, fate; in both families (`allow/deny`: IPv4's, and IPv6's). */
 export type Row = readonly [sentence: string, world: World, lines: readonly string[]];
 
 function gnp(name: string, spec: Partial<GlobalNetworkPolicy["spec"]>): GlobalNetworkPolicy {
@@ -523,6 +523,21 @@ const MATCHES: readonly Row[] = [
     ["internet db tcp 1 deny", "web db tcp 1 deny"],
   ],
   [
+    "notNets of one IP version make a rule of that version",
+    db(
+      { action: "Allow", protocol: "TCP", source: { notNets: ["10.65.1.0/24"] } },
+      { action: "Allow", protocol: "UDP", destination: { notNets: ["fd65:1::/64"] } },
+      { action: "Allow", protocol: "SCTP", source: { notNets: ["10.65.1.0/24"], selector: "role == 'web'" } },
+    ),
+    [
+      "web db tcp 1 allow/deny",
+      "farweb db tcp 1 deny",
+      "internet db tcp 1 allow/deny",
+      "web db udp 1 deny/allow",
+      "web db sctp 1 allow/deny",
+    ],
+  ],
+  [
     "notNets and selector add up",
     db({ action: "Allow", source: { selector: "role == 'web'", notNets: ["10.65.1.0/24", "fd65:1::/64"] } }),
     ["web db tcp 1 allow", "farweb db tcp 1 deny", "internet db tcp 1 deny"],
@@ -627,7 +642,8 @@ export function casesOf([, , lines]: Row): Case[] {
 }
 
 function caseOf(line: string, family: number): Case {
-  const [from = "", to = "", protocol = "", port = "", expected] = line.split(" ");
+  const [from = "", to = "", protocol = "", port = "", fates = ""] = line.split(" ");
+  const expected = fates.split("/")[family] ?? fates;
   const ends = { source: PLACES[from]?.[family] ?? "", destination: PLACES[to]?.[family] ?? "" };
   const message =
     family === 0 ? { protocol: 1, icmp: { type: 8, code: 0 } } : { protocol: 58, icmp: { type: 128, code: 0 } };

@@ -276,6 +276,8 @@ function peerMatches(
   const inNet = (net: string): boolean => contains(cidr(net), address(text));
   if (peer.nets !== undefined && peer.nets.length > 0 && !peer.nets.some(inNet)) return false;
   if (peer.notNets?.some(inNet) === true) return false;
+  const isOfFamily = (net: string): boolean => net.includes(":") === text.includes(":");
+  if (peer.notNets !== undefined && peer.notNets.length > 0 && !peer.notNets.some(isOfFamily)) return false;
   const owners = things.filter(({ nets }) => nets.some(inNet));
   const usesSelectors = isSet(peer.selector) || isSet(peer.notSelector) || isSet(peer.namespaceSelector);
   const selected = (thing: Thing): boolean =>

@@ -61,6 +61,8 @@ function addressSteps(rule: ResolvedRule, family: Family, uses: SetUses): Step[]
     }
     if (peer.selector !== undefined) steps.push(isIn([field], uses.selector(peer.selector, family)));
     const notNets = ofFamily(peer.notNets ?? [], family);
+    // What is excluded says the rule's family just as what is included does (FilterRuleToIPVersion of felix/rules/policy.go).
+    if (notNets.length === 0 && (peer.notNets?.length ?? 0) > 0) return undefined;
     if (notNets.some(isAll)) return undefined;
     if (notNets.length > 0) steps.push(netStep(field, notNets, family, true, uses));
     if (peer.notSelector !== undefined) steps.push(isNotIn([field], uses.selector(peer.notSelector, family)));
