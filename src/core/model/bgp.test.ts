@@ -68,11 +68,22 @@ table("a BGPConfiguration", bgpConfig, [
   ],
   ["services", "{serviceClusterIPs: [{cidr: 10.96.0.0/12}]}", "spec.serviceClusterIPs: belong to Kubernetes"],
 ]);
-table("the name of a BGPConfiguration", (name) => calico("BGPConfiguration", { asNumber: 65001 }, { name }), [
+table("the name of a BGPConfiguration", (name) => calico("BGPConfiguration", { listenPort: 1790 }, { name }), [
   ["default", "default"],
   ["a node's", "node.host1"],
   ["another", "foo", "metadata.name"],
 ]);
+table(
+  "what only the BGPConfiguration default has",
+  (spec) => calico("BGPConfiguration", spec, { name: "node.host1" }),
+  [
+    ["the AS number", "{asNumber: 65001}", "spec.asNumber: default"],
+    ["the mesh", "{nodeToNodeMeshEnabled: true}", "spec.nodeToNodeMeshEnabled"],
+    ["the mesh's password", "{nodeMeshPassword: {secretKeyRef: {name: a, key: b}}}", "spec.nodeMeshPassword"],
+    ["the mesh's restart time", "{nodeMeshMaxRestartTime: 90s}", "spec.nodeMeshMaxRestartTime"],
+    ["nothing else", "{logSeverityScreen: Debug, listenPort: 1790}"],
+  ],
+);
 table("a BGPPeer", (spec) => calico("BGPPeer", spec), [
   ["nothing", "{}"],
   ["an address", "{peerIP: 192.0.2.1, asNumber: 65001, node: host1}"],

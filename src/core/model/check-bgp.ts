@@ -14,8 +14,9 @@ export const checkBgpConfiguration: Check = (resource, report) => {
     if (field(spec, "nodeToNodeMeshEnabled") === false) report(["spec", key], "needs nodeToNodeMeshEnabled");
     else if (name !== "default") report(["spec", key], 'belongs into the BGPConfiguration "default"');
   }
-  if (name !== "default" && field(spec, "nodeToNodeMeshEnabled") !== undefined)
-    report(["spec", "nodeToNodeMeshEnabled"], 'belongs into the BGPConfiguration "default"');
+  for (const key of ["nodeToNodeMeshEnabled", "asNumber"])
+    if (name !== "default" && field(spec, key) !== undefined)
+      report(["spec", key], 'belongs into the BGPConfiguration "default"');
   checkCommunities(spec, report);
 };
 

@@ -76,6 +76,9 @@ export const checkPool: Check = (resource, report) => {
   if (ipip && vxlan) report(["spec", "vxlanMode"], "cannot be on together with ipipMode");
   if (ipip && block?.family === 6) report(["spec", "ipipMode"], "IPIP does not carry IPv6: leave it at Never");
   checkLoadBalancer(spec, ipip || vxlan, report);
+  const uses = listField(spec, "allowedUses");
+  if (uses.length > 0 && uses.every((use) => use === "Tunnel") && (textField(spec, "namespaceSelector") ?? "") !== "")
+    report(["spec", "namespaceSelector"], "a pool for tunnels only has no namespaces");
 };
 
 function checkPoolSize(spec: unknown, block: Cidr, report: Report): void {
@@ -131,15 +134,20 @@ export const FIXED_TIERS: Readonly<
   "kube-baseline": { order: 10_000_000, defaultAction: "Pass" },
 };
 export const DEFAULT_TIER_ORDER = 1_000_000;
+/** What kube-admin and kube-baseline were called before Calico 3.32: their place was fixed as well. */
+const FORMER_ORDERS: Readonly<Record<string, number>> = {
+  adminnetworkpolicy: 1000,
+  baselineadminnetworkpolicy: 10_000_000,
+};
 
 export const checkTier: Check = (resource, report) => {
   const name = textField(field(resource, "metadata"), "name") ?? "";
   const fixed = Object.hasOwn(FIXED_TIERS, name) ? FIXED_TIERS[name] : undefined;
-  if (fixed === undefined) return;
+  const order = fixed?.order ?? (Object.hasOwn(FORMER_ORDERS, name) ? FORMER_ORDERS[name] : undefined);
   const spec = field(resource, "spec");
-  if ((field(spec, "order") ?? DEFAULT_TIER_ORDER) !== fixed.order)
-    report(["spec", "order"], `the order of the tier "${name}" is fixed: ${fixed.order}`);
-  if ((field(spec, "defaultAction") ?? "Deny") !== fixed.defaultAction)
+  if (order !== undefined && (field(spec, "order") ?? DEFAULT_TIER_ORDER) !== order)
+    report(["spec", "order"], `the order of the tier "${name}" is fixed: ${order}`);
+  if (fixed !== undefined && (field(spec, "defaultAction") ?? "Deny") !== fixed.defaultAction)
     report(["spec", "defaultAction"], `the default action of the tier "${name}" is fixed: ${fixed.defaultAction}`);
 };
 

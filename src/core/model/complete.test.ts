@@ -141,7 +141,7 @@ describe("complete", () => {
     };
     assert.equal(namespaceOf("NetworkSet"), "default");
     assert.equal(namespaceOf("NetworkSet", "shop"), "shop");
-    assert.equal(namespaceOf("GlobalNetworkSet", "shop"), undefined);
+    assert.equal(namespaceOf("GlobalNetworkSet"), undefined);
   });
   it("reads a label without value as the empty text", () => {
     const metadata = parse("{name: a, labels: {a: null, b: }, annotations: {c: null}}");

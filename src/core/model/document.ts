@@ -1,7 +1,10 @@
 /**
  * A YAML document as a plain value, and back from a path to the place in the text. Plain means: what JSON can hold, maps by
- * their own keys only. Aliases are followed, but what they multiply is bounded; keys must be text; a number with a leading
- * zero is refused, because YAML 1.1 (which Calico reads) and 1.2 disagree about it.
+ * their own keys only. Aliases are followed, but what they multiply is bounded; keys must be text.
+ *
+ * Calico reads YAML 1.1, we read 1.2. Where they disagree the text is refused (`010`, `yes` as a label), but for `yes`, `no`,
+ * `on` and `off` where only a truth value can stand. As Calico does, a number or truth value is taken as text where only text
+ * can stand, if it is written as it would be printed: `version: 1`, but not `1.0`.
  */
 import { type Alias, type Document, isAlias, isMap, isNode, isPair, isScalar, isSeq, type Node, type Pair } from "yaml";
 import type { Segment } from "./loose.ts";
@@ -77,7 +80,7 @@ class Reader {
     return value;
   }
 
-  #scalar(node: Node & { value: unknown; source?: string; type?: string }, at: readonly Segment[]): unknown {
+  #scalar(node: ScalarNode, at: readonly Segment[]): unknown {
     if (node.tag !== undefined && !/^tag:yaml\.org,2002:(str|int|float|bool|null)$/.test(node.tag))
       this.#tell(node, at, `the tag ${node.tag} means nothing here`);
     if (node.type === "PLAIN" && /^[-+]?0[0-9_]+$/.test(node.source ?? "") && typeof node.value === "number")
@@ -88,7 +91,22 @@ class Reader {
       );
     if (typeof node.value === "number" && !Number.isFinite(node.value))
       this.#tell(node, at, `${node.source ?? "this"} is not a number that JSON has`);
+    if (isTextPlace(at)) return this.#text(node, at);
+    if (isOldTruth(node)) {
+      if (TRUTHS.has(String(at.at(-1)))) return /^(yes|on)$/i.test(String(node.value));
+      this.#tell(node, at, twoWays(node));
+    }
     return typeof node.value === "bigint" ? Number(node.value) : node.value;
+  }
+
+  /** Where only text can stand. */
+  #text(node: ScalarNode, at: readonly Segment[]): unknown {
+    const { value, source } = node;
+    if (isOldTruth(node)) this.#tell(node, at, twoWays(node));
+    if (typeof value !== "number" && typeof value !== "boolean" && typeof value !== "bigint") return value;
+    if (source === String(value)) return source;
+    this.#tell(node, at, `${source} would become "${value}": put it in quotes`);
+    return String(value);
   }
 
   #map(pairs: readonly unknown[], at: readonly Segment[]): Record<string, unknown> {
@@ -103,6 +121,8 @@ class Reader {
 
   #put(pair: Pair, out: Record<string, unknown>, at: readonly Segment[]): void {
     const key = isScalar(pair.key) ? pair.key.value : undefined;
+    if (isScalar(pair.key) && isOldTruth(pair.key as ScalarNode))
+      this.#tell(pair.key, at, twoWays(pair.key as ScalarNode));
     if (typeof key !== "string") this.#tell(pair.key, at, "a key must be text: put it in quotes");
     else define(out, key, this.read(pair.value, [...at, key]));
   }
@@ -121,6 +141,38 @@ class Reader {
   #tell(node: unknown, segments: readonly Segment[], message: string): void {
     this.problems.push({ offset: startOf(node) ?? startOfDocument(this.#document), segments, message });
   }
+}
+
+type ScalarNode = Node & { value: unknown; source?: string; type?: string };
+
+/** Fields that hold a truth value. */
+const TRUTHS: ReadonlySet<string> = new Set([
+  ...["natOutgoing", "disabled", "disableBGPExport", "doNotTrack", "preDNAT", "applyOnForward", "strictAffinity"],
+  ...[
+    "autoAllocateBlocks",
+    "nodeToNodeMeshEnabled",
+    "keepOriginalNextHop",
+    "optional",
+    "internal",
+    "sticky",
+    "external",
+  ],
+]);
+/** Maps of text to text, and metadata's own texts. */
+const TEXT_MAPS: ReadonlySet<Segment | undefined> = new Set(["labels", "annotations", "labelsToApply"]);
+
+function isTextPlace(at: readonly Segment[]): boolean {
+  const [map, key] = at.slice(-2);
+  return TEXT_MAPS.has(map) || (map === "metadata" && (key === "name" || key === "namespace"));
+}
+
+/** A truth value in YAML 1.1, text in 1.2. */
+function isOldTruth({ type, value }: ScalarNode): boolean {
+  return type === "PLAIN" && typeof value === "string" && /^(yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF)$/.test(value);
+}
+
+function twoWays({ value }: ScalarNode): string {
+  return `${String(value)} is read in two ways (text, or a truth value): put it in quotes`;
 }
 
 /** As an own property whatever it is called: `__proto__` too. */

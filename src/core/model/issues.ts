@@ -158,6 +158,7 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   localWorkloadPeeringIPV4: "peering with containers is not supported",
   localWorkloadPeeringIPV6: "peering with containers is not supported",
   programClusterRoutes: "routes between hosts are always BGP's here",
+  namespace: "only some kinds have a namespace, in their metadata: leave it out",
   generateName: "names are not made up here: give a name",
   ipip: "is of Calico's first API: write ipipMode",
   "nat-outgoing": "is of Calico's first API: write natOutgoing",

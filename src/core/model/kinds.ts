@@ -3,8 +3,8 @@ import { z } from "zod";
 import { BGPConfigurationSpec, BGPFilterSpec, BGPPeerSpec } from "./bgp.ts";
 import { checkBgpConfiguration, checkBgpFilter, checkBgpPeer } from "./check-bgp.ts";
 import * as check from "./checks.ts";
-import { textThat } from "./fields.ts";
-import { whyNotGlobalPolicyName, whyNotName, whyNotNamespace, whyNotPolicyName, whyNotTierName } from "./names.ts";
+import { metadataSchema } from "./metadata.ts";
+import { whyNotGlobalPolicyName, whyNotName, whyNotPolicyName, whyNotTierName } from "./names.ts";
 import {
   GlobalNetworkPolicySpec,
   NetworkPolicySpec,
@@ -210,38 +210,6 @@ function entry(
     checkKind(resource, report);
   };
   return { kind, apiVersion, description, aliases, namespaced, readOnly, schema, check: checkAll };
-}
-
-function metadataSchema(namespaced: boolean, whyNot: (name: string) => string | undefined) {
-  const texts = z.record(z.string(), z.string());
-  const ignored = z.unknown().optional().meta({ description: "Ignored: kept by Kubernetes" });
-  return z
-    .strictObject({
-      name: textThat(whyNot).meta({ description: "Its name" }),
-      namespace: textThat(whyNotNamespace)
-        .exactOptional()
-        .meta(
-          namespaced
-            ? { description: "Its namespace: the name of a compose project, or default", default: "default" }
-            : { description: "Ignored: the kind has no namespaces" },
-        ),
-      labels: texts.exactOptional().meta({ description: "Names and values by which selectors find it" }),
-      annotations: texts.exactOptional().meta({ description: "Free text for people and tools" }),
-      uid: z.string().exactOptional().meta({ description: "Given by Manx" }),
-      creationTimestamp: z.string().exactOptional().meta({ description: "When it was made; given by Manx" }),
-      resourceVersion: z
-        .string()
-        .exactOptional()
-        .meta({ description: "The version that a change is based on; given by Manx" }),
-      generation: ignored,
-      selfLink: ignored,
-      managedFields: ignored,
-      ownerReferences: ignored,
-      finalizers: ignored,
-      deletionTimestamp: ignored,
-      deletionGracePeriodSeconds: ignored,
-    })
-    .meta({ description: "Name, labels and notes" });
 }
 
 /** Made by us, from names that Docker has checked. */

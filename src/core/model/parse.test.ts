@@ -45,6 +45,31 @@ describe("parseResources reads", () => {
   ];
   for (const [sentence, text, names] of rows) it(sentence, () => assert.deepEqual(namesOf(text), names));
 
+  it("numbers and truth values as text where only text can stand, as Calico does", () => {
+    const text = `apiVersion: projectcalico.org/v3\nkind: NetworkSet\nmetadata: {name: 123, namespace: 7, labels: {a: 1, b: true, c: 1.5, d: 3, e: ~}}\n`;
+    assert.deepEqual(parseResources(text, "f").resources[0]?.metadata, {
+      labels: { a: "1", b: "true", c: "1.5", d: "3", e: "" },
+      name: "123",
+      namespace: "7",
+    });
+  });
+  it("yes, no, on and off as truth values where only those can stand, as Calico does", () => {
+    for (const [word, value] of [
+      ["yes", true],
+      ["On", true],
+      ["no", false],
+      ["OFF", false],
+    ] as const) {
+      const text = `apiVersion: projectcalico.org/v3\nkind: GlobalNetworkPolicy\nmetadata: {name: a}\nspec: {applyOnForward: ${word}}\n`;
+      const [policy] = parseResources(text, "f").resources;
+      assert.deepEqual(policy?.spec, {
+        selector: "all()",
+        tier: "default",
+        types: ["Ingress"],
+        ...(value ? { applyOnForward: true } : {}),
+      });
+    }
+  });
   it("aliases as what the anchor was before them", () => {
     const text = `apiVersion: projectcalico.org/v3\nkind: Profile\nmetadata: {name: a}\nspec:\n  labelsToApply: {a: &x "1", b: *x, c: &x "2", d: *x}\n`;
     assert.deepEqual(parseResources(text, "f").resources[0]?.spec, {
@@ -153,9 +178,26 @@ spec:
       `f.yaml:5:29 spec.order: "5" is text, a number is expected: write 5`,
     ],
     [
-      "yes where true is meant",
-      "apiVersion: projectcalico.org/v3\nkind: IPPool\nmetadata: {name: a}\nspec: {cidr: 10.0.0.0/16, natOutgoing: yes}\n",
+      "yes in quotes where true is meant",
+      "apiVersion: projectcalico.org/v3\nkind: IPPool\nmetadata: {name: a}\nspec: {cidr: 10.0.0.0/16, natOutgoing: 'yes'}\n",
       `f.yaml:4:40 spec.natOutgoing: "yes" is text, true or false is expected: write true`,
+    ],
+    [
+      "yes where text is meant",
+      "apiVersion: projectcalico.org/v3\nkind: Profile\nmetadata: {name: a}\nspec:\n  labelsToApply: {a: yes, b: No, c: ON, off: d}\n",
+      "f.yaml:5:22 spec.labelsToApply.a: yes is read in two ways (text, or a truth value): put it in quotes",
+      "f.yaml:5:30 spec.labelsToApply.b: No is read in two ways (text, or a truth value): put it in quotes",
+      "f.yaml:5:37 spec.labelsToApply.c: ON is read in two ways (text, or a truth value): put it in quotes",
+      "f.yaml:5:41 spec.labelsToApply: off is read in two ways (text, or a truth value): put it in quotes",
+    ],
+    [
+      "a number where text is meant, unless it is written as it is printed",
+      "apiVersion: projectcalico.org/v3\nkind: Profile\nmetadata: {name: a}\nspec:\n  labelsToApply: {a: 1.0, b: 0x1f, c: 1e3, d: 010}\n",
+      'f.yaml:5:22 spec.labelsToApply.a: 1.0 would become "1": put it in quotes',
+      'f.yaml:5:30 spec.labelsToApply.b: 0x1f would become "31": put it in quotes',
+      'f.yaml:5:39 spec.labelsToApply.c: 1e3 would become "1000": put it in quotes',
+      "f.yaml:5:47 spec.labelsToApply.d: 010 is read in two ways (the leading zero can mean octal): write it without, or in quotes",
+      'f.yaml:5:47 spec.labelsToApply.d: 010 would become "10": put it in quotes',
     ],
     [
       "a list without items",

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { parse } from "yaml";
+import { findKind } from "./kinds.ts";
 import { parseResources as parseFile } from "./parse.ts";
 import { printResource, printResources } from "./print.ts";
 import type { AnyResource } from "./resources.ts";
@@ -127,7 +128,7 @@ const specs: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
       natOutgoing: fc.boolean(),
       nodeSelector: selector,
       namespaceSelector: selector,
-      allowedUses: some(["Workload", "Tunnel"]),
+      allowedUses: fc.constantFrom(["Workload"], ["Workload", "Tunnel"], ["Tunnel", "Workload"]),
       assignmentMode: fc.constantFrom("Automatic", "Manual"),
       ipipMode: fc.constantFrom("Never", "Always"),
     },
@@ -150,7 +151,7 @@ const resource = fc
       metadata: fc.record(
         {
           name: kind === "Tier" ? plain : name,
-          namespace: fc.constantFrom("default", "on", "1"),
+          ...(findKind(kind)?.namespaced === true ? { namespace: fc.constantFrom("default", "on", "1") } : {}),
           labels,
           annotations,
           resourceVersion: fc.constantFrom("1", "0x10"),

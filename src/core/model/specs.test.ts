@@ -44,6 +44,23 @@ table("an IPPool", (spec) => calico("IPPool", spec), [
     "{cidr: 1.0.0.0/24, allowedUses: [LoadBalancer], nodeSelector: has(a)}",
     "spec.nodeSelector",
   ],
+  [
+    "a pool for tunnels of some namespaces",
+    "{cidr: 1.0.0.0/24, allowedUses: [Tunnel], namespaceSelector: has(a)}",
+    "spec.namespaceSelector",
+  ],
+  [
+    "a pool for containers of some namespaces",
+    "{cidr: 1.0.0.0/24, allowedUses: [Workload], namespaceSelector: has(a)}",
+  ],
+  ["global() nodes", "{cidr: 1.0.0.0/24, nodeSelector: global()}", "spec.nodeSelector"],
+  ["global() namespaces", "{cidr: 1.0.0.0/24, namespaceSelector: global()}", "spec.namespaceSelector"],
+  ["a length with leading zeros, as Go reads it", "{cidr: 1.0.0.0/024}"],
+  [
+    "a LoadBalancer pool that is not announced",
+    "{cidr: 1.0.0.0/24, allowedUses: [LoadBalancer], disableBGPExport: true}",
+    "spec.disableBGPExport",
+  ],
   ["blocks of /20", "{cidr: 1.0.0.0/10, blockSize: 20}"],
   ["blocks of /32", "{cidr: 1.0.0.0/10, blockSize: 32}"],
   ["blocks of /19", "{cidr: 1.0.0.0/10, blockSize: 19}", "spec.blockSize: not between 20 and 32"],

@@ -5,7 +5,7 @@
  * What Calico's API refuses is refused, what it accepts is accepted (libcalico-go's validator and clientv3, the CEL rules of
  * its API types), except, on purpose:
  * - what needs Kubernetes or Envoy (service accounts, services, HTTP) is refused with a sentence;
- * - unknown fields, and numbers where text is meant, are refused: calicoctl turns `1.0` into "1" in silence;
+ * - unknown fields, also those that differ in case only, and what YAML 1.1 and 1.2 read in two ways are refused (document.ts);
  * - lists and selectors may be longer than Calico's CRDs allow (1,024 rules, 50 ports, 256 nets, 1,024 characters): those are
  *   the cost limits of Kubernetes' API server;
  * - compose projects are namespaces, so a namespace may have "_" in its name.

@@ -16,13 +16,16 @@ export interface Range {
   readonly last: bigint;
 }
 
+/** Go, and so Docker and Calico, reads `/08` as 8. */
+const LENGTH = /^[0-9]{1,6}$/;
+
 /** Reads `ADDRESS/LENGTH` and masks the host bits away; undefined if the text is not a CIDR. A bare address is not one. */
 export function parseCidr(text: string): Cidr | undefined {
   const slash = text.indexOf("/");
   if (slash < 0) return undefined;
   const a = parseAddress(text.slice(0, slash));
   const lengthText = text.slice(slash + 1);
-  if (a === undefined || !/^(0|[1-9][0-9]{0,2})$/.test(lengthText)) return undefined;
+  if (a === undefined || !LENGTH.test(lengthText)) return undefined;
   const length = Number(lengthText);
   return length > width(a.family) ? undefined : cidrOf(a, length);
 }
