@@ -27,6 +27,11 @@ const LAYERS: readonly Layer[] = [
     packages: [],
   },
   {
+    folder: "core/bgp",
+    mayImport: ["core/net", "core/selector", "core/model", "core/problem.ts"],
+    packages: [],
+  },
+  {
     folder: "core/rules",
     mayImport: ["core/net", "core/selector", "core/model", "core/calc", "core/problem.ts"],
     packages: [],

@@ -24,6 +24,7 @@ import { probePort } from "../plugin/docker/host-ports.ts";
 import { Inside } from "../plugin/docker/inside.ts";
 import { EngineReconcile } from "../plugin/docker/reconcile.ts";
 import { PluginServer } from "../plugin/docker/server.ts";
+import { openBgp } from "./bgp/open.ts";
 import { Changes } from "./changes.ts";
 import { Membership } from "./cluster/membership.ts";
 import { ClusterCache } from "./cluster-cache.ts";
@@ -155,6 +156,8 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
   // Nothing before in-sync: rules without the endpoints of the other hosts would cut their connections.
   await membership?.remote.known();
 
+  const bgp = openBgp({ options, cluster, hostNetwork, addresses, health, log });
+  if (bgp !== undefined) undo.use(bgp);
   const dataplane = new Dataplane(kernel.targets);
   const deriver = new Deriver();
   let hostState: HostState | undefined;
@@ -165,6 +168,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
         hostState = deriver.derive(snapshots.take());
         outcome = await dataplane.apply(hostState, stepSignal);
         reportOutcome(health, outcome);
+        if (!outcome.failures.has("routes")) bgp?.stage.wake(); // BIRD announces what the kernel has
         const wrong = [...outcome.failures].filter(([stage]) => stage !== "sysctls");
         if (wrong.length > 0) throw wrong[0]?.[1];
       },
@@ -266,6 +270,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     kernel,
     hostNetwork,
     forward,
+    bgp,
     takeSnapshot: (): Snapshot => snapshots.takeWhole(),
     membership,
     hostState: () => hostState,

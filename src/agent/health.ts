@@ -69,6 +69,26 @@ export const CONDITIONS = {
     severity: "warning",
     remedy: "manx pool ls shows the pools; manx pool rm CIDR and manx pool add CIDR replace one.",
   },
+  "bgp-not-applied": {
+    title: "BGP could not be brought up to date",
+    severity: "error",
+    remedy: "What BIRD had before stays in force. manx bgp status shows the sessions.",
+  },
+  "bgp-in-the-way": {
+    title: "BGP is not spoken: another routing daemon is in the way",
+    severity: "error",
+    remedy: 'It is left alone. To work beside it: docs/bgp.md, "Beside another routing daemon".',
+  },
+  "bgp-resource": {
+    title: "a BGP session is left out",
+    severity: "warning",
+    remedy: "Correct the resource: manx edit KIND NAME.",
+  },
+  "bgp-secret": {
+    title: "a BGP password cannot be read; the session that needs it is left out",
+    severity: "error",
+    remedy: "Write it to /etc/manx/secrets/NAME/KEY, owned by root, mode 0600.",
+  },
   "reconcile-failed": {
     title: "what Docker knows could not be compared with what Manx knows",
     severity: "warning",

@@ -16,6 +16,7 @@ export class HostNetwork {
   #addresses: NodeAddresses = {};
   #mtu = DEFAULT_MTU;
   #routes: readonly string[] = [];
+  #connected: readonly string[] = [];
   #node: Node;
 
   constructor(host: string, rtnetlink: Rtnetlink) {
@@ -42,6 +43,11 @@ export class HostNetwork {
     return this.#routes;
   }
 
+  /** CIDRs of the networks that the host is connected to, its own addresses among them; not those of our veths. */
+  get connected(): readonly string[] {
+    return this.#connected;
+  }
+
   /** Reads everything again. @returns whether something changed that endpoints depend on */
   refresh(): boolean {
     const links = new Map(this.#rtnetlink.links().map((link) => [link.index, link]));
@@ -61,6 +67,10 @@ export class HostNetwork {
     const uplink = [...links.values()].find(({ name }) => name === found.uplink);
     const mtu = Math.max(MIN_MTU, uplink?.mtu ?? DEFAULT_MTU);
     this.#routes = routes.flatMap(({ route }) => (isTheHosts(route) ? [route.destination] : []));
+    const connected = addresses.flatMap(({ interface: name, scope, cidr }) =>
+      scope === "global" && !name.startsWith("manx") ? [cidr] : [],
+    );
+    if (connected.join() !== this.#connected.join()) this.#connected = connected;
     const before = JSON.stringify([this.#addresses, this.#mtu]);
     const changed = JSON.stringify([found, mtu]) !== before;
     if (changed) {

@@ -1,6 +1,7 @@
 /** `Addresses` on this host's local state and the cluster store: which part does what, and in which order. */
 import { addressAt } from "../../core/ipam/block.ts";
 import { checkIpam, type IpamProblem } from "../../core/ipam/check.ts";
+import { lentTo } from "../../core/ipam/loan.ts";
 import { defaultPools } from "../../core/ipam/pools.ts";
 import type { IPPool, IPReservation } from "../../core/model/resources.ts";
 import { type Address, formatAddress, parseAddress, width } from "../../core/net/address.ts";
@@ -282,7 +283,12 @@ export class LocalAddresses implements Addresses, AsyncDisposable {
     }
   }
 
-  /** CIDRs of the blocks that this host owns. */
+  /** Addresses of this host's blocks that other hosts have. */
+  lent(): string[] {
+    return this.#giver.inUse().flatMap((use) => (lentTo(use.handle) === undefined ? [] : [formatAddress(use.address)]));
+  }
+
+  /** CIDRs of the blocks that this host owns; a borrowed address is a block of one. */
   blocks(): string[] {
     return [...this.#blocks.all.keys()];
   }

@@ -1,8 +1,9 @@
 /** What the fields of BGP resources demand of each other (CEL rules of Calico's API, validateBGP... of libcalico-go). */
 import { parseAddress } from "../net/address.ts";
 import { isCommunity, parsePeerAddress } from "./bgp.ts";
+import { whyNotAnnotation } from "./bgp-annotations.ts";
 import type { Check } from "./checks.ts";
-import { field, isTrue, listField, type Report, type Segment, textField } from "./loose.ts";
+import { entriesOf, field, isTrue, listField, type Report, type Segment, textField } from "./loose.ts";
 
 export const checkBgpConfiguration: Check = (resource, report) => {
   const spec = field(resource, "spec");
@@ -18,7 +19,16 @@ export const checkBgpConfiguration: Check = (resource, report) => {
     if (name !== "default" && field(spec, key) !== undefined)
       report(["spec", key], 'belongs into the BGPConfiguration "default"');
   checkCommunities(spec, report);
+  checkAnnotations(resource, report);
 };
+
+/** What Manx adds to Calico's schema. */
+function checkAnnotations(resource: unknown, report: Report): void {
+  for (const [key, value] of entriesOf(field(field(resource, "metadata"), "annotations"))) {
+    const why = typeof value === "string" ? whyNotAnnotation(key, value) : undefined;
+    if (why !== undefined) report(["metadata", "annotations", key], `${JSON.stringify(value)} ${why}`);
+  }
+}
 
 function checkCommunities(spec: unknown, report: Report): void {
   const names = listField(spec, "communities").map((community) => textField(community, "name"));
@@ -37,6 +47,7 @@ function checkCommunities(spec: unknown, report: Report): void {
 
 export const checkBgpPeer: Check = (resource, report) => {
   const spec = field(resource, "spec");
+  checkAnnotations(resource, report);
   const has = (name: string) => field(spec, name) !== undefined;
   const exclude = (name: string, other: string) => {
     if (has(name) && has(other)) report(["spec", name], `cannot stand beside ${other}`);

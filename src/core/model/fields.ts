@@ -159,7 +159,8 @@ export const asNumber = z.union([z.number(), z.string()]).transform((value, cont
   return z.NEVER;
 });
 
-function readAsNumber(value: number | string): number | undefined {
+/** RFC 5396: 65000, "65000" or "0.65000" as the number; undefined for anything else. */
+export function readAsNumber(value: number | string): number | undefined {
   const inRange = (n: number, max: number) => (Number.isInteger(n) && n >= 0 && n <= max ? n : undefined);
   if (typeof value === "number") return inRange(value, 0xffffffff);
   if (/^[0-9]{1,12}$/.test(value)) return inRange(Number(value), 0xffffffff);

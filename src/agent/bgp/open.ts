@@ -1,0 +1,78 @@
+/** BGP as a part of the agent: where its facts come from, and which BIRD it drives. */
+import { dirname, join } from "node:path";
+import type { BgpInput } from "../../core/bgp/state.ts";
+import { BirdDaemon } from "../../drivers/bird/daemon.ts";
+import { ROUTE_PROTOCOL } from "../../drivers/netlink/ownership.ts";
+import { readSecret } from "../../drivers/system/secrets.ts";
+import type { ClusterCache } from "../cluster-cache.ts";
+import type { Health } from "../health.ts";
+import type { HostNetwork } from "../host-network.ts";
+import type { LocalAddresses } from "../ipam/local-addresses.ts";
+import type { Logger } from "../log.ts";
+import type { AgentOptions } from "../options.ts";
+import { SelfNode } from "./self.ts";
+import { BgpStage } from "./stage.ts";
+
+export interface BgpSources {
+  readonly options: AgentOptions;
+  readonly cluster: ClusterCache;
+  readonly hostNetwork: HostNetwork;
+  readonly addresses: LocalAddresses;
+  readonly health: Health;
+  readonly log: Logger;
+}
+
+export interface Bgp extends Disposable {
+  readonly stage: BgpStage;
+  readonly bird: BirdDaemon;
+}
+
+/** Undefined where BGP is switched off. */
+export function openBgp(sources: BgpSources): Bgp | undefined {
+  const { options, health, log } = sources;
+  if (options.bgp === "off") return undefined;
+  const folder = join(dirname(options.socket), "bird");
+  const stack = new DisposableStack();
+  let stage: BgpStage | undefined;
+  const bird = stack.use(
+    new BirdDaemon({
+      folder,
+      onDeath: () => {
+        log.warn("BIRD ended; it is started again, its routes stay");
+        stage?.wake();
+      },
+    }),
+  );
+  stage = stack.use(
+    new BgpStage({
+      bird,
+      input: bgpInput(sources),
+      readSecret: (name, key) => readSecret(options.secrets, name, key),
+      health,
+      logFile: join(folder, "bird.log"),
+      routeProtocol: ROUTE_PROTOCOL,
+      onApplied: (what) => log.info({ what }, "BIRD has a new configuration"),
+    }),
+  );
+  return { stage, bird, [Symbol.dispose]: () => stack.dispose() };
+}
+
+function bgpInput({ options: { host }, cluster, hostNetwork, addresses }: BgpSources): () => BgpInput {
+  const self = new SelfNode();
+  return () => {
+    const { connected, node } = hostNetwork;
+    const stored = cluster.all("Node");
+    const own = stored.find(({ metadata }) => metadata.name === host);
+    return {
+      host,
+      nodes: [self.merge(node, own, connected), ...stored.filter(({ metadata }) => metadata.name !== host)],
+      configurations: cluster.all("BGPConfiguration"),
+      peers: cluster.all("BGPPeer"),
+      filters: cluster.all("BGPFilter"),
+      pools: cluster.all("IPPool"),
+      blocks: addresses.blocks(),
+      lent: addresses.lent(),
+      connected,
+    };
+  };
+}

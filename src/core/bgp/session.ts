@@ -1,0 +1,152 @@
+/** One peering with its settings: Calico's `buildPeerFromData` (confd), with BIRD 2's distances and Manx's annotations. */
+import { isCommunity } from "../model/bgp.ts";
+import { annotation, type Bfd, parseBfd, parseFamilies } from "../model/bgp-annotations.ts";
+import { whyNotName } from "../model/names.ts";
+import type { BGPConfiguration, BGPFilter, BGPPassword } from "../model/resources.ts";
+import { type Family, parseAddress } from "../net/address.ts";
+import { type Cidr, cidr, contains, parseCidr } from "../net/cidr.ts";
+import type { Problem } from "../problem.ts";
+import { seconds } from "./duration.ts";
+import { isSymbol, sessionName } from "./names.ts";
+import { BGP_PORT, type BgpNode } from "./nodes.ts";
+import type { Peering } from "./peerings.ts";
+import type { Remote, SecretRef, Session } from "./state.ts";
+
+export interface SessionContext {
+  readonly self: BgpNode;
+  readonly global: BGPConfiguration | undefined;
+  readonly filters: ReadonlyMap<string, BGPFilter>;
+  readonly connected: readonly Cidr[];
+}
+
+const LINK_LOCAL = cidr("fe80::/10");
+
+/** The session, or why there is none: what cannot be understood must not come up with less than was asked for. */
+export function session(peering: Peering, context: SessionContext): Session | { readonly problem: Problem } {
+  const { self, global } = context;
+  const { remote, resource } = peering;
+  const spec = resource?.spec;
+  const no = (why: string): { problem: Problem } => ({
+    problem: { path: resource === undefined ? "mesh" : `BGPPeer ${resource.metadata.name}`, message: why },
+  });
+  const family = familyOf(remote);
+  if (family === undefined) return no("its address or range cannot be read");
+  const linkLocal = remote.kind === "address" && contains(LINK_LOCAL, addressOf(remote.address));
+  if (linkLocal && remote.interface === undefined)
+    return no("a link-local peer needs the annotation manx/bgp-interface");
+  const localAs = (peering.reversed ? undefined : spec?.localASNumber) ?? self.asNumber;
+  const peerAs = peering.asNumber ?? (remote.kind === "range" ? "external" : self.asNumber);
+  if (peerAs === 0 || localAs === 0) return no("AS number 0 is reserved (RFC 7607)");
+  const chain = (spec?.filters ?? []).map((name) => [name, context.filters.get(name)] as const);
+  const bad = chain.find(([, filter]) => filter !== undefined && !isReadable(filter)); // one that is not there is none
+  if (bad !== undefined) return no(`its filter "${bad[0]}" cannot be read`);
+  const annotations = resource === undefined ? global?.metadata.annotations : resource.metadata.annotations;
+  const restart = seconds(resource === undefined ? global?.spec.nodeMeshMaxRestartTime : spec?.maxRestartTime);
+  const keepalive = seconds(spec?.keepaliveTime);
+  const password = secretRef(resource === undefined ? global?.spec.nodeMeshPassword : spec?.password);
+  const bindNode = global?.spec.bindMode === "NodeIP" && self.addresses[family] !== undefined && !linkLocal;
+  const bfd = bfdOf(annotation(annotations, "bfd"));
+  const away = distance(remote, linkLocal, spec?.ttlSecurity, context.connected);
+  // BIRD listens where the session comes from, and BFD over several hops is between two addresses (RFC 5883).
+  const needsSource = spec?.sourceAddress !== "None" || bindNode || (bfd !== undefined && away !== "direct");
+  const source = linkLocal || !needsSource ? undefined : self.addresses[family];
+  if (bfd !== undefined && away !== "direct" && source === undefined)
+    return no(`BFD over several hops needs an IPv${family} address of the node`);
+  const port = peering.port === undefined || peering.port === BGP_PORT ? undefined : peering.port;
+  const name = sessionName(peering.kind === "mesh" ? "mesh" : "peer", remote, port);
+  if (!isSymbol(`way-${name}`)) return no("its address, interface and port are too long together");
+  return {
+    name,
+    kind: peering.kind,
+    ...(resource === undefined ? {} : { resource: resource.metadata.name }),
+    ...(peering.node === undefined ? {} : { peerNode: peering.node.name }),
+    remote,
+    remotePort: peering.port ?? BGP_PORT,
+    peerAs,
+    localAs,
+    localPort: self.port,
+    ...(source === undefined ? {} : { source }),
+    bindNode,
+    passive: isPassive(peering, self, family),
+    distance: away,
+    families: families(resource === undefined ? undefined : annotation(annotations, "families"), family, linkLocal),
+    nextHop: nextHop(peering, peerAs === localAs),
+    ...(password === undefined ? {} : { password }),
+    ...(keepalive === undefined ? {} : { keepalive: Math.max(1, keepalive) }),
+    ...(restart === undefined ? {} : { restartTime: Math.min(restart, 4095) }), // 12 bits (RFC 4724 section 3)
+    ...(spec?.numAllowedLocalASNumbers ? { allowLocalAs: spec.numAllowedLocalASNumbers } : {}),
+    reflectorClient: self.clusterId !== undefined && peerAs === localAs && peering.node?.clusterId !== self.clusterId,
+    ...(bfd === undefined ? {} : { bfd }),
+    ...(spec?.reachableBy === undefined || peering.reversed ? {} : { reachableBy: spec.reachableBy }),
+    filters: chain.flatMap(([name, filter]) => (filter === undefined ? [] : [name])),
+    transit: chain.some(([, filter]) => asksForTransit(filter)),
+  };
+}
+
+function addressOf(text: string) {
+  return parseAddress(text) ?? { family: 4 as const, value: 0n };
+}
+
+function familyOf(remote: Remote): Family | undefined {
+  return remote.kind === "address" ? parseAddress(remote.address)?.family : parseCidr(remote.cidr)?.family;
+}
+
+/** One end calls: two that call each other at once can end a graceful restart early. Calico compares the texts. */
+function isPassive({ remote, resource, node, kind }: Peering, self: BgpNode, family: Family): boolean {
+  if (remote.kind === "range") return true;
+  if (annotation(resource?.metadata.annotations, "passive") === "true") return true;
+  const mutual = node !== undefined && kind !== "node";
+  return mutual && remote.address > (self.addresses[family] ?? "");
+}
+
+function distance(
+  remote: Remote,
+  linkLocal: boolean,
+  ttlSecurity: number | undefined,
+  connected: readonly Cidr[],
+): Session["distance"] {
+  if (linkLocal) return "direct";
+  if (ttlSecurity !== undefined && ttlSecurity > 0) return ttlSecurity;
+  if (remote.kind === "range") return "multihop";
+  const address = addressOf(remote.address);
+  return connected.some((network) => contains(network, address)) ? "direct" : "multihop";
+}
+
+function families(text: string | undefined, family: Family, linkLocal: boolean): readonly Family[] {
+  const asked = text === undefined ? undefined : parseFamilies(text);
+  return asked ?? (linkLocal ? [4, 6] : [family]);
+}
+
+function nextHop({ resource }: Peering, isInternal: boolean): Session["nextHop"] {
+  const { nextHopMode, keepOriginalNextHop } = resource?.spec ?? {};
+  if (nextHopMode === "Self") return "self";
+  return nextHopMode === "Keep" || (keepOriginalNextHop === true && !isInternal) ? "keep" : "auto";
+}
+
+function bfdOf(text: string | undefined): Bfd | undefined {
+  const bfd = text === undefined ? "off" : parseBfd(text);
+  return bfd === "off" || bfd === "invalid" ? undefined : bfd;
+}
+
+function secretRef(password: BGPPassword | undefined): SecretRef | undefined {
+  const ref = password?.secretKeyRef;
+  return ref === undefined ? undefined : { name: ref.name, key: ref.key, optional: ref.optional === true };
+}
+
+/** A rule that accepts routes of other peers for export asks for them to be passed on; without one a host only speaks for itself. */
+function asksForTransit(filter: BGPFilter | undefined): boolean {
+  const rules = [...(filter?.spec.exportV4 ?? []), ...(filter?.spec.exportV6 ?? [])];
+  return rules.some(({ source, action }) => source === "RemotePeers" && action === "Accept");
+}
+
+/** The store may hold what no check has seen. */
+function isReadable({ metadata, spec }: BGPFilter): boolean {
+  if (whyNotName(metadata.name) !== undefined) return false;
+  const rules = [spec.importV4, spec.exportV4, spec.importV6, spec.exportV6].flatMap((list) => list ?? []);
+  return rules.every(
+    (rule) =>
+      (rule.action === "Accept" || rule.action === "Reject") &&
+      (rule.communities?.values ?? []).every(isCommunity) &&
+      (rule.interface === undefined || /^[a-zA-Z0-9_.*-]{1,15}$/.test(rule.interface)),
+  );
+}
