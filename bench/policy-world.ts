@@ -108,6 +108,7 @@ export function world({ policies, local, remote, rules }: Counts): Snapshot {
     profiles: [],
     networkSets: [],
     hostEndpoints: [],
+    hostInterfaces: [],
     settings: { endpointToHost: "restricted", guardForwarding: false },
   };
 }

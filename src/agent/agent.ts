@@ -143,6 +143,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     cluster,
     node: () => membership?.node() ?? hostNetwork.node,
     mtu: () => hostNetwork.mtu,
+    interfaces: () => hostNetwork.interfaces,
     blocks: () => addresses.blocks(),
     settings: () => settings,
     ...(membership !== undefined && { remote: membership.remote }),

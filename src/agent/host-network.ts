@@ -1,4 +1,5 @@
 /** What the host's own network looks like: its node addresses, the uplink's MTU, the routes that pools must not overlap. */
+import type { HostInterface } from "../core/calc/snapshot.ts";
 import type { Node } from "../core/model/resources.ts";
 import { FAMILIES } from "../core/net/address.ts";
 import type { Route, Rtnetlink } from "../drivers/netlink/rtnetlink.ts";
@@ -17,6 +18,7 @@ export class HostNetwork {
   #mtu = DEFAULT_MTU;
   #routes: readonly string[] = [];
   #connected: readonly string[] = [];
+  #interfaces: readonly HostInterface[] = [];
   #node: Node;
 
   constructor(host: string, rtnetlink: Rtnetlink) {
@@ -48,6 +50,11 @@ export class HostNetwork {
     return this.#connected;
   }
 
+  /** The host's own interfaces: neither side of a container's veth pair. The same object while they stay as they are. */
+  get interfaces(): readonly HostInterface[] {
+    return this.#interfaces;
+  }
+
   /** Reads everything again. @returns whether something changed that endpoints depend on */
   refresh(): boolean {
     const links = new Map(this.#rtnetlink.links().map((link) => [link.index, link]));
@@ -63,6 +70,8 @@ export class HostNetwork {
       const name = links.get(route.index ?? route.nextHops?.[0]?.index ?? -1)?.name;
       return isDefault(route) && name !== undefined ? [{ family, interface: name, metric: route.metric }] : [];
     });
+    const own = [...links.values()].flatMap(({ name }) => (isContainers(name) ? [] : [interfaceOf(name, addresses)]));
+    if (JSON.stringify(own) !== JSON.stringify(this.#interfaces)) this.#interfaces = own;
     const found = nodeAddresses(addresses, defaults);
     const uplink = [...links.values()].find(({ name }) => name === found.uplink);
     const mtu = Math.max(MIN_MTU, uplink?.mtu ?? DEFAULT_MTU);
@@ -80,6 +89,14 @@ export class HostNetwork {
     }
     return changed;
   }
+}
+
+function isContainers(name: string): boolean {
+  return name.startsWith("manx") || name.startsWith("mxp");
+}
+
+function interfaceOf(name: string, addresses: readonly { interface: string; address: string }[]): HostInterface {
+  return { name, addresses: addresses.filter((one) => one.interface === name).map(({ address }) => address) };
 }
 
 function isDefault({ destination, type }: Route): boolean {

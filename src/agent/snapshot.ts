@@ -1,5 +1,5 @@
 /** Puts one moment together for the derivation: this host's records and the copy of the cluster store. */
-import type { Endpoint, LocalEndpoint, Settings, Snapshot } from "../core/calc/snapshot.ts";
+import type { Endpoint, HostInterface, LocalEndpoint, Settings, Snapshot } from "../core/calc/snapshot.ts";
 import type { Journal } from "../core/calc/tracker.ts";
 import type { Network, Node } from "../core/model/resources.ts";
 import type { ClusterCache } from "./cluster-cache.ts";
@@ -15,6 +15,8 @@ export interface SnapshotSources {
   readonly node: () => Node;
   /** MTU of the host's uplink, for networks that name none. */
   readonly mtu: () => number;
+  /** The host's own interfaces; the same object while nothing about them changes. */
+  readonly interfaces: () => readonly HostInterface[];
   /** CIDRs of the blocks that this host owns. */
   readonly blocks: () => readonly string[];
   readonly settings: () => Settings;
@@ -69,7 +71,7 @@ export class Snapshots {
   }
 
   #take(speaking: (own: readonly Endpoint[], remote: Iterable<Endpoint>) => readonly Endpoint[]): PartedSnapshot {
-    const { host, local, cluster, node, blocks, settings, remote = NOBODY, made } = this.#sources;
+    const { host, local, cluster, node, interfaces, blocks, settings, remote = NOBODY, made } = this.#sources;
     const own = this.own();
     const policies = this.#policies(cluster.all("GlobalNetworkPolicy"), cluster.all("NetworkPolicy"));
     return {
@@ -90,6 +92,7 @@ export class Snapshots {
       profiles: cluster.all("Profile"),
       networkSets: this.#sets(cluster.all("GlobalNetworkSet"), cluster.all("NetworkSet")),
       hostEndpoints: cluster.all("HostEndpoint"),
+      hostInterfaces: interfaces(),
       settings: settings(),
     };
   }

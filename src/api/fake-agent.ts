@@ -109,6 +109,7 @@ export function fakeSnapshot(given: Partial<Snapshot> = {}): Snapshot {
     profiles: [],
     networkSets: [],
     hostEndpoints: [],
+    hostInterfaces: [],
     settings: { endpointToHost: "restricted", guardForwarding: true },
     ...given,
   };

@@ -30,6 +30,13 @@ export interface Shot {
   readonly tcpFlags?: number;
 }
 
+/** Another interface of the host, with nets behind it. */
+export interface Lan {
+  readonly interface: string;
+  /** Each with an address of its own that is the next hop. */
+  readonly nets: readonly { readonly net: string; readonly router: string }[];
+}
+
 /** Puts a ruleset in force in a namespace, in place of what was there. */
 async function putRuleset(netns: string, ruleset: Ruleset): Promise<void> {
   using tables = Nftables.open({ netns });
@@ -46,20 +53,29 @@ export class KernelHost {
   #shots = 0;
 
   /** Makes the namespaces, the uplink `eth0` with the host's addresses, and a veth pair for each endpoint. */
-  constructor(label: string, endpoints: readonly Endpoint[], hostAddresses: readonly string[]) {
+  constructor(
+    label: string,
+    endpoints: readonly Endpoint[],
+    hostAddresses: readonly string[],
+    lans: readonly Lan[] = [],
+  ) {
     this.#host = `mxp${process.pid}${label}h`;
     this.#others = `mxp${process.pid}${label}c`;
     execFileSync("ip", ["netns", "add", this.#host]);
     execFileSync("ip", ["netns", "add", this.#others]);
     try {
-      this.#senders = this.#prepare(endpoints, hostAddresses);
+      this.#senders = this.#prepare(endpoints, hostAddresses, lans);
     } catch (error) {
       this.#removeNamespaces();
       throw error;
     }
   }
 
-  #prepare(endpoints: readonly Endpoint[], hostAddresses: readonly string[]): Readonly<Record<4 | 6, number>> {
+  #prepare(
+    endpoints: readonly Endpoint[],
+    hostAddresses: readonly string[],
+    lans: readonly Lan[],
+  ): Readonly<Record<4 | 6, number>> {
     this.exec("sysctl", "-qw", "net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.default.rp_filter=0");
     this.exec("sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0", "net.ipv4.ip_forward=1");
     this.exec("sysctl", "-qw", "net.ipv6.conf.all.forwarding=1", "net.ipv4.icmp_ratelimit=0");
@@ -75,12 +91,23 @@ export class KernelHost {
       "route replace default via 192.0.2.254 dev eth0 onlink",
       "route replace ::/0 via 2001:db8::fe dev eth0 onlink",
     ]);
+    for (const lan of lans) this.#lan(lan);
     return inNetworkNamespace(this.#path(this.#host), () => {
       for (const protocol of HOST_PROTOCOLS)
         for (const family of [AF_INET, AF_INET6])
           this.#hostSockets.push(socket(family, SOCK_RAW | SOCK_NONBLOCK, protocol));
       return { 4: socket(AF_INET, SOCK_RAW, IPPROTO_RAW), 6: socket(AF_INET6, SOCK_RAW, IPPROTO_RAW) };
     });
+  }
+
+  #lan({ interface: name, nets }: Lan): void {
+    this.#veth(name, `out${name}`, GATEWAY_MAC);
+    this.ip(
+      nets.flatMap(({ net, router }) => [
+        `neigh replace ${router} lladdr ${GATEWAY_MAC} dev ${name} nud permanent`,
+        `route replace ${net} via ${router} dev ${name} onlink`,
+      ]),
+    );
   }
 
   /** Runs a program inside the host's namespace. */

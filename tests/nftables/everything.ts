@@ -183,6 +183,8 @@ const RULES: readonly Rule[] = [
   rule({ kind: "log", group: 65535, prefix: "x", snaplen: 64 }),
   rule({ kind: "limit", perSecond: 10, burst: 20 }, accept),
   rule({ kind: "set-mark", value: 0x100, mask: 0xff00 }),
+  rule({ kind: "mark", value: 0x100, mask: 0xff00 }, accept),
+  rule({ kind: "mark", value: 0x80000000, mask: 0x80000001, negate: true }, accept),
   rule({ kind: "set-mark", value: 0x100, mask: 0xffffffff }),
   rule({ kind: "verdict", verdict: { kind: "jump", chain: "one" } }),
   rule({ kind: "verdict", verdict: { kind: "goto", chain: "two" } }),

@@ -199,6 +199,21 @@ const RULES: Record<string, readonly [readonly Step[], readonly Name[]]> = {
   "IPv6 nets in a set": [[lookup("nets6", ["ip6 saddr"])], where((p) => p.source === "fd00::7")],
   "ports in a set": [[TCP, lookup("ports", ["th dport"])], where((p) => p.protocol === 6 && p.destinationPort !== 90)],
   "a mark that was set": [[{ kind: "set-mark", value: 0x1200, mask: 0xff00 }, match("meta mark", "0x1200")], all],
+  "bits of a mark": [
+    [
+      { kind: "set-mark", value: 0x1234, mask: 0xffff },
+      { kind: "mark", value: 0x1200, mask: 0xff00 },
+      { kind: "mark", value: 0x1200, mask: 0xffff, negate: true },
+    ],
+    all,
+  ],
+  "bits that a mark does not have": [
+    [
+      { kind: "set-mark", value: 0x1234, mask: 0xffff },
+      { kind: "mark", value: 0x10000000, mask: 0x10000000 },
+    ],
+    [],
+  ],
   "a mark that kept its other bits": [
     [{ kind: "set-mark", value: 0x34, mask: 0xff }, match("meta mark", "0x1234")],
     all,

@@ -5,6 +5,7 @@ import type {
   EntityRule,
   GlobalNetworkPolicy,
   GlobalNetworkSet,
+  HostEndpoint,
   NetworkPolicy,
   NetworkPolicySpec,
   NetworkSet,
@@ -12,14 +13,16 @@ import type {
   Profile,
   Tier,
 } from "../../src/core/model/resources.ts";
+import type { Failsafe } from "../../src/core/rules/failsafe.ts";
 import type { MergeLimits } from "../../src/core/rules/merge.ts";
 import type { Flow } from "./oracle.ts";
-import { emptySnapshot, endpoint, HOST, network } from "./world.ts";
+import { emptySnapshot, endpoint, HOST, hostEndpoint, network } from "./world.ts";
 
 const V3 = "projectcalico.org/v3";
 const NAMESPACES = ["default", "shop"];
-export const HOST_ADDRESSES = ["192.0.2.1", "2001:db8::1"];
-const OUTSIDE = ["198.51.100.7", "203.0.113.9", "2001:db8:1::7"];
+export const HOST_ADDRESSES = ["192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2"];
+/** Behind `eth0`, and the second of each family behind `eth1`. */
+const OUTSIDE = ["198.51.100.7", "203.0.113.9", "2001:db8:1::7", "2001:db8:2::9"];
 const PORTS = [22, 53, 80, 443, 8080];
 
 const label = fc.constantFrom("role", "env", "extra");
@@ -191,13 +194,30 @@ const spec: fc.Arbitrary<NetworkPolicySpec> = fc
   .map((one) => defined(one));
 
 const name = fc.constantFrom("a", "b", "c", "d");
+/** As validation lets them through: preDNAT for ingress alone, and both of them with applyOnForward. */
+function forHosts(
+  one: NetworkPolicySpec,
+  kind: "normal" | "forward" | "preDNAT" | "doNotTrack",
+): GlobalNetworkPolicy["spec"] {
+  if (kind === "normal") return one;
+  if (kind !== "preDNAT")
+    return { ...one, applyOnForward: true, ...(kind === "doNotTrack" ? { doNotTrack: true } : {}) };
+  const { egress: _, ...ingress } = one;
+  return { ...ingress, types: ["Ingress"], applyOnForward: true, preDNAT: true };
+}
+
 const globalPolicy: fc.Arbitrary<GlobalNetworkPolicy> = fc
-  .tuple(name, spec, fc.option(namespaceSelector, { nil: undefined, freq: 4 }))
-  .map(([policyName, one, scope]) => ({
+  .tuple(
+    name,
+    spec,
+    fc.option(namespaceSelector, { nil: undefined, freq: 4 }),
+    fc.constantFrom("normal", "normal", "forward", "forward", "preDNAT", "doNotTrack"),
+  )
+  .map(([policyName, one, scope, kind]) => ({
     apiVersion: V3,
     kind: "GlobalNetworkPolicy",
     metadata: { name: policyName },
-    spec: { ...one, ...(scope === undefined ? {} : { namespaceSelector: scope }) },
+    spec: { ...forHosts(one, kind), ...(scope === undefined ? {} : { namespaceSelector: scope }) },
   }));
 const namespacedPolicy: fc.Arbitrary<NetworkPolicy> = fc
   .tuple(name, fc.constantFrom(...NAMESPACES), spec)
@@ -248,6 +268,47 @@ const networkSet: fc.Arbitrary<GlobalNetworkSet | NetworkSet> = fc
       : { ...common, kind: "NetworkSet", metadata: { name: setName, namespace, labels: own } };
   });
 
+const hostEndpointSpec: fc.Arbitrary<HostEndpoint["spec"]> = fc
+  .tuple(
+    fc.constantFrom(HOST, HOST, HOST, "h2"),
+    fc.oneof(
+      fc.constantFrom("eth0", "eth1", "lo", "*", "*").map((interfaceName) => ({ interfaceName })),
+      fc
+        .subarray(["192.0.2.1", "2001:db8::2", "203.0.113.1", "198.51.100.7", "10.65.0.1"], { minLength: 1 })
+        .map((expectedIPs) => ({ expectedIPs })),
+      fc.constantFrom("eth0", "manx1").map((interfaceName) => ({ interfaceName, expectedIPs: ["203.0.113.1"] })),
+    ),
+    fc.subarray(["p1", "p2", "nobody"], { maxLength: 2 }),
+  )
+  .map(([node, which, profiles]) => ({
+    node,
+    ...which,
+    profiles,
+    ports: [{ name: "http", protocol: "TCP", port: 443 }],
+  }));
+
+const hostEndpoints: fc.Arbitrary<HostEndpoint[]> = fc.oneof(
+  fc.constant<HostEndpoint[]>([]),
+  fc.uniqueArray(
+    fc.tuple(name, labels, hostEndpointSpec).map(([one, own, parts]) => hostEndpoint(one, parts, own)),
+    { minLength: 1, maxLength: 3, selector: ({ metadata }) => metadata.name },
+  ),
+);
+
+const failsafe: fc.Arbitrary<Failsafe | undefined> = fc.constantFrom<(Failsafe | undefined)[]>(
+  undefined,
+  { inbound: [], outbound: [] },
+  {
+    inbound: [
+      { protocol: "tcp", port: 22, net: "198.51.100.0/24" },
+      { protocol: "tcp", port: 22, net: "198.51.100.7/32" },
+      { protocol: "udp", port: 53, net: "2001:db8:1::/64" },
+      { protocol: "tcp", port: 80, net: "0.0.0.0/0" },
+    ],
+    outbound: [{ protocol: "tcp", port: 443 }],
+  },
+);
+
 function endpointAt(index: number): fc.Arbitrary<Endpoint> {
   return fc
     .record({
@@ -292,10 +353,12 @@ export const anySnapshot: fc.Arbitrary<Snapshot> = fc
       maxLength: 3,
       selector: ({ metadata }) => `${metadata.namespace}/${metadata.name}`,
     }),
+    hostEndpoints,
+    failsafe,
     logGroup: fc.option(fc.constant(7), { nil: undefined }),
     endpointToHost: fc.constantFrom("allow" as const, "restricted" as const, "deny" as const),
   })
-  .map(({ logGroup, endpointToHost, ...parts }) =>
+  .map(({ logGroup, endpointToHost, failsafe: open, ...parts }) =>
     emptySnapshot({
       ...parts,
       networks: [
@@ -309,6 +372,7 @@ export const anySnapshot: fc.Arbitrary<Snapshot> = fc
         endpointToHost,
         guardForwarding: false,
         ...(logGroup === undefined ? {} : { logGroup }),
+        ...(open === undefined ? {} : { failsafe: open }),
       },
     }),
   );

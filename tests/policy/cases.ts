@@ -3,6 +3,7 @@ import type { Snapshot } from "../../src/core/calc/snapshot.ts";
 import type {
   GlobalNetworkPolicy,
   GlobalNetworkSet,
+  HostEndpoint,
   NetworkPolicy,
   NetworkPolicySpec,
   NetworkSet,
@@ -70,9 +71,11 @@ export const ENDPOINTS = [
 export const PLACES: Readonly<Record<string, readonly string[]>> = {
   ...Object.fromEntries(ENDPOINTS.map(({ id, addresses }) => [nameOf(id), addresses])),
   host: ["192.0.2.1", "2001:db8::1"],
+  self: ["192.0.2.2", "2001:db8::2"],
   internet: ["198.51.100.7", "2001:db8:1::7"],
+  lan: ["203.0.113.9", "2001:db8:2::9"],
 };
-export const HOST_ADDRESSES = PLACES["host"] ?? [];
+export const HOST_ADDRESSES = ["host", "self"].flatMap((name) => PLACES[name] ?? []);
 
 function nameOf(id: string): string {
   return Buffer.from(id, "hex").toString().replace(/\0+$/, "");
@@ -94,17 +97,18 @@ interface World {
   readonly tiers?: readonly Tier[];
   readonly profiles?: readonly Profile[];
   readonly networkSets?: readonly (GlobalNetworkSet | NetworkSet)[];
+  readonly hostEndpoints?: readonly HostEndpoint[];
   readonly settings?: Partial<Snapshot["settings"]>;
 }
 
-/** `web db tcp 80 allow`: from, to, protocol, port, fate; in both families (`allow/deny`: IPv4's, and IPv6's). */
+/** `web db tcp 80 allow`: from, to, protocol, port (or `from>to`), fate; in both families (`allow/deny`: IPv4's, and IPv6's). */
 export type Row = readonly [sentence: string, world: World, lines: readonly string[]];
 
-function gnp(name: string, spec: Partial<GlobalNetworkPolicy["spec"]>): GlobalNetworkPolicy {
+export function gnp(name: string, spec: Partial<GlobalNetworkPolicy["spec"]>): GlobalNetworkPolicy {
   return { apiVersion: V3, kind: "GlobalNetworkPolicy", metadata: { name }, spec: withTypes(spec) };
 }
 
-function np(name: string, namespace: string, spec: Partial<NetworkPolicySpec>): NetworkPolicy {
+export function np(name: string, namespace: string, spec: Partial<NetworkPolicySpec>): NetworkPolicy {
   return { apiVersion: V3, kind: "NetworkPolicy", metadata: { name, namespace }, spec: withTypes(spec) };
 }
 
@@ -122,12 +126,12 @@ function withTypes(spec: Partial<NetworkPolicySpec>): NetworkPolicySpec {
   return { tier: "default", selector: "all()", ...spec, types };
 }
 
-function tier(name: string, order: number | undefined, defaultAction: "Deny" | "Pass" = "Deny"): Tier {
+export function tier(name: string, order: number | undefined, defaultAction: "Deny" | "Pass" = "Deny"): Tier {
   const spec = { defaultAction, ...(order === undefined ? {} : { order }) };
   return { apiVersion: V3, kind: "Tier", metadata: { name }, spec };
 }
 
-function profile(name: string, spec: Profile["spec"]): Profile {
+export function profile(name: string, spec: Profile["spec"]): Profile {
   return { apiVersion: V3, kind: "Profile", metadata: { name }, spec };
 }
 
@@ -648,7 +652,9 @@ function caseOf(line: string, family: number): Case {
   const message =
     family === 0 ? { protocol: 1, icmp: { type: 8, code: 0 } } : { protocol: 58, icmp: { type: 128, code: 0 } };
   const number = PROTOCOLS[protocol] ?? 0;
-  const ports = number === 47 ? {} : { sourcePort: 40000, destinationPort: Number(port) };
+  const [last, first = last] = port.split(">").reverse();
+  const sourcePort = first === last ? 40000 : Number(first);
+  const ports = number === 47 ? {} : { sourcePort, destinationPort: Number(last) };
   const flow: Flow = protocol === "icmp" ? { ...ends, ...message } : { ...ends, protocol: number, ...ports };
   return { line: `${line} (IPv${family === 0 ? 4 : 6})`, flow, expected: expected === "allow" ? "allow" : "deny" };
 }

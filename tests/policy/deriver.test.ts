@@ -76,7 +76,16 @@ const NODE = {
 } as const;
 
 /** Parts of a snapshot that can come from another one, as events do it: one kind of thing at a time. */
-const PARTS = ["endpoints", "policies", "tiers", "profiles", "networkSets", "networks", "settings"] as const;
+const PARTS = [
+  "endpoints",
+  "policies",
+  "tiers",
+  "profiles",
+  "networkSets",
+  "networks",
+  "hostEndpoints",
+  "settings",
+] as const;
 
 const anyPath: fc.Arbitrary<Snapshot[]> = fc
   .tuple(
@@ -100,6 +109,7 @@ const anyPath: fc.Arbitrary<Snapshot[]> = fc
       if ((bits & 1) === 1) next["pools"] = last.pools.length === 0 ? [POOL] : [];
       if ((bits & 6) === 2) next["nodes"] = last.nodes.length === 0 ? [NODE] : [];
       if ((bits & 24) === 8) next["blocks"] = [`10.65.0.${bits & 7}/32`];
+      if ((bits & 33) === 33) next["hostInterfaces"] = last.hostInterfaces.slice(0, -1);
       path.push(unique(next as unknown as Snapshot));
     }
     return path;
@@ -120,6 +130,7 @@ function unique(snapshot: Snapshot): Snapshot {
     profiles: once(snapshot.profiles, name),
     networkSets: once(snapshot.networkSets, name),
     networks: once(snapshot.networks, name),
+    hostEndpoints: once(snapshot.hostEndpoints, name),
   };
 }
 

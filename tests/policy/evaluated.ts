@@ -6,6 +6,7 @@ import { stateRouting } from "../../src/core/calc/state-routing.ts";
 import { type Evaluation, evaluate } from "../../src/core/rules/evaluate.ts";
 import type { Packet } from "../../src/core/rules/packet.ts";
 import type { Fate, Flow } from "./oracle.ts";
+import { interfaceTo } from "./world.ts";
 
 /** A flow's first packet, from the veth of the endpoint with its source, from the host, or from outside. */
 export function run(snapshot: Snapshot, state: HostState, flow: Flow, hostAddresses: readonly string[]): Evaluation {
@@ -17,8 +18,8 @@ export function run(snapshot: Snapshot, state: HostState, flow: Flow, hostAddres
     family: flow.source.includes(":") ? 6 : 4,
     mac: sender?.local?.mac ?? "02:00:00:00:00:01",
   };
-  const iif = hostAddresses.includes(flow.source) ? undefined : (sender?.local?.interface ?? "eth0");
-  return evaluate(state.ruleset, packet, iif, stateRouting(state, { hostAddresses, uplink: "eth0" }));
+  const iif = hostAddresses.includes(flow.source) ? undefined : (sender?.local?.interface ?? interfaceTo(flow.source));
+  return evaluate(state.ruleset, packet, iif, stateRouting(state, { hostAddresses, uplink: "eth0", interfaceTo }));
 }
 
 export function fate({ outcome }: Evaluation): Fate {

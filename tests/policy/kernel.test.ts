@@ -9,7 +9,7 @@ import { KernelHost, type Shot } from "../../src/lab/kernel-host.ts";
 import { anyFlow, anyLimits, anySnapshot, HOST_ADDRESSES } from "./arbitrary.ts";
 import { run } from "./evaluated.ts";
 import { type Flow, judge } from "./oracle.ts";
-import { endpoint } from "./world.ts";
+import { endpoint, interfaceTo, LAN } from "./world.ts";
 
 const SEED = Number(process.env["SEED"] ?? Date.now() % 1e9);
 
@@ -17,7 +17,7 @@ describe(`the kernel (seed ${SEED})`, () => {
   let kernel: KernelHost;
   before(() => {
     const endpoints = [1, 2, 3, 4, 5, 6].map((i) => endpoint(`e${i}`, { addresses: [`10.65.0.${i}`, `fd65::${i}`] }));
-    kernel = new KernelHost("r", endpoints, HOST_ADDRESSES);
+    kernel = new KernelHost("r", endpoints, HOST_ADDRESSES, [LAN]);
   });
   after(() => kernel[Symbol.dispose]());
 
@@ -37,8 +37,8 @@ describe(`the kernel (seed ${SEED})`, () => {
         const evaluation = run(snapshot, state, flow, HOST_ADDRESSES);
         const { route } = evaluation;
         const place = route.kind === "local" ? "host" : route.kind === "forward" ? route.interface : undefined;
-        // What only passes the uplink, in and out again, is nobody's here.
-        if (place === "eth0" && shotOf(snapshot, flow).from === "eth0") continue;
+        // What only passes an uplink, in and out again, is nobody's here.
+        if (place !== undefined && shotOf(snapshot, flow).from === place) continue;
         const arrived = arrivals[index] ?? new Set();
         const path = evaluation.trace.map((entry) => `${entry.chain} ${entry.index} ${JSON.stringify(entry.verdict)}`);
         const wanted = expected === "allow" && place !== undefined ? [place] : [];
@@ -55,7 +55,7 @@ function shotOf(snapshot: Snapshot, flow: Flow): Shot {
   const sender = snapshot.endpoints.find(
     (one) => one.host === snapshot.host && one.local?.joined === true && one.addresses.includes(flow.source),
   );
-  return { flow, from: sender?.local?.interface ?? "eth0" };
+  return { flow, from: sender?.local?.interface ?? interfaceTo(flow.source) };
 }
 
 /** Conntrack takes an ICMP message for the start of a flow only if it is a request (nf_conntrack_proto_icmp.c). */

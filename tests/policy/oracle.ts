@@ -6,6 +6,7 @@ import type { Endpoint, Snapshot } from "../../src/core/calc/snapshot.ts";
 import type {
   EntityRule,
   GlobalNetworkPolicy,
+  HostEndpoint,
   NetworkPolicy,
   PolicyRule,
   Port,
@@ -14,8 +15,10 @@ import type {
 } from "../../src/core/model/resources.ts";
 import { address } from "../../src/core/net/address.ts";
 import { cidr, contains } from "../../src/core/net/cidr.ts";
+import { DEFAULT_FAILSAFE, type FailsafePort } from "../../src/core/rules/failsafe.ts";
 import { match } from "../../src/core/selector/match.ts";
 import { selector } from "../../src/core/selector/parse.ts";
+import { interfaceTo as testInterfaceTo } from "./world.ts";
 
 export interface Flow {
   readonly protocol: number;
@@ -37,18 +40,123 @@ interface Thing {
   readonly ports: readonly { readonly name: string; readonly protocol: string | number; readonly port: number }[];
 }
 
-/** `hostAddresses`: the addresses of the host that the flow is judged on. */
-export function judge(snapshot: Snapshot, flow: Flow, hostAddresses: readonly string[]): Fate {
+/**
+ * `hostAddresses`: the addresses of the host that the flow is judged on. `interfaceTo`: behind which of its interfaces others are.
+ */
+export function judge(
+  snapshot: Snapshot,
+  flow: Flow,
+  hostAddresses: readonly string[],
+  interfaceTo: (address: string) => string = testInterfaceTo,
+): Fate {
   const local = (text: string): Endpoint | undefined =>
     snapshot.endpoints.find(
       (one) => one.host === snapshot.host && one.local?.joined === true && one.addresses.includes(text),
     );
   const sender = local(flow.source);
   const receiver = local(flow.destination);
+  const fromHost = hostAddresses.includes(flow.source);
+  const isToHost = hostAddresses.includes(flow.destination);
+  const way = (address: string): string => (fromHost && isToHost ? "lo" : interfaceTo(address));
+  if (sender === undefined && (!fromHost || isToHost) && !mayEnter(snapshot, flow, way(flow.source), isToHost))
+    return "deny";
   if (sender !== undefined && decide(snapshot, sender, "egress", flow) === "deny") return "deny";
-  if (hostAddresses.includes(flow.destination)) return sender === undefined ? "allow" : toHost(snapshot, flow);
-  if (receiver === undefined || hostAddresses.includes(flow.source)) return "allow";
+  if (isToHost && sender !== undefined) return toHost(snapshot, flow);
+  if (receiver === undefined && (fromHost || !isToHost) && !mayLeave(snapshot, flow, way(flow.destination), fromHost))
+    return "deny";
+  if (receiver === undefined || fromHost) return "allow";
   return decide(snapshot, receiver, "ingress", flow);
+}
+
+/** In by an interface of the host: untracked policies, then preDNAT, then normal ones or those that apply on forward. */
+function mayEnter(snapshot: Snapshot, flow: Flow, name: string, isToHost: boolean): boolean {
+  const host = hostEndpointOf(snapshot, name);
+  if (host === undefined || isBetweenNeighbours(flow)) return true;
+  const { inbound, outbound } = snapshot.settings.failsafe ?? DEFAULT_FAILSAFE;
+  const isFailsafe = inbound.some((one) => isOpen(one, flow, flow.destinationPort, flow.source));
+  const isReply = outbound.some((one) => isOpen(one, flow, flow.sourcePort, flow.source));
+  if (!isFailsafe && !isReply && host.spec.interfaceName !== "*") {
+    const untracked = stageDecides(snapshot, host, "ingress", flow, isUntracked);
+    if (untracked !== undefined) return untracked === "allow";
+  }
+  const beforeDnat = isFailsafe ? undefined : stageDecides(snapshot, host, "ingress", flow, isPreDnat);
+  if (beforeDnat !== undefined) return beforeDnat === "allow";
+  return isToHost
+    ? isFailsafe || isAllowed(snapshot, host, "ingress", flow)
+    : isForwarded(snapshot, host, "ingress", flow);
+}
+
+function mayLeave(snapshot: Snapshot, flow: Flow, name: string, fromHost: boolean): boolean {
+  const host = hostEndpointOf(snapshot, name);
+  if (host === undefined) return true;
+  if (!fromHost) return isForwarded(snapshot, host, "egress", flow);
+  if (isBetweenNeighbours(flow)) return true;
+  const { inbound, outbound } = snapshot.settings.failsafe ?? DEFAULT_FAILSAFE;
+  const isFailsafe = outbound.some((one) => isOpen(one, flow, flow.destinationPort, flow.destination));
+  const isReply = inbound.some((one) => isOpen(one, flow, flow.sourcePort, flow.destination));
+  if (!isFailsafe && !isReply && host.spec.interfaceName !== "*") {
+    const untracked = stageDecides(snapshot, host, "egress", flow, isUntracked);
+    if (untracked !== undefined) return untracked === "allow";
+  }
+  return isFailsafe || isAllowed(snapshot, host, "egress", flow);
+}
+
+/** The interface's own by its name or address, the first of several; otherwise that of all interfaces. */
+function hostEndpointOf({ host, hostEndpoints, hostInterfaces }: Snapshot, name: string): HostEndpoint | undefined {
+  const here = hostEndpoints.filter(({ spec }) => spec.node === host);
+  const sorted = here.sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
+  const addresses = hostInterfaces.find((one) => one.name === name)?.addresses ?? [];
+  const own = sorted.find(({ spec: { interfaceName = "", expectedIPs = [] } }) =>
+    interfaceName === "" ? expectedIPs.some((one) => addresses.includes(one)) : interfaceName === name,
+  );
+  return own ?? sorted.find(({ spec }) => spec.interfaceName === "*");
+}
+
+function isOpen({ protocol, port, net }: FailsafePort, flow: Flow, own: number | undefined, peer: string): boolean {
+  return (
+    numberOf(protocol) === flow.protocol && port === own && (net === undefined || contains(cidr(net), address(peer)))
+  );
+}
+
+/** Listeners, routers and neighbours on the link: without them IPv6 does not work at all. */
+function isBetweenNeighbours({ protocol, icmp }: Flow): boolean {
+  return protocol === 58 && icmp !== undefined && [130, 131, 132, 133, 134, 135, 136, 143].includes(icmp.type);
+}
+
+const isUntracked = (policy: Policy): boolean =>
+  policy.kind === "GlobalNetworkPolicy" && policy.spec.doNotTrack === true;
+const isPreDnat = (policy: Policy): boolean => policy.kind === "GlobalNetworkPolicy" && policy.spec.preDNAT === true;
+const isNormal = (policy: Policy): boolean => !isUntracked(policy) && !isPreDnat(policy);
+
+/** Of untracked or preDNAT policies: undefined where none of them says anything. Their tiers have no end. */
+function stageDecides(
+  snapshot: Snapshot,
+  host: HostEndpoint,
+  direction: Direction,
+  flow: Flow,
+  counts: (policy: Policy) => boolean,
+): Fate | undefined {
+  return policiesDecide(snapshot, hostLabels(snapshot, host), direction, flow, counts, false);
+}
+
+function isForwarded(snapshot: Snapshot, host: HostEndpoint, direction: Direction, flow: Flow): boolean {
+  const counts = (policy: Policy): boolean =>
+    isNormal(policy) && policy.kind === "GlobalNetworkPolicy" && policy.spec.applyOnForward === true;
+  return policiesDecide(snapshot, hostLabels(snapshot, host), direction, flow, counts, true) !== "deny";
+}
+
+function isAllowed(snapshot: Snapshot, host: HostEndpoint, direction: Direction, flow: Flow): boolean {
+  const decided = policiesDecide(snapshot, hostLabels(snapshot, host), direction, flow, isNormal, true);
+  if (decided !== undefined) return decided === "allow";
+  for (const name of host.spec.profiles ?? []) {
+    const verdict = profileDecides(snapshot, name, direction, flow, everything(snapshot));
+    if (verdict !== undefined) return verdict === "allow";
+  }
+  return false;
+}
+
+function hostLabels({ profiles }: Snapshot, { metadata, spec }: HostEndpoint): Map<string, string> {
+  return inherit(new Map(Object.entries(metadata.labels ?? {})), spec.profiles ?? [], profiles);
 }
 
 function toHost({ settings }: Snapshot, flow: Flow): Fate {
@@ -58,18 +166,34 @@ function toHost({ settings }: Snapshot, flow: Flow): Fate {
 }
 
 function decide(snapshot: Snapshot, endpoint: Endpoint, direction: Direction, flow: Flow): Fate {
+  const labels = withNamespace(endpoint.labels, endpoint.namespace, endpoint.profiles, snapshot.profiles);
+  return (
+    policiesDecide(snapshot, labels, direction, flow, isNormal, true) ??
+    profilesDecide(snapshot, endpoint, direction, flow, everything(snapshot))
+  );
+}
+
+/** Undefined where the policies that count leave it to what comes after them. `closes`: a tier that applies ends as it says. */
+function policiesDecide(
+  snapshot: Snapshot,
+  labels: ReadonlyMap<string, string>,
+  direction: Direction,
+  flow: Flow,
+  counts: (policy: Policy) => boolean,
+  closes: boolean,
+): Fate | undefined {
   const things = everything(snapshot);
   for (const tier of tiersInOrder(snapshot)) {
     const policies = policiesInOrder(snapshot, tier.name).filter(
-      (policy) => governs(policy, direction) && applies(snapshot, policy, endpoint),
+      (policy) => counts(policy) && governs(policy, direction) && applies(policy, labels),
     );
     if (policies.length === 0) continue;
     const verdict = firstVerdict(policies.flatMap((policy) => rulesOf(policy, direction, flow, things)));
     if (verdict === "Allow") return "allow";
     if (verdict === "Deny") return "deny";
-    if (verdict === undefined && tier.action === "Deny") return "deny";
+    if (verdict === undefined && closes && tier.action === "Deny") return "deny";
   }
-  return profilesDecide(snapshot, endpoint, direction, flow, things);
+  return undefined;
 }
 
 function profilesDecide(
@@ -84,19 +208,29 @@ function profilesDecide(
     : [...endpoint.profiles, endpoint.network];
   for (const name of names) {
     const network = snapshot.networks.find(({ metadata }) => metadata.name === name && name === endpoint.network);
-    const profile = snapshot.profiles.find(({ metadata }) => metadata.name === name);
     if (network !== undefined) {
       if (networkAllows(snapshot, endpoint, direction, flow)) return "allow";
-    } else if (profile === undefined) {
-      return "deny";
     } else {
-      const rules = (profile.spec[direction] ?? []).filter((rule) => matches(rule, undefined, flow, things));
-      const verdict = firstVerdict(rules.map(({ action }) => action));
-      if (verdict === "Allow") return "allow";
-      if (verdict === "Deny") return "deny";
+      const verdict = profileDecides(snapshot, name, direction, flow, things);
+      if (verdict !== undefined) return verdict;
     }
   }
   return "deny";
+}
+
+/** One that nobody has defined allows nothing. */
+function profileDecides(
+  snapshot: Snapshot,
+  name: string,
+  direction: Direction,
+  flow: Flow,
+  things: readonly Thing[],
+): Fate | undefined {
+  const profile = snapshot.profiles.find(({ metadata }) => metadata.name === name);
+  if (profile === undefined) return "deny";
+  const rules = (profile.spec[direction] ?? []).filter((rule) => matches(rule, undefined, flow, things));
+  const verdict = firstVerdict(rules.map(({ action }) => action));
+  return verdict === "Allow" ? "allow" : verdict === "Deny" ? "deny" : undefined;
 }
 
 function networkAllows(snapshot: Snapshot, endpoint: Endpoint, direction: Direction, flow: Flow): boolean {
@@ -212,11 +346,10 @@ function governs({ spec }: Policy, direction: Direction): boolean {
   return spec.types.length === 0 || spec.types.includes(direction === "ingress" ? "Ingress" : "Egress");
 }
 
-function applies(snapshot: Snapshot, policy: Policy, endpoint: Endpoint): boolean {
-  const labels = withNamespace(endpoint.labels, endpoint.namespace, endpoint.profiles, snapshot.profiles);
+function applies(policy: Policy, labels: ReadonlyMap<string, string>): boolean {
   if (!match(selector(policy.spec.selector), labels)) return false;
-  if (policy.kind === "NetworkPolicy") return (policy.metadata.namespace ?? "default") === endpoint.namespace;
-  if (policy.spec.doNotTrack === true || policy.spec.preDNAT === true) return false;
+  if (policy.kind === "NetworkPolicy")
+    return (policy.metadata.namespace ?? "default") === labels.get("projectcalico.org/namespace");
   return inNamespaces(policy.spec.namespaceSelector, labels);
 }
 

@@ -6,16 +6,18 @@ import { derive } from "../../src/core/calc/derive.ts";
 import { KernelHost } from "../../src/lab/kernel-host.ts";
 import { casesOf, ENDPOINTS, HOST_ADDRESSES, ROWS, snapshotOf } from "./cases.ts";
 import { fate, run } from "./evaluated.ts";
+import { HOST_ROWS } from "./host-cases.ts";
 import { type Flow, judge } from "./oracle.ts";
+import { interfaceTo, LAN } from "./world.ts";
 
 describe("policy cases", () => {
   let kernel: KernelHost;
   before(() => {
-    kernel = new KernelHost("t", ENDPOINTS, HOST_ADDRESSES);
+    kernel = new KernelHost("t", ENDPOINTS, HOST_ADDRESSES, [LAN]);
   });
   after(() => kernel[Symbol.dispose]());
 
-  for (const row of ROWS)
+  for (const row of [...ROWS, ...HOST_ROWS])
     it(row[0], async () => {
       const snapshot = snapshotOf(row);
       const state = derive(snapshot);
@@ -34,5 +36,7 @@ describe("policy cases", () => {
 
 function comesIn({ source }: Flow): { from?: string } {
   if (HOST_ADDRESSES.includes(source)) return {};
-  return { from: ENDPOINTS.find(({ addresses }) => addresses.includes(source))?.local?.interface ?? "eth0" };
+  return {
+    from: ENDPOINTS.find(({ addresses }) => addresses.includes(source))?.local?.interface ?? interfaceTo(source),
+  };
 }

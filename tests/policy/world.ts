@@ -1,10 +1,39 @@
 /** Short ways to write snapshots in tests. */
 import type { Endpoint, NamedPort, PublishedPort, Settings, Snapshot } from "../../src/core/calc/snapshot.ts";
-import type { Network } from "../../src/core/model/resources.ts";
+import type { HostEndpoint, Network } from "../../src/core/model/resources.ts";
+import type { Lan } from "../../src/lab/kernel-host.ts";
 
 export const HOST = "h1";
 
 export const SETTINGS: Settings = { endpointToHost: "restricted", guardForwarding: false };
+
+/** The host's own interfaces in tests, and behind which of them others are. */
+export const HOST_INTERFACES: Snapshot["hostInterfaces"] = [
+  { name: "lo", addresses: ["127.0.0.1", "::1"] },
+  { name: "eth0", addresses: ["192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2"] },
+  { name: "eth1", addresses: ["203.0.113.1", "2001:db8:2::1"] },
+];
+
+export const LAN: Lan = {
+  interface: "eth1",
+  nets: [
+    { net: "203.0.113.0/24", router: "203.0.113.254" },
+    { net: "2001:db8:2::/64", router: "2001:db8:2::fe" },
+  ],
+};
+
+export function interfaceTo(address: string): string {
+  return address.startsWith("203.0.113.") || address.startsWith("2001:db8:2:") ? "eth1" : "eth0";
+}
+
+export function hostEndpoint(
+  name: string,
+  spec: Partial<HostEndpoint["spec"]>,
+  labels: Readonly<Record<string, string>> = {},
+): HostEndpoint {
+  const resource = { apiVersion: "projectcalico.org/v3", kind: "HostEndpoint" } as const;
+  return { ...resource, metadata: { name, labels }, spec: { node: HOST, ...spec } };
+}
 
 export function emptySnapshot(parts: Partial<Snapshot> = {}): Snapshot {
   return {
@@ -21,6 +50,7 @@ export function emptySnapshot(parts: Partial<Snapshot> = {}): Snapshot {
     profiles: [],
     networkSets: [],
     hostEndpoints: [],
+    hostInterfaces: HOST_INTERFACES,
     settings: SETTINGS,
     ...parts,
   };

@@ -3,7 +3,9 @@
  * does only the work that a change asks for.
  */
 import { cidr } from "../net/cidr.ts";
+import { DEFAULT_FAILSAFE } from "../rules/failsafe.ts";
 import { FIXED_ORIGINS } from "../rules/fixed.ts";
+import { type HostInterface, hostChains } from "../rules/host-chains.ts";
 import type { NftSet } from "../rules/ir.ts";
 import { MERGE_LIMITS, type MergeLimits } from "../rules/merge.ts";
 import { Names } from "../rules/names.ts";
@@ -14,16 +16,10 @@ import { type Program, programKey, type RuleList } from "../rules/program.ts";
 import { type CompiledProgram, compileList, compileProgram } from "../rules/program-chain.ts";
 import type { SetSpec } from "../rules/sets.ts";
 import { exactSet } from "../rules/steps.ts";
-import {
-  arpTable,
-  assemble,
-  fixedChains,
-  type InterfaceElements,
-  interfaceSets,
-  NO_HOST_RULES,
-} from "../rules/table.ts";
+import { arpTable, assemble, fixedChains, type InterfaceElements, interfaceSets } from "../rules/table.ts";
 import { match } from "../selector/match.ts";
 import { selector as parse } from "../selector/parse.ts";
+import { activeHostEndpoints, hostPrograms } from "./host-endpoints.ts";
 import type { HostState } from "./host-state.ts";
 import { inherit } from "./labels.ts";
 import {
@@ -41,7 +37,7 @@ import {
 } from "./local.ts";
 import { elementsOf, forwarding } from "./local-parts.ts";
 import { memberSet, mergedSet, namedPortSet, natureOf, selectorSet } from "./members.ts";
-import { endpointPeer, type Peer, peersOf } from "./peers.ts";
+import { endpointPeer, hostEndpointPeer, type Peer, peersOf } from "./peers.ts";
 import { type ResolvedPolicy, resolvePolicy, resolveTiers } from "./policies.ts";
 import { type Profiles, programOf, resolveProfile } from "./programs.ts";
 import type { Snapshot } from "./snapshot.ts";
@@ -58,13 +54,15 @@ export function derive(snapshot: Snapshot, limits: MergeLimits = MERGE_LIMITS): 
     facts: { nature: (selector, family) => natureOf(matching.peers(selector), family) },
     ...(snapshot.settings.logGroup === undefined ? {} : { logGroup: snapshot.settings.logGroup }),
   };
-  const { interfaces, pieces } = compileEndpoints(snapshot, joined, matching, context);
+  const { interfaces, hosts, pieces } = compileEndpoints(snapshot, joined, matching, context);
   const sets = new Map<string, NftSet>();
   for (const { sets: used } of pieces)
     for (const [name, spec] of used) if (!sets.has(name)) sets.set(name, contents(spec, snapshot, matching));
   const elements = new Map(interfaceSets(interfaces));
+  const host = hostChains(hosts, snapshot.settings.failsafe ?? DEFAULT_FAILSAFE);
   const ruleset = assemble({
-    fixed: fixedChains(snapshot.settings, NO_HOST_RULES),
+    host,
+    fixed: fixedChains(snapshot.settings, host.rules),
     interfaceSets: elements,
     arp: arpTable(elements.get("sources4") ?? exactSet([], [])),
     sets,
@@ -122,7 +120,7 @@ function compileEndpoints(
   joined: readonly JoinedEndpoint[],
   matching: Matching,
   context: Context,
-): { interfaces: InterfaceElements[]; pieces: Piece[] } {
+): { interfaces: InterfaceElements[]; hosts: HostInterface[]; pieces: Piece[] } {
   const policies = [...snapshot.policies, ...snapshot.stagedPolicies].flatMap((policy) => resolvePolicy(policy) ?? []);
   const tiers = resolveTiers(snapshot.tiers, policies);
   const profiles: Profiles = {
@@ -145,6 +143,12 @@ function compileEndpoints(
     const addresses = (siblings.get(containerKey(endpoint)) ?? []).flatMap((sibling) => sibling.addresses);
     return elementsOf(endpoint, addresses, { ingress: entry("ingress"), egress: entry("egress") });
   });
+  const hosts = activeHostEndpoints(snapshot).map((active): HostInterface => {
+    const peer = hostEndpointPeer(active.endpoint);
+    const programs = hostPrograms(active, tiers, (policy) => matching.applies(policy, peer), profiles);
+    const entries = Object.fromEntries([...programs].map(([slot, program]) => [slot, compile(program).entry]));
+    return { interface: active.interface, entries };
+  });
   const lists = new Map<string, RuleList>();
   for (const { ingress, egress } of [...policies, ...profiles.lists.values()])
     for (const list of [ingress, egress]) if (list !== undefined) lists.set(list.identity, list);
@@ -152,7 +156,7 @@ function compileEndpoints(
   const compiled = [...called]
     .flatMap((identity) => lists.get(identity) ?? [])
     .map((list) => compileList(list, context));
-  return { interfaces, pieces: [...programs.values(), ...compiled] };
+  return { interfaces, hosts, pieces: [...programs.values(), ...compiled] };
 }
 
 function linkParts(

@@ -3,7 +3,9 @@
  * what did not change, down to sets and chains, so that the drivers too can pass over them. `derive` is its judge.
  */
 import { cidr } from "../net/cidr.ts";
+import { DEFAULT_FAILSAFE } from "../rules/failsafe.ts";
 import { FIXED_ORIGINS } from "../rules/fixed.ts";
+import { hostChains } from "../rules/host-chains.ts";
 import type { Chain, NftSet, Ruleset, Table } from "../rules/ir.ts";
 import { MERGE_LIMITS, type MergeLimits } from "../rules/merge.ts";
 import { Names } from "../rules/names.ts";
@@ -12,8 +14,9 @@ import { type Origin, sameOrigin } from "../rules/origin.ts";
 import type { Piece } from "../rules/piece.ts";
 import { holds } from "../rules/sets.ts";
 import { exactSet } from "../rules/steps.ts";
-import { ARP_KEY, arpTable, CONSTANT_SETS, fixedChains, INET_KEY, NO_HOST_RULES, TABLE_NAME } from "../rules/table.ts";
+import { ARP_KEY, arpTable, CONSTANT_SETS, fixedChains, INET_KEY, TABLE_NAME } from "../rules/table.ts";
 import { Contributions } from "./contributions.ts";
+import { type ActiveHostEndpoint, activeHostEndpoints } from "./host-endpoints.ts";
 import type { HostState } from "./host-state.ts";
 import { recordLabels } from "./labels.ts";
 import { isJoined, nodeAddresses } from "./local.ts";
@@ -21,9 +24,11 @@ import { LocalParts, type Sources } from "./local-parts.ts";
 import { PeerSets } from "./peer-sets.ts";
 import { endpointPeer, hostEndpointPeer, networkSetPeer, type Peer } from "./peers.ts";
 import { policyKey } from "./policies.ts";
-import { ProgramBook } from "./program-book.ts";
+import { endpointSubject, hostSubject, hostSubjectId, ProgramBook } from "./program-book.ts";
 import type { Endpoint, Settings, Snapshot } from "./snapshot.ts";
 import { type Changes, JournalTracker, Tracker } from "./tracker.ts";
+
+const ENDPOINT = "endpoint ";
 
 /** Names are never forgotten: after this many it is cheaper to begin anew than to carry them on. */
 const MAX_NAMES = 200_000;
@@ -67,6 +72,7 @@ class Work {
     remote: new JournalTracker<Endpoint>(),
     networkSets: new Tracker<Snapshot["networkSets"][number]>((set) => networkSetPeer(set).id),
     hostEndpoints: new Tracker<Snapshot["hostEndpoints"][number]>(({ metadata }) => metadata.name),
+    active: new Tracker<ActiveHostEndpoint>(({ interface: name }) => name, isSame),
     profiles: new Tracker<Snapshot["profiles"][number]>(({ metadata }) => metadata.name),
     networks: new Tracker<Snapshot["networks"][number]>(({ metadata }) => metadata.name, isSame),
     tiers: new Tracker<Snapshot["tiers"][number]>(({ metadata }) => metadata.name),
@@ -79,6 +85,11 @@ class Work {
   #host: string | undefined;
   #settings: Settings | undefined;
   #natFrom: readonly unknown[] = [];
+  #hostsFrom: Snapshot | undefined;
+  #hostsStale = true;
+  #active: readonly ActiveHostEndpoint[] = [];
+  #hostChains: ReadonlyMap<string, Chain> = new Map();
+  #hostSets: ReadonlyMap<string, NftSet> = new Map();
   #nat: Nat = { sets: new Map(), chains: new Map() };
   #last: HostState | undefined;
 
@@ -108,10 +119,15 @@ class Work {
     this.#takeEndpoints(this.#track.endpoints.update(snapshot.parts?.own ?? snapshot.endpoints));
     this.#takeEndpoints(this.#track.remote.update(snapshot.parts?.remote ?? NO_REMOTE));
     this.#takePolicies(snapshot);
-    for (const id of this.#book.settle()) this.#stale.add(id.slice("endpoint ".length));
+    this.#takeHostEndpoints(snapshot);
+    for (const id of this.#book.settle()) {
+      if (id.startsWith(ENDPOINT)) this.#stale.add(id.slice(ENDPOINT.length));
+      else this.#hostsStale = true;
+    }
     if (this.#peers.takeNaturesMoved())
       this.#book.recompile(({ assumptions }) => !assumptions.every((one) => holds(one, this.#peers)));
     this.#takeLinks(snapshot);
+    this.#takeHostChains(snapshot.settings);
     this.#peers.sweep();
     return this.#assemble(snapshot);
   }
@@ -120,7 +136,7 @@ class Work {
     const before = this.#settings;
     if (before !== undefined && isSame(before, settings)) return;
     this.#settings = settings;
-    this.#chains.set("fixed", fixedChains(settings, NO_HOST_RULES));
+    this.#hostsStale = true;
     if (before?.logGroup === settings.logGroup) return;
     const { logGroup } = settings;
     this.#book.setContext({
@@ -173,14 +189,14 @@ class Work {
       const peer = endpointPeer(endpoint);
       this.#peers.setEndpoint(endpoint, before);
       this.#peers.setPeer(peer);
-      if (isJoined(endpoint, this.#host ?? "")) this.#book.setEndpoint(endpoint, peer);
+      if (isJoined(endpoint, this.#host ?? "")) this.#book.setSubject(endpointSubject(endpoint, peer));
       else this.#leave(endpoint.id, peer.id);
       this.#siblings(endpoint);
     }
   }
 
   #leave(id: string, peerId: string): void {
-    this.#book.deleteEndpoint(peerId);
+    this.#book.deleteSubject(peerId);
     this.#local.delete(id);
     this.#stale.delete(id);
   }
@@ -208,11 +224,42 @@ class Work {
     for (const id of this.#stale) {
       const endpoint = this.#endpoints.get(id);
       if (endpoint === undefined || !isJoined(endpoint, snapshot.host)) continue;
-      const verdicts = this.#book.verdicts(`endpoint ${id}`);
-      if (verdicts === undefined) throw new Error(`the endpoint ${id} has no program`);
+      const entries = this.#book.verdicts(ENDPOINT + id);
+      const [ingress, egress] = [entries.get("ingress"), entries.get("egress")];
+      if (ingress === undefined || egress === undefined) throw new Error(`the endpoint ${id} has no program`);
+      const verdicts = { ingress, egress };
       this.#local.set(endpoint, this.#peers.container(endpoint).addresses, verdicts, sources);
     }
     this.#stale.clear();
+  }
+
+  #takeHostEndpoints(snapshot: Snapshot): void {
+    const last = this.#hostsFrom;
+    const { hostEndpoints, hostInterfaces } = snapshot;
+    if (last?.hostEndpoints === hostEndpoints && last.hostInterfaces === hostInterfaces) return;
+    this.#hostsFrom = snapshot;
+    const now = activeHostEndpoints(snapshot);
+    const changes = this.#track.active.update(now);
+    if (changes.upserts.length + changes.removed.length > 0) this.#hostsStale = true;
+    for (const active of changes.removed) this.#book.deleteSubject(hostSubjectId(active));
+    for (const active of changes.upserts) this.#book.setSubject(hostSubject(active));
+    this.#active = now;
+  }
+
+  /** The chains of host endpoints are few: where anything about them may have changed they are made again. */
+  #takeHostChains(settings: Settings): void {
+    if (!this.#hostsStale) return;
+    this.#hostsStale = false;
+    const interfaces = this.#active.map((active) => ({
+      interface: active.interface,
+      entries: Object.fromEntries(this.#book.verdicts(hostSubjectId(active))),
+    }));
+    const host = hostChains(interfaces, settings.failsafe ?? DEFAULT_FAILSAFE);
+    const chains = new Map([...fixedChains(settings, host.rules), ...host.chains]);
+    this.#hostChains = keepSame(chains, this.#hostChains);
+    this.#hostSets = keepSame(new Map(host.sets), this.#hostSets);
+    this.#chains.set("fixed", [...this.#hostChains]);
+    this.#sets.set("host", [...this.#hostSets]);
   }
 
   #takeNat({ pools }: Snapshot): void {

@@ -12,15 +12,12 @@ import type {
   Tier,
 } from "../model/resources.ts";
 import type { Direction } from "../rules/origin.ts";
-import type { RuleList } from "../rules/program.ts";
+import type { PolicyStage, RuleList } from "../rules/program.ts";
 import type { Selector } from "../selector/ast.ts";
 import { selector as parse } from "../selector/parse.ts";
 import { inNamespace, namespaceScope, resolveRule } from "./resolve-rule.ts";
 
 export type AnyPolicy = GlobalNetworkPolicy | NetworkPolicy | StagedGlobalNetworkPolicy | StagedNetworkPolicy;
-
-/** When a policy is asked: untracked and preDNAT ones only on host endpoints. */
-export type PolicyStage = "normal" | "untracked" | "pre-dnat";
 
 export interface ResolvedPolicy {
   readonly tier: string;
@@ -66,6 +63,7 @@ export function resolvePolicy(policy: AnyPolicy): ResolvedPolicy | undefined {
   const namespaced = kind === "NetworkPolicy" || kind === "StagedNetworkPolicy";
   const namespace = namespaced ? (metadata.namespace ?? "default") : undefined;
   const global = kind === "GlobalNetworkPolicy" || kind === "StagedGlobalNetworkPolicy" ? policy.spec : undefined;
+  const stage = global?.doNotTrack === true ? "untracked" : global?.preDNAT === true ? "pre-dnat" : "normal";
   const key = policyKey(policy);
   const list = (direction: Direction, rules: readonly PolicyRule[] | undefined): RuleList => ({
     kind,
@@ -74,6 +72,7 @@ export function resolvePolicy(policy: AnyPolicy): ResolvedPolicy | undefined {
     name: metadata.name,
     direction,
     staged,
+    stage,
     rules: (rules ?? []).map((rule) => resolveRule(rule, namespace)),
     identity: `${key}/${direction}`,
   });
@@ -82,7 +81,7 @@ export function resolvePolicy(policy: AnyPolicy): ResolvedPolicy | undefined {
     order: spec.order,
     key,
     staged,
-    stage: global?.doNotTrack === true ? "untracked" : global?.preDNAT === true ? "pre-dnat" : "normal",
+    stage,
     applyOnForward: global?.applyOnForward === true,
     selector: appliesTo(spec.selector, namespace, global?.namespaceSelector),
     ...(governs(policy, "Ingress") ? { ingress: list("ingress", spec.ingress) } : {}),

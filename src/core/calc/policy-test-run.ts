@@ -175,6 +175,7 @@ class World {
       profiles: [...this.#all("Profile"), ...[...this.#namespaces].map(([name, labels]) => toProfile(name, labels))],
       networkSets: this.#all("GlobalNetworkSet", "NetworkSet"),
       hostEndpoints: this.#all("HostEndpoint"),
+      hostInterfaces: [],
       settings: { endpointToHost: "restricted", guardForwarding: false },
     };
   }

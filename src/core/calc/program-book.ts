@@ -1,5 +1,5 @@
 /**
- * Which program decides about each local endpoint, and the compiled pieces of all programs in use, kept while endpoints,
+ * Which programs decide about each local endpoint and host endpoint, and the compiled pieces of all programs in use, kept while endpoints,
  * policies, profiles and networks come and go. A piece is compiled again only when something that it was made from changed.
  */
 import type { Network, Profile, Tier } from "../model/resources.ts";
@@ -10,9 +10,10 @@ import { type Program, programKey, type RuleList } from "../rules/program.ts";
 import { type CompiledProgram, compileList, compileProgram } from "../rules/program-chain.ts";
 import { passes } from "../rules/rule-list.ts";
 import { LabelIndex } from "../selector/label-index.ts";
+import { type ActiveHostEndpoint, hostPrograms } from "./host-endpoints.ts";
 import type { Labels } from "./labels.ts";
 import type { JoinedEndpoint } from "./local.ts";
-import type { Peer } from "./peers.ts";
+import { hostEndpointPeer, type Peer } from "./peers.ts";
 import {
   type AnyPolicy,
   policyKey,
@@ -40,18 +41,54 @@ interface UsedList {
   users: number;
 }
 
+/** Whatever programs decide about. */
+export interface Subject {
+  readonly peer: Pick<Peer, "id" | "labels" | "parents">;
+  /** Its programs, by the slots where they stand. */
+  programs(
+    tiers: readonly ResolvedTier[],
+    applies: (policy: ResolvedPolicy) => boolean,
+    profiles: Profiles,
+  ): ReadonlyMap<string, Program>;
+  /** Its programs may change when a profile or network of the name comes or goes. */
+  dependsOn(profile: string): boolean;
+}
+
 interface Governed {
-  readonly endpoint: JoinedEndpoint;
-  readonly keys: Partial<Record<Direction, string>>;
+  readonly subject: Subject;
+  /** Keys of its programs, by slot. */
+  readonly keys: ReadonlyMap<string, string>;
 }
 
 const DIRECTIONS: readonly Direction[] = ["ingress", "egress"];
+
+export function endpointSubject(endpoint: JoinedEndpoint, peer: Peer): Subject {
+  return {
+    peer,
+    programs: (tiers, applies, profiles) =>
+      new Map(DIRECTIONS.map((direction) => [direction, programOf(endpoint, direction, tiers, applies, profiles)])),
+    dependsOn: (name) => endpoint.network === name || endpoint.profiles.includes(name),
+  };
+}
+
+/** One interface's: a host endpoint can stand for several. */
+export function hostSubjectId(active: ActiveHostEndpoint): string {
+  return `interface ${active.interface}`;
+}
+
+export function hostSubject(active: ActiveHostEndpoint): Subject {
+  return {
+    peer: { ...hostEndpointPeer(active.endpoint), id: hostSubjectId(active) },
+    programs: (tiers, applies, profiles) => hostPrograms(active, tiers, applies, profiles),
+    dependsOn: (name) => active.endpoint.spec.profiles?.includes(name) === true,
+  };
+}
 
 export class ProgramBook {
   readonly #listener: PieceListener;
   #context: Context;
   readonly #index = new LabelIndex();
-  readonly #endpoints = new Map<string, Governed>();
+  readonly #subjects = new Map<string, Governed>();
   readonly #policies = new Map<string, ResolvedPolicy>();
   readonly #profiles = new Map<string, Readonly<Record<Direction, RuleList>>>();
   /** Rules of policies and profiles, by identity. */
@@ -71,20 +108,21 @@ export class ProgramBook {
     this.#listener = listener;
   }
 
-  setEndpoint(endpoint: JoinedEndpoint, { id, labels, parents }: Peer): void {
-    const keys = this.#endpoints.get(id)?.keys ?? {};
-    this.#endpoints.set(id, { endpoint, keys });
+  setSubject(subject: Subject): void {
+    const { id, labels, parents } = subject.peer;
+    const keys = this.#subjects.get(id)?.keys ?? new Map<string, string>();
+    this.#subjects.set(id, { subject, keys });
     this.#index.setItem(id, labels, parents);
     this.#stale.add(id);
   }
 
-  deleteEndpoint(id: string): void {
-    const governed = this.#endpoints.get(id);
+  deleteSubject(id: string): void {
+    const governed = this.#subjects.get(id);
     if (governed === undefined) return;
-    this.#endpoints.delete(id);
+    this.#subjects.delete(id);
     this.#index.deleteItem(id);
     this.#stale.delete(id);
-    for (const direction of DIRECTIONS) this.#leave(id, governed.keys[direction]);
+    for (const key of new Set(governed.keys.values())) this.#leave(id, key);
   }
 
   setProfile(profile: Profile, labels: Labels): void {
@@ -117,7 +155,7 @@ export class ProgramBook {
   setTiers(tiers: readonly Tier[]): void {
     this.#tierResources = tiers;
     this.#tiersStale = true;
-    for (const id of this.#endpoints.keys()) this.#stale.add(id);
+    for (const id of this.#subjects.keys()) this.#stale.add(id);
   }
 
   setPolicy(policy: AnyPolicy): void {
@@ -145,15 +183,17 @@ export class ProgramBook {
     this.#touch(this.#index.deleteSelector(key));
   }
 
-  /** What the maps hold for the endpoint; valid after `settle`. */
-  verdicts(id: string): Readonly<Record<Direction, Verdict>> | undefined {
-    const keys = this.#endpoints.get(id)?.keys;
-    const [ingress, egress] = [this.#programs.get(keys?.ingress ?? ""), this.#programs.get(keys?.egress ?? "")];
-    if (ingress === undefined || egress === undefined) return undefined;
-    return { ingress: ingress.compiled.entry, egress: egress.compiled.entry };
+  /** Where the programs of the subject begin, by slot; valid after `settle`. */
+  verdicts(id: string): ReadonlyMap<string, Verdict> {
+    const out = new Map<string, Verdict>();
+    for (const [slot, key] of this.#subjects.get(id)?.keys ?? []) {
+      const program = this.#programs.get(key);
+      if (program !== undefined) out.set(slot, program.compiled.entry);
+    }
+    return out;
   }
 
-  /** Brings everything up to date; answers the endpoints whose verdicts may be others now. */
+  /** Brings everything up to date; answers the subjects whose verdicts may be others now. */
   settle(): ReadonlySet<string> {
     if (this.#tiersStale) this.#tiers = resolveTiers(this.#tierResources, [...this.#policies.values()]);
     this.#tiersStale = false;
@@ -179,36 +219,33 @@ export class ProgramBook {
   }
 
   #touch(changes: readonly { readonly item: string }[]): void {
-    for (const { item } of changes) if (this.#endpoints.has(item)) this.#stale.add(item);
+    for (const { item } of changes) if (this.#subjects.has(item)) this.#stale.add(item);
   }
 
   #touchUsersOf(profile: string): void {
-    for (const [id, { endpoint }] of this.#endpoints)
-      if (endpoint.network === profile || endpoint.profiles.includes(profile)) this.#stale.add(id);
+    for (const [id, { subject }] of this.#subjects) if (subject.dependsOn(profile)) this.#stale.add(id);
   }
 
-  /** Gives the endpoint its programs; answers those that it has left. */
+  /** Gives the subject its programs; answers those that it has left. */
   #govern(id: string): [id: string, key: string][] {
-    const governed = this.#endpoints.get(id);
+    const governed = this.#subjects.get(id);
     if (governed === undefined) return [];
-    const matching = new Set(this.#index.selectorsOf(id));
-    const keys: Partial<Record<Direction, string>> = {};
-    const left: [string, string][] = [];
-    for (const direction of DIRECTIONS) {
-      const program = this.#programOf(governed.endpoint, direction, matching);
+    const keys = new Map<string, string>();
+    for (const [slot, program] of this.#programsOf(governed.subject)) {
       const key = programKey(program);
-      const before = governed.keys[direction];
-      if (before !== undefined && before !== key) left.push([id, before]);
-      keys[direction] = key;
+      keys.set(slot, key);
       this.#enter(id, key, program);
     }
-    this.#endpoints.set(id, { ...governed, keys });
-    return left;
+    const kept = new Set(keys.values());
+    const left = new Set([...governed.keys.values()].filter((key) => !kept.has(key)));
+    this.#subjects.set(id, { ...governed, keys });
+    return [...left].map((key) => [id, key]);
   }
 
-  #programOf(endpoint: JoinedEndpoint, direction: Direction, matching: ReadonlySet<string>): Program {
+  #programsOf(subject: Subject): ReadonlyMap<string, Program> {
+    const matching = new Set(this.#index.selectorsOf(subject.peer.id));
     const profiles: Profiles = { lists: this.#profiles, networks: this.#networks };
-    return programOf(endpoint, direction, this.#tiers, ({ key }) => matching.has(key), profiles);
+    return subject.programs(this.#tiers, ({ key }) => matching.has(key), profiles);
   }
 
   #replaceLists(before: Partial<Record<Direction, RuleList>> | undefined, after: typeof before): void {
@@ -281,10 +318,10 @@ export class ProgramBook {
 
   #recompileProgram(key: string, { compiled: before, users }: Entry): void {
     const [user = ""] = users;
-    const direction = key.startsWith("ingress") ? "ingress" : "egress";
-    const governed = this.#endpoints.get(user);
-    if (governed === undefined) throw new Error(`nobody uses the program ${key}`);
-    const program = this.#programOf(governed.endpoint, direction, new Set(this.#index.selectorsOf(user)));
+    const governed = this.#subjects.get(user);
+    const [slot] = [...(governed?.keys ?? [])].find(([, own]) => own === key) ?? [];
+    const program = governed === undefined ? undefined : this.#programsOf(governed.subject).get(slot ?? "");
+    if (program === undefined) throw new Error(`nobody uses the program ${key}`);
     const compiled = compileProgram(program, this.#context);
     this.#programs.set(key, { compiled, users });
     for (const identity of compiled.calls) this.#useList(identity);

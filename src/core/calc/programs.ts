@@ -18,6 +18,7 @@ export function resolveProfile(profile: Profile): Readonly<Record<Direction, Rul
     name: profile.metadata.name,
     direction,
     staged: false,
+    stage: "normal",
     rules: (profile.spec[direction] ?? []).map((rule) => resolveRule(rule, undefined)),
     identity: `${profile.metadata.name}//Profile/${direction}`,
   });
@@ -73,6 +74,7 @@ export function programOf(
 ): Program {
   const normal = (policy: ResolvedPolicy): boolean => policy.stage === "normal" && applies(policy);
   return {
+    place: "endpoint",
     direction,
     tiers: tierStages(tiers, normal, direction),
     profiles: profileStages(endpoint, direction, profiles),

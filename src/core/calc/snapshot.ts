@@ -17,6 +17,7 @@ import type {
   StagedNetworkPolicy,
   Tier,
 } from "../model/resources.ts";
+import type { Failsafe } from "../rules/failsafe.ts";
 import type { Journal } from "./tracker.ts";
 
 export interface Snapshot {
@@ -38,7 +39,15 @@ export interface Snapshot {
   readonly profiles: readonly Profile[];
   readonly networkSets: readonly (GlobalNetworkSet | NetworkSet)[];
   readonly hostEndpoints: readonly HostEndpoint[];
+  /** This host's own interfaces, without those of workloads: what host endpoints can stand for. */
+  readonly hostInterfaces: readonly HostInterface[];
   readonly settings: Settings;
+}
+
+export interface HostInterface {
+  readonly name: string;
+  /** Canonical, without prefix length. */
+  readonly addresses: readonly string[];
 }
 
 /** A workload endpoint: one interface of a container, as policy sees it. */
@@ -97,6 +106,8 @@ export interface Settings {
   readonly endpointToHost: "allow" | "restricted" | "deny";
   /** Manx switched forwarding on, so it keeps the host from routing between its other networks. */
   readonly guardForwarding: boolean;
+  /** Ports of the host that no policy can close; absent: DEFAULT_FAILSAFE. */
+  readonly failsafe?: Failsafe;
   /** NFLOG group for denied packets and new flows; undefined: no logging rules. */
   readonly logGroup?: number;
 }

@@ -9,9 +9,11 @@ export interface Surroundings {
   readonly hostAddresses: readonly string[];
   /** Interface of the default route; absent: what no route of ours covers cannot be reached. */
   readonly uplink?: string;
+  /** What the host's other routes say; where it says nothing the uplink counts. */
+  readonly interfaceTo?: (destination: string) => string | undefined;
 }
 
-export function stateRouting(state: HostState, { hostAddresses, uplink }: Surroundings): Routing {
+export function stateRouting(state: HostState, { hostAddresses, uplink, interfaceTo }: Surroundings): Routing {
   const own = new Set([
     ...hostAddresses,
     ...[...state.gatewayAddresses].map((net) => net.slice(0, net.indexOf("/"))),
@@ -26,8 +28,9 @@ export function stateRouting(state: HostState, { hostAddresses, uplink }: Surrou
       const found = state.routes.get(hostRoute(destination)) ?? longest(state, destination);
       if (found?.kind === "link") return { kind: "forward", interface: found.interface };
       if (found?.kind === "blackhole") return { kind: "none", why: `nobody has ${destination} in this host's block` };
-      if (uplink === undefined) return { kind: "none", why: `no route to ${destination}` };
-      return { kind: "forward", interface: uplink };
+      const way = interfaceTo?.(destination) ?? uplink;
+      if (way === undefined) return { kind: "none", why: `no route to ${destination}` };
+      return { kind: "forward", interface: way };
     },
   };
 }

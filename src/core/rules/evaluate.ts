@@ -15,6 +15,8 @@ export type Route =
   | { readonly kind: "forward"; readonly interface: string }
   | { readonly kind: "none"; readonly why: string };
 
+const LOOPBACK = "lo";
+
 export interface Routing {
   /** What the kernel's routing tables say of the destination. */
   route(packet: Packet): Route;
@@ -78,13 +80,23 @@ class Walk {
 
   fromHost(): Evaluation {
     const first = this.#routing.route(this.#packet);
-    if (first.kind === "forward") this.#packet = { ...this.#packet, oif: first.interface };
+    this.#leaveBy(first);
     if (!this.#passes("output")) return this.#dropped(first);
     // Translation in the output hook makes the kernel route again.
     const route = this.#routing.route(this.#packet);
     if (route.kind === "none") return this.#end("unrouted", route);
+    this.#leaveBy(route);
+    if (!this.#passes("postrouting")) return this.#dropped(route);
+    if (route.kind === "forward") return this.#end("accept", route);
+    const { oif: _, ...packet } = this.#packet;
+    this.#packet = { ...packet, iif: LOOPBACK };
+    return this.#passes("prerouting") && this.#passes("input") ? this.#end("accept", route) : this.#dropped(route);
+  }
+
+  /** What this host sends to itself goes out and in by the loopback interface. */
+  #leaveBy(route: Route): void {
     if (route.kind === "forward") this.#packet = { ...this.#packet, oif: route.interface };
-    return this.#passes("postrouting") ? this.#end("accept", route) : this.#dropped(route);
+    if (route.kind === "local") this.#packet = { ...this.#packet, oif: LOOPBACK };
   }
 
   #end(outcome: Evaluation["outcome"], route: Route): Evaluation {
@@ -168,6 +180,8 @@ class Walk {
         return (packet.reply === true) === (step.direction === "reply");
       case "tcp-flags":
         return packet.protocol === 6 && ((tcpFlags(packet) & step.mask) === step.value) !== (step.negate === true);
+      case "mark":
+        return (((packet.mark ?? 0) & step.mask) >>> 0 === step.value) !== (step.negate === true);
       case "fib-local": {
         const address = step.address === "saddr" ? packet.source : packet.destination;
         return this.#routing.isLocal(address) !== (step.negate === true);
@@ -177,7 +191,7 @@ class Walk {
       case "limit":
         return true;
       case "set-mark":
-        this.#packet = { ...packet, mark: ((packet.mark ?? 0) & ~step.mask) | step.value };
+        this.#packet = { ...packet, mark: (((packet.mark ?? 0) & ~step.mask) | step.value) >>> 0 };
         return true;
       case "notrack":
         this.#packet = { ...packet, state: "untracked" };

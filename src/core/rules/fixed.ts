@@ -7,6 +7,8 @@
  *   input -10, -9    container to its own host: its egress, then what the host lets containers do
  *   output -10       only to interfaces that we know
  *
+ * Host endpoints have their part in these, and chains of their own besides (host-chains.ts).
+ *
  * What is not from or to a `manx*` interface passes untouched; a `manx*` interface that no map knows is dropped.
  * Replies are recognised by conntrack first, so the rest is the path of new flows, and of one-way UDP.
  */
@@ -26,13 +28,15 @@ import {
   isIn,
   isNot,
   isNotIn,
+  jump,
+  leave,
   named,
   rule,
   vmap,
 } from "./steps.ts";
 
 export const OURS = "manx*";
-export const PRIORITY = { raw: -300, from: -10, to: -9, dstnat: -100, srcnat: 100 } as const;
+export const PRIORITY = { raw: -300, mangle: -150, from: -10, to: -9, dstnat: -100, srcnat: 100 } as const;
 
 /** Names of the sets that the fixed chains read. */
 export const FIXED_SETS = {
@@ -67,8 +71,10 @@ export const FIXED_ORIGINS: readonly (readonly [string, Origin])[] = (
 ).map((name) => [name, { kind: "fixed", rule: name }]);
 
 // RFC 9293 section 3.1: of FIN, SYN, RST and ACK, the first segment of a connection carries SYN alone.
-const notFirstSegment = { kind: "tcp-flags", mask: 23, value: 2, negate: true } as const;
-const established = rule(ctState("established", "related"), accept);
+export const notFirstSegment = { kind: "tcp-flags", mask: 23, value: 2, negate: true } as const;
+export const GUARD = "guard";
+
+export const established = rule(ctState("established", "related"), accept);
 
 /** `sources*`: interface . MAC . address of what each endpoint may send as. */
 export function rawChain(before: readonly Rule[]): Chain {
@@ -135,8 +141,8 @@ export function forwardToChain(settings: Settings, before: readonly Rule[]): Cha
     ...newFlowChecks("meta oifname"),
     rule(vmap(["meta oifname"], FIXED_SETS.to)),
     named("unknown-interface", is("meta oifname", OURS), counter, drop),
+    ...(settings.guardForwarding ? [rule(jump(GUARD))] : []),
     ...before,
-    ...(settings.guardForwarding ? guardRules() : []),
   );
 }
 
@@ -151,15 +157,18 @@ function newFlowChecks(field: "meta iifname" | "meta oifname"): Rule[] {
   ];
 }
 
-/** Forwarding was off before us: nothing is routed that was not, but for Docker's own networks, which need it as well. */
-function guardRules(): Rule[] {
-  return [
-    rule(is("meta iifname", OURS), accept),
-    rule(is("meta iifname", "docker*"), accept),
-    rule(is("meta iifname", "br-*"), accept),
-    rule({ kind: "ct-status", status: "dnat" }, accept),
+/**
+ * Forwarding was off before us: nothing is routed that was not, but for Docker's own networks, which need it as well. Returns
+ * what passes: the policies of host endpoints come after it.
+ */
+export function guardChain(): Chain {
+  return chain(
+    rule(is("meta iifname", OURS), leave),
+    rule(is("meta iifname", "docker*"), leave),
+    rule(is("meta iifname", "br-*"), leave),
+    rule({ kind: "ct-status", status: "dnat" }, leave),
     named("guard", counter, drop),
-  ];
+  );
 }
 
 export function inputFromChain(before: readonly Rule[]): Chain {

@@ -82,6 +82,8 @@ export type Step =
   | { readonly kind: "ct-direction"; readonly direction: "original" | "reply" }
   /** Of the TCP flag bits (RFC 9293 section 3.1: FIN 1, SYN 2, RST 4, PSH 8, ACK 16) under `mask`, (not) exactly `value`. Only TCP. */
   | { readonly kind: "tcp-flags"; readonly mask: number; readonly value: number; readonly negate?: boolean }
+  /** Of the packet mark's bits under `mask`, (not) exactly `value`. */
+  | { readonly kind: "mark"; readonly mask: number; readonly value: number; readonly negate?: boolean }
   /** The address is (not) one of this host's own: `fib daddr type local`. */
   | { readonly kind: "fib-local"; readonly address: "saddr" | "daddr"; readonly negate?: boolean }
   | { readonly kind: "counter" }

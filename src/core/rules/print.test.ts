@@ -86,6 +86,7 @@ const STEPS: readonly (readonly [Rule["steps"], string])[] = [
   [[{ kind: "match", field: "th dport", value: "80-90" }], "th dport 80-90"],
   [[{ kind: "ct-state", states: ["new", "invalid"], negate: true }], "ct state ! new,invalid"],
   [[{ kind: "tcp-flags", mask: 23, value: 2, negate: true }], "tcp flags & 23 != 2"],
+  [[{ kind: "mark", mask: 0x10, value: 0x10 }], "meta mark & 0x00000010 == 0x00000010"],
   [[{ kind: "set-mark", value: 0x1234, mask: 0xff00 }], "meta mark set meta mark & 0xffff00ff | 0x00001200"],
   [[{ kind: "set-mark", value: 1, mask: 0xffffffff }], "meta mark set 0x00000001"],
   [[{ kind: "log", group: 3, prefix: "manx deny x " }], 'log prefix "manx deny x " group 3 snaplen 128'],

@@ -80,6 +80,8 @@ function printStep(step: Step, options: PrintOptions): string {
       return `ct direction ${step.direction}`;
     case "tcp-flags":
       return `tcp flags & ${step.mask} ${step.negate === true ? "!=" : "=="} ${step.value}`;
+    case "mark":
+      return `meta mark & ${hex(step.mask)} ${step.negate === true ? "!=" : "=="} ${hex(step.value)}`;
     case "fib-local":
       return `fib ${step.address} type ${not(step, "!= ")}local`;
     case "counter":

@@ -3,12 +3,15 @@
  * of its own that all programs share; a tier with a Pass in it has one too, in which Pass is `return`.
  */
 import { FAMILIES } from "../net/address.ts";
+import { ALLOW_PRE_DNAT, ALLOW_UNTRACKED, hostPreamble } from "./host-chains.ts";
 import type { Rule, Verdict } from "./ir.ts";
 import { addressField } from "./match.ts";
 import type { Direction } from "./origin.ts";
 import { type Context, letter, type Piece, PieceBuilder } from "./piece.ts";
 import {
   type NetworkStage,
+  type Place,
+  type PolicyStage,
   type ProfileStage,
   type Program,
   programKey,
@@ -38,19 +41,36 @@ export function compileProgram(program: Program, context: Context): CompiledProg
   const lists: Lists = { calls: new Set(), inlined: new Set() };
   if (isOpen(program)) return { ...piece.build(), entry: ACCEPT, ...lists };
   const key = programKey(program);
-  const rules = program.tiers.flatMap((tier) => tierRules(tier, program.direction, key, piece, lists));
+  const rules = program.tiers.flatMap((tier) => tierRules(tier, program, key, piece, lists));
   const [first] = program.profiles;
   const profileRules = program.profiles.flatMap((stage) => stageRules(stage, program.direction, piece, lists));
-  const prefix = program.direction === "ingress" ? "to" : "from";
   const hint = program.tiers.length > 0 ? "policy" : first?.kind === "network" ? first.network.name : "";
-  const name = context.names.of(prefix, hint, key);
-  piece.chain(name, chain(...rules, ...profileRules, ...endRules(program.direction, piece)));
+  const name = context.names.of(programPrefix(program), hint, key);
+  const end = isClosed(program.place) ? endRules(program.direction, piece) : [];
+  piece.chain(name, chain(...hostPreamble(program), ...rules, ...profileRules, ...end));
   return { ...piece.build(), entry: { kind: "goto", chain: name }, ...lists };
 }
 
+function programPrefix({ place, direction }: Program): string {
+  if (place === "endpoint") return direction === "ingress" ? "to" : "from";
+  return `host-${place}-${letter(direction)}`;
+}
+
+/** What nobody allowed is dropped. Elsewhere it goes on: other policies are still to come, or none applied. */
+function isClosed(place: Place): boolean {
+  return place === "endpoint" || place === "host";
+}
+
+/** What Allow means at the place. */
+function allowAt(stage: PolicyStage): AllowSteps {
+  return stage === "untracked" ? ALLOW_UNTRACKED : stage === "pre-dnat" ? ALLOW_PRE_DNAT : ALLOW;
+}
+
 /** Nothing stands in the way: no policy applies, and the first profile is a network that allows everything. */
-function isOpen({ direction, tiers, profiles: [first] }: Program): boolean {
-  return tiers.length === 0 && first?.kind === "network" && isOpenNetwork(first.network, direction);
+function isOpen({ place, direction, tiers, profiles: [first] }: Program): boolean {
+  return (
+    place === "endpoint" && tiers.length === 0 && first?.kind === "network" && isOpenNetwork(first.network, direction)
+  );
 }
 
 function isOpenNetwork({ isolation, internal }: NetworkStage, direction: Direction): boolean {
@@ -60,7 +80,7 @@ function isOpenNetwork({ isolation, internal }: NetworkStage, direction: Directi
 /** The chain of one policy or profile. */
 export function compileList(list: RuleList, context: Context): Piece {
   const piece = new PieceBuilder(context);
-  piece.chain(listChain(list, context), chain(...listRules(list, piece)));
+  piece.chain(listChain(list, context), chain(...listRules(list, piece, allowAt(list.stage))));
   return piece.build();
 }
 
@@ -69,20 +89,22 @@ function listChain(list: RuleList, { names }: Context): string {
   return names.of(prefix, list.name, list.identity);
 }
 
-function tierRules(tier: TierStage, direction: Direction, key: string, piece: PieceBuilder, lists: Lists): Rule[] {
+function tierRules(tier: TierStage, program: Program, key: string, piece: PieceBuilder, lists: Lists): Rule[] {
   const { context } = piece;
-  const rules = tier.policies.flatMap((list) => callRules(list, piece, lists, ALLOW));
-  const end = tier.end === "Deny" ? endOfTier(tier.name, direction, piece) : [];
+  const { place, direction } = program;
+  const rules = tier.policies.flatMap((list) => callRules(list, piece, lists));
+  const denies = tier.end === "Deny" && place !== "pre-dnat" && place !== "untracked";
+  const end = denies ? endOfTier(tier.name, direction, piece) : [];
   if (!tier.policies.some(passes)) return [...rules, ...end];
   const name = context.names.of(`tier-${letter(direction)}`, tier.name, `${tier.name} ${key}`);
   piece.chain(name, chain(...rules, ...end));
   return [{ steps: [jump(name)] }];
 }
 
-function callRules(list: RuleList, piece: PieceBuilder, lists: Lists, allow: AllowSteps): Rule[] {
+function callRules(list: RuleList, piece: PieceBuilder, lists: Lists): Rule[] {
   if (passes(list)) {
     lists.inlined.add(list.identity);
-    return listRules(list, piece, allow);
+    return listRules(list, piece, allowAt(list.stage));
   }
   lists.calls.add(list.identity);
   return [{ steps: [jump(listChain(list, piece.context))] }];
@@ -100,7 +122,7 @@ function endRules(direction: Direction, piece: PieceBuilder): Rule[] {
 function stageRules(stage: ProfileStage, direction: Direction, piece: PieceBuilder, lists: Lists): Rule[] {
   switch (stage.kind) {
     case "profile":
-      return callRules(stage.rules, piece, lists, ALLOW);
+      return callRules(stage.rules, piece, lists);
     case "missing":
       return endRules(direction, piece);
     case "network":

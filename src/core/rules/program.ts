@@ -8,7 +8,16 @@ import type { Family } from "../net/address.ts";
 import type { PortRange } from "../net/port-range.ts";
 import type { Direction } from "./origin.ts";
 
+/**
+ * Where a program stands: before a workload endpoint, or before a host endpoint: at its own traffic (`host`), at what is forwarded
+ * by it, before addresses are translated, before connections are tracked.
+ */
+export type Place = "endpoint" | "host" | "forward" | "pre-dnat" | "untracked";
+/** When a policy is asked: untracked and preDNAT ones only on host endpoints. */
+export type PolicyStage = "normal" | "untracked" | "pre-dnat";
+
 export interface Program {
+  readonly place: Place;
   readonly direction: Direction;
   readonly tiers: readonly TierStage[];
   readonly profiles: readonly ProfileStage[];
@@ -48,6 +57,7 @@ export interface RuleList {
   readonly name: string;
   readonly direction: Direction;
   readonly staged: boolean;
+  readonly stage: PolicyStage;
   readonly rules: readonly ResolvedRule[];
   /** Tells it from every other list: kind, namespace, name and direction. */
   readonly identity: string;
@@ -104,5 +114,5 @@ export function programKey(program: Program): string {
         return `network ${JSON.stringify([stage.network.name, stage.network.isolation, stage.network.internal])}`;
     }
   });
-  return `${program.direction}|${tiers.join(";")}|${profiles.join(";")}`;
+  return `${program.place} ${program.direction}|${tiers.join(";")}|${profiles.join(";")}`;
 }

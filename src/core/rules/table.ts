@@ -5,12 +5,15 @@ import {
   FIXED_SETS,
   forwardFromChain,
   forwardToChain,
+  GUARD,
+  guardChain,
   icmpv6SourceChain,
   inputFromChain,
   inputHostChain,
   outputChain,
   rawChain,
 } from "./fixed.ts";
+import type { HostChains } from "./host-chains.ts";
 import type { Chain, FieldType, NftSet, Rule, Ruleset, Table, Verdict } from "./ir.ts";
 import type { Nat } from "./nat.ts";
 import { TCP, UDP } from "./protocol.ts";
@@ -52,6 +55,8 @@ export interface TableParts {
   readonly sets: Iterable<readonly [string, NftSet]>;
   readonly chains: Iterable<readonly [string, Chain]>;
   readonly nat: Nat;
+  /** Of host endpoints, besides their rules in the fixed chains. */
+  readonly host: Pick<HostChains, "chains" | "sets">;
 }
 
 export function assemble(parts: TableParts): Ruleset {
@@ -61,8 +66,8 @@ export function assemble(parts: TableParts): Ruleset {
       {
         family: "inet",
         name: TABLE_NAME,
-        sets: new Map([...CONSTANT_SETS, ...parts.interfaceSets, ...parts.nat.sets, ...parts.sets]),
-        chains: new Map([...parts.fixed, ...parts.nat.chains, ...parts.chains]),
+        sets: new Map([...CONSTANT_SETS, ...parts.interfaceSets, ...parts.nat.sets, ...parts.host.sets, ...parts.sets]),
+        chains: new Map([...parts.fixed, ...parts.nat.chains, ...parts.host.chains, ...parts.chains]),
       },
     ],
     [ARP_KEY, parts.arp],
@@ -78,6 +83,7 @@ export function fixedChains(settings: Settings, host: HostRules): [string, Chain
     ["input-from", inputFromChain(host.input)],
     ["input-host", inputHostChain(settings)],
     ["output", outputChain(host.output)],
+    ...(settings.guardForwarding ? [[GUARD, guardChain()] as [string, Chain]] : []),
   ];
 }
 

@@ -83,6 +83,8 @@ class RuleEncoder {
         return this.#compare(nft.NFT_CMP.EQ, Uint8Array.of(nft.CT_DIRECTION[step.direction]));
       case "tcp-flags":
         return this.#tcpFlags(step.mask, step.value, step.negate === true);
+      case "mark":
+        return this.#markBits(step.mask >>> 0, step.value >>> 0, step.negate === true);
       case "fib-local":
         return this.#fibLocal(step.address, step.negate === true);
       case "counter":
@@ -201,6 +203,12 @@ class RuleEncoder {
     this.#load(FIRST, { kind: "payload", base: nft.NFT_PAYLOAD.TRANSPORT, offset: 13 }, 1);
     this.#bitwise(Uint8Array.of(mask), Uint8Array.of(0));
     this.#compare(negate ? nft.NFT_CMP.NEQ : nft.NFT_CMP.EQ, Uint8Array.of(value));
+  }
+
+  #markBits(mask: number, value: number, negate: boolean): void {
+    this.#load(FIRST, { kind: "meta", key: nft.NFT_META.MARK }, 4);
+    this.#bitwise(hostOrder(mask), hostOrder(0));
+    this.#compare(negate ? nft.NFT_CMP.NEQ : nft.NFT_CMP.EQ, hostOrder(value));
   }
 
   #fibLocal(address: "saddr" | "daddr", negate: boolean): void {
