@@ -5,6 +5,7 @@
 import { Deriver } from "../core/calc/deriver.ts";
 import type { HostState } from "../core/calc/host-state.ts";
 import { labelPolicies } from "../core/calc/label-policies.ts";
+import { ENDPOINTS } from "../core/calc/published.ts";
 import type { Settings, Snapshot } from "../core/calc/snapshot.ts";
 import type { Node } from "../core/model/resources.ts";
 import { match } from "../core/selector/match.ts";
@@ -27,7 +28,8 @@ import { PluginServer } from "../plugin/docker/server.ts";
 import { openBgp } from "./bgp/open.ts";
 import { Changes } from "./changes.ts";
 import { Membership } from "./cluster/membership.ts";
-import { ClusterCache } from "./cluster-cache.ts";
+import { ClusterCache, RESOURCES } from "./cluster-cache.ts";
+import { ClusterCopy, CopiedStore } from "./cluster-copy.ts";
 import { Dataplane, type Outcome } from "./dataplane.ts";
 import { EngineWatch } from "./engine-watch.ts";
 import { Health } from "./health.ts";
@@ -40,6 +42,7 @@ import type { Logger } from "./log.ts";
 import { Loop } from "./loop.ts";
 import type { AgentOptions } from "./options.ts";
 import { Snapshots } from "./snapshot.ts";
+import { StoreLink } from "./store-link.ts";
 import { SysctlOriginals } from "./sysctl-originals.ts";
 
 /** Milliseconds between two looks at what nobody tells us about. */
@@ -66,7 +69,13 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     else log.info({ code }, `well again: ${title}`);
   });
   const state = undo.use(openLocalState(options.stateFile));
-  const store = undo.use(shared ?? openSqliteStore({ path: options.stateFile }));
+  /** What policy needs is on this host's disk too, so a start waits for no store. */
+  const copied = (real: Store): Store =>
+    new CopiedStore(real, undo.use(new ClusterCopy(options.stateFile)), [RESOURCES, ENDPOINTS]);
+  const store = undo.use(shared === undefined ? openSqliteStore({ path: options.stateFile }) : copied(shared));
+  const link = undo.use(
+    new StoreLink({ store, onChange: (away) => health.set("store-unavailable", away?.why, "away") }),
+  );
   const kernel = undo.use(Kernel.open(new SysctlOriginals(state)));
   const hostNetwork = new HostNetwork(options.host, kernel.rtnetlink);
   const engine = undo.use(new EngineClient({ socketPath: options.dockerSocket }));
@@ -80,12 +89,25 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
       store,
       onChange: wake,
       onBadValue: (key, why) => health.set("bad-resource", why === undefined ? undefined : `${key}: ${why}`, key),
-      onTrouble: (error) => health.set("store-unavailable", error === undefined ? undefined : messageOf(error)),
+      onTrouble: (error) => link.tell(error === undefined ? store.trouble() : (store.trouble() ?? messageOf(error))),
     },
     signal,
   );
   const changes = undo.use(new Changes({ store, cluster, judge }));
-  await changes.resume(signal);
+  /** Does now what needs the store, or as soon as it is back; and again after each absence. */
+  const withStore = async (what: string, work: () => Promise<void>): Promise<void> => {
+    const attempt = async (): Promise<void> => {
+      try {
+        await work();
+      } catch (error) {
+        if (link.away === undefined) throw error;
+        log.warn({ err: error }, `${what} waits for the store`);
+      }
+    };
+    link.onReturn(() => run(attempt()));
+    await attempt();
+  };
+  await withStore("a change that waits for its confirmation", () => changes.resume(signal));
 
   const storedNode = (): Node | undefined => cluster.all("Node").find(({ metadata }) => metadata.name === options.host);
   const membership =
@@ -104,7 +126,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
             wake,
           }),
         );
-  await membership?.claim(signal);
+  if (membership !== undefined) await withStore("claiming the host's name", () => membership.claim(signal));
 
   const nodeLabels = (): Readonly<Record<string, string>> => ({
     "kubernetes.io/hostname": options.host,
@@ -131,8 +153,11 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
   );
   // One cause of every wake-up at a time: disposal stops the loop before what it uses.
   run(cluster.follow(signal));
-  for (const note of await addresses.installDefaultPools(signal)) log.info(note);
-  for (const problem of await addresses.recover(signal)) log.warn(problem);
+  link.waits(() => addresses.unpublished());
+  await withStore("comparing address blocks", async () => {
+    for (const note of await addresses.installDefaultPools(signal)) log.info(note);
+    for (const problem of await addresses.recover(signal)) log.warn(problem);
+  });
 
   const forwardedBefore = state.meta("forwarded-before") ?? readSysctl("net/ipv4/ip_forward") ?? "0";
   state.setMeta("forwarded-before", forwardedBefore);
@@ -264,6 +289,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     health,
     state,
     store,
+    link,
     cluster,
     changes,
     addresses,

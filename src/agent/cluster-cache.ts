@@ -120,8 +120,14 @@ export class ClusterCache {
   /** Follows the store until the signal aborts; survives its absence and its compaction. */
   async follow(signal: AbortSignal): Promise<void> {
     let delay = 100;
-    while (!signal.aborted) {
+    for (let doubt = false; !signal.aborted; ) {
       try {
+        // A watch that shows nothing may be well, or not there at all: a read tells.
+        if (doubt) {
+          await this.#options.store.get(RESOURCES, signal);
+          this.#options.onTrouble(undefined);
+        }
+        doubt = false;
         for await (const batch of this.#options.store.watch(RESOURCES, this.#revision, signal)) {
           await this.#take(batch, signal);
           this.#options.onTrouble(undefined);
@@ -129,6 +135,7 @@ export class ClusterCache {
         }
       } catch (error) {
         if (signal.aborted) return;
+        doubt = true;
         this.#options.onTrouble(error);
       }
       await sleep(delay, undefined, { signal, ref: false }).catch(() => {});
@@ -161,6 +168,7 @@ export class ClusterCache {
     for (const { key, value, modRevision } of listing.entries) this.#put(fresh, key, value, modRevision);
     this.#byKey = fresh;
     this.#byKind.clear();
+    this.#revision = listing.revision; // not the larger of both: a store that was restored from a backup goes back
     this.#advance(listing.revision);
   }
 

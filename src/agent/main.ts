@@ -5,9 +5,10 @@ import { notify } from "../drivers/system/notify.ts";
 import { startAgent } from "./agent.ts";
 import { openLog } from "./log.ts";
 import type { AgentOptions } from "./options.ts";
+import { openSharedStore } from "./shared-store.ts";
 import { agentView } from "./view.ts";
 
-export { agentOptions } from "./options.ts";
+export { loadAgentOptions } from "./options.ts";
 
 /** Resolves with the exit status once the agent has stopped. @throws DriverError, ApiError where it cannot start */
 export async function runAgent(options: AgentOptions): Promise<number> {
@@ -15,7 +16,8 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   const stop = new Promise<string>((resolve) => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve(signal));
   });
-  const agent = await startAgent(options, log);
+  const shared = options.etcd === undefined ? undefined : await openSharedStore(options.etcd);
+  const agent = await startAgent(options, log, shared);
   await using stack = new AsyncDisposableStack();
   stack.use(agent);
   stack.use(

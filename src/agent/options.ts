@@ -2,6 +2,8 @@
 import { hostname } from "node:os";
 import type { Settings } from "../core/calc/snapshot.ts";
 import { DriverError } from "../drivers/error.ts";
+import { parseEndpoints } from "../drivers/store/etcd.ts";
+import { CONFIG_FILE, type Config, type EtcdConfig, readConfig } from "./config-file.ts";
 
 export interface AgentOptions {
   /** Name of this host: of its Node. */
@@ -17,28 +19,58 @@ export interface AgentOptions {
   /** Whether BGP is spoken: by a BIRD of our own, by a BIRD that the host has (it includes what we write), or not at all. */
   readonly bgp: "own" | "external" | "off";
   readonly logLevel: "debug" | "info" | "warn" | "error";
+  /** The store that this host shares with others; absent: it is alone, with a store in its state file. */
+  readonly etcd?: EtcdConfig;
 }
 
+const LEVELS = ["debug", "info", "warn", "error"] as const;
 const CHOICES = ["allow", "restricted", "deny"] as const;
 
-/** Reads MANX_* variables over the defaults. @throws DriverError "invalid" */
-export function agentOptions(env: Readonly<Record<string, string | undefined>> = process.env): AgentOptions {
-  const endpointToHost = choice("MANX_ENDPOINT_TO_HOST", env["MANX_ENDPOINT_TO_HOST"] ?? "restricted", CHOICES);
-  const host = env["MANX_HOST"] ?? hostname();
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Reads the configuration file ($MANX_CONFIG) and MANX_* variables over it. @throws DriverError "invalid" */
+export async function loadAgentOptions(env: Environment = process.env): Promise<AgentOptions> {
+  return agentOptions(env, await readConfig(env["MANX_CONFIG"] ?? CONFIG_FILE));
+}
+
+/** Variables over the configuration over the defaults. @throws DriverError "invalid" */
+export function agentOptions(env: Environment, config: Config = {}): AgentOptions {
+  const toHost = env["MANX_ENDPOINT_TO_HOST"] ?? config.endpointToHost ?? "restricted";
+  const endpointToHost = choice("MANX_ENDPOINT_TO_HOST", toHost, CHOICES);
+  const host = env["MANX_HOST"] ?? config.host ?? hostname();
   if (!/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/i.test(host)) {
     throw new DriverError("invalid", `Cannot start: "${host}" is no host name. Set MANX_HOST`);
   }
+  const etcd = etcdOf(env, config);
   return {
     host: host.toLowerCase(),
-    stateFile: env["MANX_STATE_FILE"] ?? "/var/lib/manx/manx.db",
-    socket: env["MANX_SOCKET"] ?? "/run/manx/manx.sock",
-    pluginSocket: env["MANX_PLUGIN_SOCKET"] ?? "/run/docker/plugins/manx.sock",
-    dockerSocket: env["MANX_DOCKER_SOCKET"] ?? "/var/run/docker.sock",
+    stateFile: env["MANX_STATE_FILE"] ?? config.stateFile ?? "/var/lib/manx/manx.db",
+    socket: env["MANX_SOCKET"] ?? config.socket ?? "/run/manx/manx.sock",
+    pluginSocket: env["MANX_PLUGIN_SOCKET"] ?? config.pluginSocket ?? "/run/docker/plugins/manx.sock",
+    dockerSocket: env["MANX_DOCKER_SOCKET"] ?? config.dockerSocket ?? "/var/run/docker.sock",
     endpointToHost,
-    secrets: env["MANX_SECRETS"] ?? "/etc/manx/secrets",
-    bgp: choice("MANX_BGP", env["MANX_BGP"], ["own", "external", "off"]),
-    logLevel: (["debug", "info", "warn", "error"] as const).find((level) => level === env["MANX_LOG_LEVEL"]) ?? "info",
+    secrets: env["MANX_SECRETS"] ?? config.secrets ?? "/etc/manx/secrets",
+    bgp: choice("MANX_BGP", env["MANX_BGP"] ?? config.bgp, ["own", "external", "off"]),
+    logLevel: LEVELS.find((level) => level === env["MANX_LOG_LEVEL"]) ?? config.logLevel ?? "info",
+    ...(etcd !== undefined && { etcd }),
   };
+}
+
+/** MANX_STORE names another store than the file does, so nothing of the file's belongs to it. */
+function etcdOf(env: Environment, config: Config): EtcdConfig | undefined {
+  const store = env["MANX_STORE"];
+  if (store === undefined || store === "") return config.store?.etcd;
+  if (store === "sqlite") return undefined;
+  const files = {
+    caFile: env["MANX_STORE_CA_FILE"],
+    certFile: env["MANX_STORE_CERT_FILE"],
+    keyFile: env["MANX_STORE_KEY_FILE"],
+    user: env["MANX_STORE_USER"],
+    passwordFile: env["MANX_STORE_PASSWORD_FILE"],
+  };
+  const given = Object.fromEntries(Object.entries(files).filter(([, value]) => value !== undefined && value !== ""));
+  parseEndpoints(store, false);
+  return { ...given, endpoints: [store] };
 }
 
 /** The first is the default. */

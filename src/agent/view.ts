@@ -44,12 +44,21 @@ export function agentView(agent: Agent): AgentView {
     snapshot: () => Promise.resolve(agent.takeSnapshot()),
     announcing: () => false,
     poolUsage: () => Promise.resolve(poolUsage(agent)),
-    addPool: (pool, signal) => addressCall(() => agent.addresses.addPool(checked(pool) as IPPool, signal)),
-    removePool: (name, signal) => addressCall(() => agent.addresses.removePool(name, signal)),
+    addPool: (pool, signal) => {
+      agent.link.assertThere("add the pool");
+      return addressCall(() => agent.addresses.addPool(checked(pool) as IPPool, signal));
+    },
+    removePool: (name, signal) => {
+      agent.link.assertThere("remove the pool");
+      return addressCall(() => agent.addresses.removePool(name, signal));
+    },
     facts: (signal) => hostFacts(agent, signal),
     fix: (action, signal) => repair(agent, action, signal),
     resources: (kind) => Promise.resolve({ revision: agent.cluster.revision, items: resources(agent, kind) }),
-    change: (request, signal) => change(agent, request, signal),
+    change: (request, signal) => {
+      if (request.dryRun !== true) agent.link.assertThere("change the resources");
+      return change(agent, request, signal);
+    },
     confirm: async (signal) => {
       const confirmed = await agent.changes.confirm(signal ?? agent.signal).catch((error: unknown) => {
         throw refusal(error);
@@ -67,7 +76,7 @@ async function components(agent: Agent, signal?: AbortSignal): Promise<readonly 
   const summaries: Record<Component["name"], string> = {
     agent: `version ${VERSION}, process ${process.pid}`,
     engine: engine === undefined ? "does not answer" : `Docker ${engine.version}, ${state.networks.size} networks`,
-    store: `SQLite, ${agent.options.stateFile}, revision ${agent.cluster.revision}`,
+    store: storeSummary(agent),
     dataplane: dataplaneSummary(agent),
     bgp: "off: routes stay on this host",
   };
@@ -81,6 +90,17 @@ async function components(agent: Agent, signal?: AbortSignal): Promise<readonly 
     const part = found.severity === "error" ? ("failed" as const) : ("degraded" as const);
     return { name, state: part, summary: summaries[name], why: `${found.title}: ${found.why}`, remedy: found.remedy };
   });
+}
+
+/** `etcd, https://10.0.0.1:2379, revision 17`; where it is away, since when, and what waits for it. */
+function storeSummary({ options, cluster, link }: Agent): string {
+  const where =
+    options.etcd === undefined ? `SQLite, ${options.stateFile}` : `etcd, ${options.etcd.endpoints.join(", ")}`;
+  const known = `${where}, revision ${cluster.revision}`;
+  if (link.away === undefined) return known;
+  const waiting = link.waiting();
+  const waits = waiting.length === 0 ? "nothing waits for it" : `waiting to be published: ${waiting.join(", ")}`;
+  return `${known}, away since ${link.away.since}; ${waits}`;
 }
 
 function dataplaneSummary(agent: Agent): string {

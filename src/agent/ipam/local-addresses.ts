@@ -288,6 +288,12 @@ export class LocalAddresses implements Addresses, AsyncDisposable {
     return this.#giver.inUse().flatMap((use) => (lentTo(use.handle) === undefined ? [] : [formatAddress(use.address)]));
   }
 
+  /** What of this host's addresses the store does not know yet, in words; undefined where it knows all. */
+  unpublished(): string | undefined {
+    const blocks = this.#publisher.unpublished;
+    return blocks === 0 ? undefined : `addresses in ${blocks} ${blocks === 1 ? "block" : "blocks"}`;
+  }
+
   /** CIDRs of the blocks that this host owns; a borrowed address is a block of one. */
   blocks(): string[] {
     return [...this.#blocks.all.keys()];

@@ -32,6 +32,11 @@ export class Publisher implements AsyncDisposable {
     this.#options = options;
   }
 
+  /** How many blocks the store does not know as they are. */
+  get unpublished(): number {
+    return this.#dirty().length;
+  }
+
   /** Something may have changed. */
   look(): void {
     if (this.#timer === undefined && !this.#closed.signal.aborted && this.#dirty().length > 0) this.#in(DELAY_MS);

@@ -8,7 +8,7 @@ export const define: Define = (command, cli) => {
     ["MANX_LOG_LEVEL=debug manx agent", "say more on standard error"],
   ]);
   command.action(async () => {
-    const { agentOptions, runAgent } = await import("../../agent/main.ts");
-    cli.exit = (await runAgent(agentOptions(cli.env))) as ExitCode;
+    const { loadAgentOptions, runAgent } = await import("../../agent/main.ts");
+    cli.exit = (await runAgent(await loadAgentOptions(cli.env))) as ExitCode;
   });
 };

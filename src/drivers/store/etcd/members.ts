@@ -64,7 +64,8 @@ export class Members {
   #token: string | undefined;
   #authenticating: Promise<void> | undefined;
   #clusterId: bigint | undefined;
-  #lastWell = performance.now();
+  /** Undefined until a member has answered for the first time. */
+  #lastWell: number | undefined;
   /** Why each member was left last. */
   readonly #whys = new Map<string, string>();
   #away: string | undefined;
@@ -187,8 +188,14 @@ export class Members {
       this.#at = (this.#at + 1) % this.#options.endpoints.length;
     }
     channel.close();
-    if (this.#away === undefined && performance.now() - this.#lastWell < this.#timing.patienceMs) return;
+    if (this.#away === undefined && !this.#isLost()) return;
     this.#setAway([...this.#whys].map(([authority, reason]) => `${authority}: ${reason}`).join("; "));
+  }
+
+  /** Who has just begun asks each member once; who had a member gives an election its time. */
+  #isLost(): boolean {
+    if (this.#lastWell === undefined) return this.#whys.size === this.#options.endpoints.length;
+    return performance.now() - this.#lastWell >= this.#timing.patienceMs;
   }
 
   #open(): Channel {
