@@ -239,7 +239,9 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
   });
   const forward = new Forward();
   const refreshNetwork = (): void => {
-    if (hostNetwork.refresh()) membership?.lookAtNode();
+    if (!hostNetwork.refresh()) return;
+    membership?.lookAtNode();
+    wake();
   };
   const pass = async (): Promise<void> => {
     try {

@@ -1,6 +1,4 @@
 /** The kernel's side of this host: everything that the dataplane writes to, and the news of what others did to it. */
-
-import { writeFileSync } from "node:fs";
 import { DriverError } from "../drivers/error.ts";
 import { GatewayAddressTarget } from "../drivers/netlink/gateway-address-target.ts";
 import { KernelRtnetlink } from "../drivers/netlink/kernel-rtnetlink.ts";
@@ -8,9 +6,9 @@ import { LinkTarget } from "../drivers/netlink/link-target.ts";
 import { NeighbourTarget } from "../drivers/netlink/neighbour-target.ts";
 import { RouteTarget } from "../drivers/netlink/route-target.ts";
 import type { Change, Rtnetlink } from "../drivers/netlink/rtnetlink.ts";
+import { routeBySource } from "../drivers/netlink/source-routing.ts";
+import { type NetworkEvent, watchNetwork } from "../drivers/netlink/watch.ts";
 import { Nftables } from "../drivers/nftables/nftables.ts";
-import { NetlinkSocket } from "../drivers/syscall/netlink-socket.ts";
-import { inNetworkNamespace } from "../drivers/syscall/netns.ts";
 import { type Originals, Sysctls } from "../drivers/system/sysctls.ts";
 import type { InsideWork } from "../plugin/docker/inside.ts";
 import type { DataplaneTargets, Stage } from "./dataplane.ts";
@@ -19,16 +17,9 @@ import type { EndpointRecord } from "./records.ts";
 /** linux/rtnetlink.h: made by an administrator. The route lies in the container's namespace, where nothing is ours. */
 const RTPROT_STATIC = 4;
 
-const NETLINK_ROUTE = 0;
-/** linux/rtnetlink.h: RTNLGRP_LINK, _IPV4_IFADDR, _IPV4_ROUTE, _IPV6_IFADDR, _IPV6_ROUTE. */
-const NEWS = [1, 5, 7, 9, 11];
-const NEWS_BUFFER = 4_194_304;
-/** RTM_DELLINK, RTM_DELADDR, RTM_DELROUTE. */
-const LOSSES = new Set([17, 21, 25]);
-/** RTM_NEWADDR: the host may have another address now. */
-const HOST_NEWS = new Set([20]);
-/** Milliseconds between the first piece of news and looking. */
+/** Milliseconds between the first piece of news and looking: many in a row are one. */
 const QUIET = 250;
+const HOST_QUIET = 1000;
 
 export interface KernelHooks {
   /** Somebody else changed what is ours. */
@@ -41,6 +32,7 @@ export class Kernel implements AsyncDisposable {
   readonly rtnetlink: Rtnetlink;
   readonly nftables: Nftables;
   readonly targets: DataplaneTargets;
+  readonly #kernel: KernelRtnetlink;
   readonly #open: AsyncDisposableStack;
 
   private constructor(originals: Originals, stack: AsyncDisposableStack) {
@@ -48,6 +40,7 @@ export class Kernel implements AsyncDisposable {
     const nftables = stack.use(Nftables.open());
     const links = stack.use(new LinkTarget(rtnetlink));
     this.rtnetlink = rtnetlink;
+    this.#kernel = rtnetlink;
     this.nftables = nftables;
     this.#open = stack;
     this.targets = {
@@ -69,33 +62,36 @@ export class Kernel implements AsyncDisposable {
 
   /** Listens until the signal aborts. */
   async follow(hooks: KernelHooks, signal: AbortSignal): Promise<void> {
-    await Promise.all([this.#followFirewall(hooks, signal), this.#followNetwork(hooks, signal)]);
+    await Promise.all([
+      this.#followFirewall(hooks, signal),
+      this.#followNetwork(hooks, signal),
+      followHost(hooks, signal),
+    ]);
   }
 
   async #followFirewall({ resync }: KernelHooks, signal: AbortSignal): Promise<void> {
     for await (const _ of this.nftables.foreignChanges(signal)) resync("firewall");
   }
 
-  /** Our own changes are news too; many in a row are one. */
-  async #followNetwork({ resync, onNetwork }: KernelHooks, signal: AbortSignal): Promise<void> {
-    using socket = NetlinkSocket.open(NETLINK_ROUTE, { groups: NEWS, receiveBuffer: NEWS_BUFFER });
+  /** What we do ourselves, and an engine that takes a link's other end, are no reason to look. */
+  async #followNetwork({ resync }: KernelHooks, signal: AbortSignal): Promise<void> {
+    const disturbed = new Set<Stage>();
     let soon: NodeJS.Timeout | undefined;
     const tell = (): void => {
       soon = undefined;
-      onNetwork();
-      for (const stage of ["links", "sysctls", "gatewayAddresses", "neighbours", "routes"] as const) resync(stage);
+      for (const stage of disturbed) resync(stage);
+      disturbed.clear();
     };
-    for await (const event of socket.events(signal)) {
-      const lost = event.kind === "overrun" || event.messages.some(({ type }) => LOSSES.has(type));
-      const news = lost || event.messages.some(({ type }) => HOST_NEWS.has(type));
-      if (news) soon ??= setTimeout(tell, lost ? QUIET : 4 * QUIET).unref();
+    for await (const parts of this.#kernel.foreignChanges(signal)) {
+      for (const part of parts) disturbed.add(part);
+      soon ??= setTimeout(tell, QUIET).unref();
     }
     clearTimeout(soon);
   }
 
   /** Sets on the container's own side of the endpoint what Docker does not. May be repeated. */
   async addInside(endpoint: EndpointRecord, work: InsideWork): Promise<void> {
-    const { addresses, defaultRoute, looseReversePath } = work;
+    const { addresses, defaultRoute, sourceRoutes } = work;
     if (endpoint.sandbox === undefined) return;
     using inside = new KernelRtnetlink(endpoint.sandbox);
     const link = inside.links().find(({ mac }) => mac === endpoint.mac.toLowerCase());
@@ -112,12 +108,44 @@ export class Kernel implements AsyncDisposable {
     }
     const [real] = inside.apply(changes).filter(({ error }) => error.errno !== "EEXIST");
     if (real !== undefined) throw real.error;
-    if (looseReversePath === true)
-      inNetworkNamespace(endpoint.sandbox, () => writeFileSync("/proc/sys/net/ipv4/conf/all/rp_filter", "0"));
+    if (sourceRoutes !== undefined) {
+      const { table, routes } = sourceRoutes;
+      routeBySource(
+        endpoint.sandbox,
+        routes.map((route) => ({ ...route, index, table })),
+      );
+    }
     await Promise.resolve();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#open[Symbol.asyncDispose]();
+  }
+}
+
+/** The host's own addresses and its way out. */
+async function followHost({ onNetwork }: KernelHooks, signal: AbortSignal): Promise<void> {
+  let soon: NodeJS.Timeout | undefined;
+  const tell = (): void => {
+    soon = undefined;
+    onNetwork();
+  };
+  for await (const events of watchNetwork({}, signal)) {
+    if (events.some(concernsHost)) soon ??= setTimeout(tell, HOST_QUIET).unref();
+  }
+  clearTimeout(soon);
+}
+
+function concernsHost(event: NetworkEvent): boolean {
+  switch (event.kind) {
+    case "overrun":
+      return true;
+    case "address":
+      return !/^(fe80:|169\.254\.)/.test(event.address.address);
+    case "route":
+      return event.route.destination.endsWith("/0");
+    case "link":
+    case "neighbour":
+      return false;
   }
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { DriverError } from "../drivers/error.ts";
 import { Loop } from "./loop.ts";
 
 describe("Loop", () => {
@@ -20,6 +21,20 @@ describe("Loop", () => {
     await Promise.all(Array.from({ length: 50 }, () => loop.settle()));
     assert.equal(most, 1);
     assert.equal(steps, 1);
+  });
+
+  it("keeps those who wait while the kernel is busy, and tells them of the repetition", async () => {
+    let steps = 0;
+    using loop = new Loop({
+      step: () => {
+        if (++steps === 1) throw new DriverError("busy", "the table changed");
+        return Promise.resolve();
+      },
+      onOutcome: () => {},
+      minDelay: 1,
+    });
+    await loop.settle();
+    assert.equal(steps, 2);
   });
 
   it("answers a wish only with a step that began after it", async () => {

@@ -1,7 +1,10 @@
 /**
  * Runs one step at a time, and once more if something happened meanwhile. Many wishes that arrive during a step share the next
  * one; whoever waits is told about a step that began after the wish, never about one that was already under way.
+ * A step that finds the kernel too restless to read is no failure of theirs: they wait for its repetition.
  */
+import { DriverError } from "../drivers/error.ts";
+
 export interface LoopOptions {
   /** Makes everything as it should be. Throws what could not be done; it is tried again with back-off. */
   readonly step: (signal: AbortSignal) => Promise<void>;
@@ -37,7 +40,7 @@ export class Loop implements Disposable {
     if (!this.#running) void this.#drain();
   }
 
-  /** Resolves when a step that began after this call has succeeded; rejects with its error if it failed. */
+  /** Resolves when a step that began after this call has succeeded; rejects with its error if it failed (but for "busy"). */
   settle(): Promise<void> {
     if (this.#abort.signal.aborted) return Promise.reject(new Error("the agent is stopping"));
     return new Promise((resolve, reject) => {
@@ -67,7 +70,8 @@ export class Loop implements Disposable {
       for (const { resolve } of waiting) resolve();
     } catch (error) {
       if (!this.#abort.signal.aborted) this.#fail(error);
-      for (const { reject } of waiting) reject(error);
+      if (error instanceof DriverError && error.code === "busy") this.#waiting.unshift(...waiting);
+      else for (const { reject } of waiting) reject(error);
     }
   }
 

@@ -60,6 +60,27 @@ describe("the inside of a container", () => {
       assert.equal(attempts.length, 0);
     });
 
+    it("gives each interface of a container with several a way out of its own", async () => {
+      const other = await docker.createNetwork(2, "other", { ipv6: true });
+      const web = docker.createContainer("web", net);
+      const sandbox = "/var/run/docker/netns/aaaaaaaaaaaa";
+      const first = await docker.start(web, net, { sandbox });
+      const second = await docker.start(web, other, { sandbox });
+      ready = true;
+      inside.wake(second.endpoint);
+      while (done.length < 2) await sleep(5);
+      const bare = ({ addresses }: typeof first): string[] =>
+        addresses.map(({ Address }) => Address.split("/")[0] ?? "");
+      const [v4, v6] = bare(second);
+      const ways = new Map(done.map(({ id, work }) => [id, work.sourceRoutes]));
+      assert.deepEqual(ways.get(first.endpoint)?.routes, [{ source: bare(first)[0], gateway: "169.254.1.1" }]);
+      assert.deepEqual(ways.get(second.endpoint)?.routes, [
+        { source: v4, gateway: "169.254.1.2" },
+        { source: v6, gateway: "fe80::2" },
+      ]);
+      assert.notEqual(ways.get(first.endpoint)?.table, ways.get(second.endpoint)?.table);
+    });
+
     it("gives up when the container does", async () => {
       const web = docker.createContainer("web", net);
       const started = await docker.start(web, net, { options: { addresses: "10.65.0.9" } });

@@ -16,11 +16,11 @@ export interface InsideWork {
    * one. The metric is larger than that of any engine's, and differs between the interfaces of a container.
    */
   readonly defaultRoute?: { readonly gateway: string; readonly metric: number };
-  /**
-   * The container has several interfaces and one default route, so packets come in where no answer goes out: strict reverse path
-   * filtering (which a new namespace takes over from the host, RFC 3704 section 2.2) would drop them.
-   */
-  readonly looseReversePath?: true;
+  /** The container has several interfaces: what it sends from these addresses leaves by this one, by a routing table of its own. */
+  readonly sourceRoutes?: {
+    readonly table: number;
+    readonly routes: readonly { readonly source: string; readonly gateway: string }[];
+  };
 }
 
 /** Does the work in the container's network namespace; may be repeated. Throws as long as it cannot be done. */
@@ -32,19 +32,32 @@ const LATER = 250;
 const HURRY = 3000;
 const LIMIT = 60_000;
 const YIELDING_METRIC = 4096;
+/** Number of the routing table of a container's first interface. */
+const FIRST_TABLE = 2_802_400;
 
 /** undefined if Docker sets all that there is. */
 export function insideWork({ state }: Pick<PluginContext, "state">, endpoint: EndpointRecord): InsideWork | undefined {
   const addresses = extraAddresses(endpoint);
   const index = endpoint.gatewayIndex;
   const alone = state.networks.get(endpoint.networkId)?.dummyIpv4 === true && index !== undefined;
-  const several = index !== undefined && index > 1;
+  const several = index !== undefined && sandboxEndpoints(state, endpoint).length > 1;
   if (!endpoint.joined || (addresses.length === 0 && !alone && !several)) return undefined;
   return {
     addresses,
-    ...(several ? { looseReversePath: true } : {}),
+    ...(several ? { sourceRoutes: sourceRoutes(endpoint, index) } : {}),
     ...(alone ? { defaultRoute: { gateway: gateways(index).ipv6, metric: YIELDING_METRIC + index } } : {}),
   };
+}
+
+function sourceRoutes({ addresses }: EndpointRecord, index: number): NonNullable<InsideWork["sourceRoutes"]> {
+  const { ipv4, ipv6 } = gateways(index);
+  const routes = addresses.map((source) => ({ source, gateway: source.includes(":") ? ipv6 : ipv4 }));
+  return { table: FIRST_TABLE + index, routes };
+}
+
+/** The endpoints of the same container, with this one. */
+function sandboxEndpoints(state: PluginContext["state"], { sandbox }: EndpointRecord): EndpointRecord[] {
+  return [...state.endpoints.values()].filter((other) => other.joined && other.sandbox === sandbox);
 }
 
 export class Inside implements AsyncDisposable {
@@ -58,14 +71,22 @@ export class Inside implements AsyncDisposable {
     this.#apply = apply;
   }
 
-  /** The endpoint was joined, or its container has started: see to its inside, if there is anything to do. */
+  /** The endpoint was joined, or its container has started: see to the container's inside, if there is anything to do. */
   readonly wake = (endpointId: string): void => {
+    const { state } = this.#context;
+    const endpoint = state.endpoints.get(endpointId);
+    if (endpoint === undefined) return;
+    // A second interface gives the first one something to do as well.
+    for (const { id } of sandboxEndpoints(state, endpoint)) this.#begin(id);
+  };
+
+  #begin(endpointId: string): void {
     const endpoint = this.#context.state.endpoints.get(endpointId);
     if (endpoint === undefined || insideWork(this.#context, endpoint) === undefined) return;
     if (this.#underWay.has(endpointId) || this.#stop.signal.aborted) return;
     const work = this.#persist(endpointId).finally(() => this.#underWay.delete(endpointId));
     this.#underWay.set(endpointId, work);
-  };
+  }
 
   async #persist(endpointId: string): Promise<void> {
     const begun = performance.now();
