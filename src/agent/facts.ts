@@ -29,6 +29,7 @@ export async function hostFacts(agent: Agent, signal?: AbortSignal): Promise<Hos
   const around = await attempt("the surroundings", () => surroundings(options.socket));
   const space = await attempt("free space", () => statfs(dirname(options.stateFile)));
   const problems = await attempt("addresses", () => agent.addresses.check(undefined, signal));
+  const exhausted = await attempt("addresses", () => agent.addresses.exhausted(signal));
   const state = agent.hostState();
   const foreignIpam = networks?.filter(({ ipamDriver }) => ipamDriver !== "manx").map(({ name }) => name);
   const trouble = agent.store.trouble();
@@ -66,6 +67,7 @@ export async function hostFacts(agent: Agent, signal?: AbortSignal): Promise<Hos
     bgp: { wanted: false, running: false },
     store: { path: options.stateFile, ...(trouble === undefined ? {} : { trouble }) },
     overlaps: poolOverlaps(agent),
+    ...(exhausted === undefined ? {} : { exhausted }),
     drift: agent.health
       .list()
       .filter(({ severity }) => severity === "error")

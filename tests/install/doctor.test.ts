@@ -76,6 +76,18 @@ describe("doctor", () => {
     assert.deepEqual(await bad(), []);
   });
 
+  it("sees a pool that is full, and its remedy lets containers start again", async () => {
+    await shell("manx pool add 10.98.0.0/30 --name tiny --block-size 30");
+    await shell("docker network create -d manx --ipam-driver manx --ipam-opt pools=tiny small");
+    const start = (name: string): Promise<unknown> =>
+      host.docker("run", "-d", "--name", name, "--network", "small", "busybox", "sleep", "1000");
+    await Promise.all(["a", "b", "c", "d"].map(start));
+    await assert.rejects(start("e"), /tiny.*no free block/);
+    assert.deepEqual(await bad(), ["exhausted"]);
+    await shell("docker rm -f a b c d e && docker network rm small");
+    assert.deepEqual(await bad(), []);
+  });
+
   it("works without an agent, and says that there is none", async () => {
     await host.stopAgent("SIGKILL");
     const found = await bad();

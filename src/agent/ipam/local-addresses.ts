@@ -2,6 +2,7 @@
 import { addressAt } from "../../core/ipam/block.ts";
 import { checkIpam, type IpamProblem } from "../../core/ipam/check.ts";
 import { lentTo } from "../../core/ipam/loan.ts";
+import { exhaustedPools } from "../../core/ipam/exhausted.ts";
 import { defaultPools } from "../../core/ipam/pools.ts";
 import type { IPPool, IPReservation } from "../../core/model/resources.ts";
 import { type Address, formatAddress, parseAddress, width } from "../../core/net/address.ts";
@@ -354,6 +355,17 @@ export class LocalAddresses implements Addresses, AsyncDisposable {
       networks: [...state.networks.values()].map((n) => ({ ...n, poolIds: [...n.ipv4Pools, ...n.ipv6Pools] })),
       endpoints: [...state.endpoints.values()],
       ...(docker !== undefined && { docker: [...docker].map(([address, live]) => ({ address, ...live })) }),
+    });
+  }
+
+  /** Names of the pools from which this host can get no address any more. @throws DriverError where the store cannot be asked */
+  async exhausted(signal?: AbortSignal): Promise<string[]> {
+    const { owners } = await this.#claims.facts(this.#until(signal));
+    return exhaustedPools({
+      pools: this.#list.all(),
+      own: [...this.#blocks.all.values()].map(({ block }) => block),
+      claimed: owners.map(({ block }) => block),
+      reserved: this.#giver.reserved(),
     });
   }
 
