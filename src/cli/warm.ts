@@ -1,0 +1,4 @@
+/** Loads what an agent loads, and ends: afterwards all of it lies translated in Node's compile cache. `bin/manx` starts it. */
+import "../agent/main.ts";
+import "./commands/agent.ts";
+import "./run.ts";
