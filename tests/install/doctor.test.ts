@@ -81,10 +81,10 @@ describe("doctor", () => {
     await shell("docker network create -d manx --ipam-driver manx --ipam-opt pools=tiny small");
     const start = (name: string): Promise<unknown> =>
       host.docker("run", "-d", "--name", name, "--network", "small", "busybox", "sleep", "1000");
-    await Promise.all(["a", "b", "c", "d"].map(start));
-    await assert.rejects(start("e"), /tiny.*no free block/);
+    await Promise.all(["s1", "s2", "s3", "s4"].map(start));
+    await assert.rejects(start("s5"), /tiny.*no free block/);
     assert.deepEqual(await bad(), ["exhausted"]);
-    await shell("docker rm -f a b c d e && docker network rm small");
+    await shell("docker rm -f s1 s2 s3 s4 s5 && docker network rm small");
     assert.deepEqual(await bad(), []);
   });
 
