@@ -1,8 +1,8 @@
 /** `Addresses` on this host's local state and the cluster store: which part does what, and in which order. */
 import { addressAt } from "../../core/ipam/block.ts";
 import { checkIpam, type IpamProblem } from "../../core/ipam/check.ts";
-import { lentTo } from "../../core/ipam/loan.ts";
 import { exhaustedPools } from "../../core/ipam/exhausted.ts";
+import { lentTo } from "../../core/ipam/loan.ts";
 import { defaultPools } from "../../core/ipam/pools.ts";
 import type { IPPool, IPReservation } from "../../core/model/resources.ts";
 import { type Address, formatAddress, parseAddress, width } from "../../core/net/address.ts";
