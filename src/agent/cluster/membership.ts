@@ -8,12 +8,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Endpoint } from "../../core/calc/snapshot.ts";
 import type { Node } from "../../core/model/resources.ts";
 import type { Engine } from "../../drivers/docker/engine.ts";
+import { DriverError } from "../../drivers/error.ts";
 import type { Store } from "../../drivers/store/store.ts";
 import type { Health } from "../health.ts";
 import type { LocalAddresses } from "../ipam/local-addresses.ts";
 import type { LocalState } from "../local-state.ts";
 import type { Logger } from "../log.ts";
 import { VERSION } from "../version.ts";
+import type { EndpointCopy } from "./endpoint-copy.ts";
 import { EndpointPublisher } from "./endpoint-publisher.ts";
 import { NetworkSpread } from "./network-spread.ts";
 import { mergeNode, publishNode } from "./node.ts";
@@ -23,6 +25,9 @@ import { sayUsers } from "./users.ts";
 
 /** Milliseconds between two looks at what nobody tells us about. */
 const LOOK_EVERY = 60_000;
+
+/** Milliseconds that a start waits for the store to tell of the other hosts. */
+const COPY_AFTER = 3000;
 
 export interface MembershipOptions {
   readonly state: LocalState;
@@ -36,6 +41,8 @@ export interface MembershipOptions {
   readonly stored: () => Node | undefined;
   readonly asNumber?: number;
   readonly wake: () => void;
+  /** What this host knew of the others' endpoints. */
+  readonly copy?: EndpointCopy;
 }
 
 export class Membership implements AsyncDisposable {
@@ -57,7 +64,7 @@ export class Membership implements AsyncDisposable {
 
   constructor(options: MembershipOptions) {
     this.#options = options;
-    const { store, host, health, wake, state, engine, log, detected } = options;
+    const { store, host, health, wake, state, engine, log, detected, copy } = options;
     this.identity = identityOf(state);
     this.remote = new RemoteEndpoints({
       store,
@@ -65,6 +72,7 @@ export class Membership implements AsyncDisposable {
       onChange: wake,
       onBadValue: (key, why) => health.set("bad-resource", why === undefined ? undefined : `${key}: ${why}`, key),
       onTrouble: (error) => health.set("store-unavailable", error === undefined ? undefined : text(error), "endpoints"),
+      ...(copy !== undefined && { copy }),
     });
     this.presence = new Presence({
       store,
@@ -117,9 +125,18 @@ export class Membership implements AsyncDisposable {
     return mergeNode(stored, detected, facts, asNumber);
   }
 
-  /** Takes this host's name. @throws DriverError "exists" if another machine has it */
-  claim(signal: AbortSignal): Promise<void> {
-    return this.presence.claim(signal);
+  /**
+   * Takes this host's name; where the store cannot be asked, that is done once it can.
+   * @throws DriverError "exists" if another machine has it
+   */
+  async claim(signal: AbortSignal): Promise<void> {
+    try {
+      await this.presence.claim(signal);
+    } catch (error) {
+      if (error instanceof DriverError && error.code === "exists") throw error;
+      signal.throwIfAborted();
+      this.#options.log.warn({ why: text(error) }, "the host's name could not be claimed yet");
+    }
   }
 
   /** From now on the others are told of these. */
@@ -144,6 +161,7 @@ export class Membership implements AsyncDisposable {
       if (changed.has("endpoints") || changed.has("networks")) this.#publish();
     });
     signal.addEventListener("abort", stopListening, { once: true });
+    setTimeout(() => this.remote.useCopy(), COPY_AFTER).unref();
     void this.remote.known().then(() => {
       this.#known = true;
       this.networks.look();
