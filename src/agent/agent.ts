@@ -27,7 +27,6 @@ import { EngineReconcile } from "../plugin/docker/reconcile.ts";
 import { PluginServer } from "../plugin/docker/server.ts";
 import { openBgp } from "./bgp/open.ts";
 import { Changes } from "./changes.ts";
-import { EndpointCopy } from "./cluster/endpoint-copy.ts";
 import { Membership } from "./cluster/membership.ts";
 import { ClusterCache, RESOURCES } from "./cluster-cache.ts";
 import { ClusterCopy, CopiedStore } from "./cluster-copy.ts";
@@ -125,7 +124,6 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
             detected: () => hostNetwork.node,
             stored: storedNode,
             wake,
-            copy: undo.use(new EndpointCopy(options.stateFile)),
           }),
         );
   if (membership !== undefined) await withStore("claiming the host's name", () => membership.claim(signal));

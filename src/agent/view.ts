@@ -12,6 +12,7 @@ import { formatProblems, type Problem } from "../core/problem.ts";
 import { AddressError } from "./addresses.ts";
 import type { Agent } from "./agent.ts";
 import { type Changed, ChangeRefused } from "./changes.ts";
+import { clusterView } from "./cluster/cluster-view.ts";
 import { hostFacts } from "./facts.ts";
 import type { ConditionCode } from "./health.ts";
 import { repair } from "./repair.ts";
@@ -52,6 +53,7 @@ export function agentView(agent: Agent): AgentView {
       agent.link.assertThere("remove the pool");
       return addressCall(() => agent.addresses.removePool(name, signal));
     },
+    ...clusterView(agent),
     facts: (signal) => hostFacts(agent, signal),
     fix: (action, signal) => repair(agent, action, signal),
     resources: (kind) => Promise.resolve({ revision: agent.cluster.revision, items: resources(agent, kind) }),

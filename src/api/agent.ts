@@ -9,6 +9,8 @@ import type { Snapshot } from "../core/calc/snapshot.ts";
 import type { AnyResource, IPPool } from "../core/model/resources.ts";
 import type { HostFacts } from "./doctor/facts.ts";
 import type { FixAction } from "./schema/doctor.ts";
+import type { IpamExplanation, IpamProblemView, IpamRelease, IpamView } from "./schema/ipam.ts";
+import type { NodeRemoval, NodeView } from "./schema/node.ts";
 import type { ChangeReport, ChangeRequest, ConfirmReport } from "./schema/resource.ts";
 import type { Component, VersionView } from "./schema/status.ts";
 import type { AgentEvent } from "./schema/watch.ts";
@@ -31,6 +33,20 @@ export interface AgentView {
   addPool(pool: IPPool, signal?: AbortSignal): Promise<IPPool>;
   /** Refuses (`refused`) while addresses of it are in use; `not-found` if there is none. */
   removePool(name: string, signal?: AbortSignal): Promise<void>;
+
+  /** Hosts of the cluster, by name; also those that have left traces but have no Node any more. */
+  nodes(signal?: AbortSignal): Promise<NodeView[]>;
+  /**
+   * Forgets a host that is gone: its Node, its endpoints, its blocks. Refuses (`refused`) while its agent lives, and, without
+   * force, while the host answers on the network.
+   */
+  removeNode(name: string, force: boolean, signal?: AbortSignal): Promise<NodeRemoval>;
+  ipam(signal?: AbortSignal): Promise<IpamView>;
+  ipamCheck(signal?: AbortSignal): Promise<readonly IpamProblemView[]>;
+  /** Refuses (`invalid`) what is no address. */
+  ipamExplain(address: string, signal?: AbortSignal): Promise<IpamExplanation>;
+  /** An address that nobody has, or an empty block. Refuses (`refused`) what is in use. */
+  ipamRelease(subject: string, signal?: AbortSignal): Promise<IpamRelease>;
 
   /** Looks at the host now; what cannot be found out is left undefined. */
   facts(signal?: AbortSignal): Promise<HostFacts>;

@@ -9,6 +9,7 @@ import { OpenAPIHono } from "@hono/zod-openapi";
 import { bodyLimit } from "hono/body-limit";
 import type { AgentView } from "./agent.ts";
 import { ApiError, HTTP_STATUS } from "./error.ts";
+import { clusterRoutes } from "./routes/cluster.ts";
 import { toApiError } from "./routes/common.ts";
 import { doctorRoutes } from "./routes/doctor.ts";
 import { observeRoutes } from "./routes/observe.ts";
@@ -36,6 +37,7 @@ export function createApp(agent: AgentView, onInternalError: (error: unknown) =>
   );
   observeRoutes(app, agent);
   poolRoutes(app, agent);
+  clusterRoutes(app, agent);
   doctorRoutes(app, agent);
   resourceRoutes(app, agent);
   app.doc31("/openapi.json", {

@@ -10,7 +10,9 @@ import { ApiError } from "./error.ts";
 import type { DoctorView, FixReport } from "./schema/doctor.ts";
 import type { EndpointView } from "./schema/endpoint.ts";
 import type { ErrorBody } from "./schema/error.ts";
+import type { IpamExplanation, IpamProblemView, IpamRelease, IpamView } from "./schema/ipam.ts";
 import type { NetworkDetail, NetworkView } from "./schema/network.ts";
+import type { NodeRemoval, NodeView } from "./schema/node.ts";
 import type { PoolRequest, PoolView } from "./schema/pool.ts";
 import type { ChangeReport, ChangeRequest, ConfirmReport } from "./schema/resource.ts";
 import type { StatusView, VersionView } from "./schema/status.ts";
@@ -22,7 +24,9 @@ import { type HttpResponse, request } from "./transport.ts";
 export { ApiError } from "./error.ts";
 export type * from "./schema/doctor.ts";
 export type * from "./schema/endpoint.ts";
+export type * from "./schema/ipam.ts";
 export type * from "./schema/network.ts";
+export type * from "./schema/node.ts";
 export type * from "./schema/pool.ts";
 export type * from "./schema/resource.ts";
 export type * from "./schema/status.ts";
@@ -62,6 +66,14 @@ export interface AgentClient {
   addPool(pool: PoolRequest): Promise<PoolView>;
   /** By name or CIDR. */
   removePool(name: string): Promise<PoolView>;
+  nodes(): Promise<NodeView[]>;
+  node(name: string): Promise<NodeView>;
+  removeNode(name: string, force: boolean): Promise<NodeRemoval>;
+  ipam(): Promise<IpamView>;
+  ipamCheck(): Promise<IpamProblemView[]>;
+  ipamExplain(address: string): Promise<IpamExplanation>;
+  /** An address, or the CIDR of a block. */
+  ipamRelease(subject: string): Promise<IpamRelease>;
   doctor(): Promise<DoctorView>;
   doctorFix(): Promise<FixReport>;
   resources(kind: AnyResource["kind"], namespace?: string): Promise<{ revision: number; items: AnyResource[] }>;
@@ -87,6 +99,13 @@ export function createClient(options: ClientOptions = {}): AgentClient {
     pools: () => get("/v1/pools"),
     addPool: (pool) => post("/v1/pools", pool),
     removePool: (name) => wire.request("DELETE", `/v1/pools/${part(name)}`),
+    nodes: () => get("/v1/nodes"),
+    node: (name) => get(`/v1/nodes/${part(name)}`),
+    removeNode: (name, force) => wire.request("DELETE", `/v1/nodes/${part(name)}${force ? "?force=true" : ""}`),
+    ipam: () => get("/v1/ipam"),
+    ipamCheck: () => get("/v1/ipam/check"),
+    ipamExplain: (address) => get("/v1/ipam/explain", { address }),
+    ipamRelease: (subject) => post(`/v1/ipam/release${search({ subject })}`),
     doctor: () => get("/v1/doctor"),
     doctorFix: () => post("/v1/doctor/fix"),
     resources: (kind, namespace) => get(`/v1/resources/${kind}`, { namespace }),

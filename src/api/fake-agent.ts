@@ -1,12 +1,15 @@
 /** An agent that lives in memory: for tests of the API, the CLI and the dashboard. It refuses what the real one refuses. */
 import type { Endpoint, LocalEndpoint, PublishedPort, Snapshot } from "../core/calc/snapshot.ts";
 import type { IPPool, Network } from "../core/model/resources.ts";
+import { parseAddress } from "../core/net/address.ts";
 import { overlaps, parseCidr } from "../core/net/cidr.ts";
 import type { AgentView, PoolUsage } from "./agent.ts";
 import type { HostFacts } from "./doctor/facts.ts";
 import { ApiError } from "./error.ts";
 import { FakeResources } from "./fake-resources.ts";
 import type { FixAction } from "./schema/doctor.ts";
+import type { IpamProblemView } from "./schema/ipam.ts";
+import type { NodeView } from "./schema/node.ts";
 import type { ChangeRequest } from "./schema/resource.ts";
 import type { Component } from "./schema/status.ts";
 import type { AgentEvent } from "./schema/watch.ts";
@@ -37,6 +40,12 @@ export function fakeNetwork(name: string, spec: Partial<Network["spec"]> = {}): 
       ...spec,
     },
   };
+}
+
+export function fakeNode(name: string, given: Partial<NodeView> = {}): NodeView {
+  const versions = { version: "0.1.0", engine: "26.1.5", kernel: "6.18.0" };
+  const more = { addresses: ["192.168.7.10"], labels: {}, endpoints: 3, blocks: [], lent: [], borrowed: [] };
+  return { name, self: false, state: "alive", since: "2026-11-23T10:00:00.000Z", ...versions, ...more, ...given };
 }
 
 export interface FakeEndpoint {
@@ -224,6 +233,55 @@ export class FakeAgent implements AgentView {
       });
     this.state = { ...this.state, pools: this.state.pools.filter(({ metadata }) => metadata.name !== name) };
     this.emit("pools");
+  }
+
+  /** Hosts of the cluster; the first is this one. */
+  hosts: NodeView[] = [fakeNode("h1", { self: true, blocks: [{ cidr: "10.65.0.0/26", pool: "default-v4" }] })];
+  problems: IpamProblemView[] = [];
+
+  async nodes() {
+    this.#check();
+    return this.hosts;
+  }
+
+  async removeNode(name: string, force: boolean) {
+    this.#check();
+    const found = this.hosts.find((host) => host.name === name);
+    const refuse = (why: string): ApiError => new ApiError("refused", `Cannot remove the host "${name}": ${why}`);
+    if (found === undefined)
+      throw new ApiError("not-found", `Cannot remove the host "${name}": the cluster has none of that name`);
+    if (found.self) throw refuse("it is this one");
+    if (found.state === "alive") throw refuse("its agent lives");
+    if (!force && found.addresses.length > 0) throw refuse(`its agent is silent, but ${found.addresses[0]} answers`);
+    this.hosts = this.hosts.filter((host) => host !== found);
+    return { name, endpoints: found.endpoints, released: found.blocks.map(({ cidr }) => cidr), kept: [] };
+  }
+
+  async ipam() {
+    this.#check();
+    const blocks = [{ cidr: "10.65.0.0/26", host: "h1", size: "64", allocated: 3 }];
+    const pool = { name: "default-v4", cidr: "10.65.0.0/16", size: "65536", allocated: 3, blocks };
+    return { pools: [pool], loans: [{ address: "10.65.0.7", owner: "h1", borrower: "h2", state: "granted" }] };
+  }
+
+  async ipamCheck() {
+    this.#check();
+    return this.problems;
+  }
+
+  async ipamExplain(address: string) {
+    this.#check();
+    if (parseAddress(address) === undefined)
+      throw new ApiError("invalid", `Cannot explain "${address}": it is no IP address`);
+    const sentences = ['It lies in the pool "default-v4" (10.65.0.0/16).', 'Host "h1" owns its block 10.65.0.0/26.'];
+    return { address, state: "free" as const, pool: "default-v4", block: "10.65.0.0/26", owner: "h1", sentences };
+  }
+
+  async ipamRelease(subject: string) {
+    this.#check();
+    if (subject === "10.65.0.0/26")
+      throw new ApiError("refused", `Cannot release ${subject}: 3 of its addresses are in use`);
+    return { released: subject, sentence: `${subject} is free again` };
   }
 
   async facts() {

@@ -50,6 +50,18 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/pool.ts"),
   },
   {
+    name: "node",
+    summary: "hosts of the cluster: ls, show, rm",
+    group: LOOK,
+    load: () => import("./commands/node.ts"),
+  },
+  {
+    name: "ipam",
+    summary: "who has which addresses: show, check, explain, release",
+    group: LOOK,
+    load: () => import("./commands/ipam.ts"),
+  },
+  {
     name: "allow",
     summary: "let A reach B, on these ports",
     group: POLICY,

@@ -4,6 +4,7 @@ import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { ApiError } from "../../src/api/error.ts";
+import { FakeAgent, fakeNode } from "../../src/api/fake-agent.ts";
 import { COMMANDS } from "../../src/cli/commands.ts";
 import { SHELLS } from "../../src/cli/completion-scripts.ts";
 import { EXIT_CODES } from "../../src/cli/exit-codes.ts";
@@ -26,6 +27,30 @@ describe("manx pool", () => {
     assert.equal((await bench.manx("pool", "set", "lan", "--disabled", "maybe")).exit, 2);
     golden("pool-rm", await bench.manx("pool", "rm", "lan", "10.66.0.0/16"));
     golden("pool-rm-used", await bench.manx("pool", "rm", "default-v4"));
+  });
+});
+
+describe("manx node, manx ipam", () => {
+  it("forget hosts that are gone, not those that live; release what nobody has", async () => {
+    const agent = new FakeAgent();
+    agent.hosts = [
+      ...agent.hosts,
+      fakeNode("h2"),
+      fakeNode("h3", { state: "silent", addresses: ["192.168.7.12"], blocks: [{ cidr: "10.65.0.64/26", pool: "p" }] }),
+    ];
+    await using bench = await setUp(agent);
+    golden("node-rm-self", await bench.manx("node", "rm", "h1"));
+    golden("node-rm-alive", await bench.manx("node", "rm", "h2", "--force"));
+    golden("node-rm-answers", await bench.manx("node", "rm", "h3"));
+    golden("node-rm", await bench.manx("node", "rm", "h3", "--force"));
+    assert.equal((await bench.manx("node", "rm", "h3")).exit, 4);
+    assert.equal((await bench.manx("node", "show", "nope")).exit, 4);
+    assert.equal((await bench.manx("ipam", "explain", "nope")).exit, 2);
+    golden("ipam-release", await bench.manx("ipam", "release", "10.65.0.9"));
+    assert.equal((await bench.manx("ipam", "release", "10.65.0.0/26")).exit, 5);
+    const message = "the containers a and b both have it";
+    agent.problems = [{ kind: "address-twice", subject: "10.65.0.2", message, repair: "person" }];
+    golden("ipam-check-wrong", await bench.manx("ipam", "check"));
   });
 });
 

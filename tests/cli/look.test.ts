@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { parse } from "yaml";
-import { FakeAgent, fakeEndpoint, fakeFacts, fakeNetwork, fakeSnapshot } from "../../src/api/fake-agent.ts";
+import { FakeAgent, fakeEndpoint, fakeFacts, fakeNetwork, fakeNode, fakeSnapshot } from "../../src/api/fake-agent.ts";
 import { golden } from "./golden.ts";
 import { type Bench, execute, MANX, setUp } from "./harness.ts";
 
@@ -37,6 +37,12 @@ const LISTINGS: readonly (readonly [string, readonly string[]])[] = [
   ["network-inspect", ["network", "inspect", "edge"]],
   ["pool-ls", ["pool", "ls"]],
   ["pool-ls-wide", ["pool", "ls", "-o", "wide"]],
+  ["node-ls", ["node", "ls"]],
+  ["node-ls-wide", ["node", "ls", "-o", "wide"]],
+  ["node-show", ["node", "show", "h2"]],
+  ["ipam-show", ["ipam", "show"]],
+  ["ipam-check", ["ipam", "check"]],
+  ["ipam-explain", ["ipam", "explain", "10.65.0.9"]],
   ["status", ["status"]],
   ["version", ["version"]],
   ["doctor", ["doctor"]],
@@ -46,7 +52,13 @@ const LISTINGS: readonly (readonly [string, readonly string[]])[] = [
 describe("manx, looking", () => {
   let bench: Bench;
   before(async () => {
-    bench = await setUp(new FakeAgent(state()));
+    const agent = new FakeAgent(state());
+    const blocks = [{ cidr: "10.65.0.64/26", pool: "default-v4" }];
+    agent.hosts = [
+      ...agent.hosts,
+      fakeNode("h2", { state: "silent", blocks, borrowed: ["10.65.0.7"], asNumber: 64513 }),
+    ];
+    bench = await setUp(agent);
   });
   after(() => bench[Symbol.asyncDispose]());
 

@@ -8,14 +8,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Endpoint } from "../../core/calc/snapshot.ts";
 import type { Node } from "../../core/model/resources.ts";
 import type { Engine } from "../../drivers/docker/engine.ts";
-import { DriverError } from "../../drivers/error.ts";
 import type { Store } from "../../drivers/store/store.ts";
 import type { Health } from "../health.ts";
 import type { LocalAddresses } from "../ipam/local-addresses.ts";
 import type { LocalState } from "../local-state.ts";
 import type { Logger } from "../log.ts";
 import { VERSION } from "../version.ts";
-import type { EndpointCopy } from "./endpoint-copy.ts";
 import { EndpointPublisher } from "./endpoint-publisher.ts";
 import { NetworkSpread } from "./network-spread.ts";
 import { mergeNode, publishNode } from "./node.ts";
@@ -25,9 +23,6 @@ import { sayUsers } from "./users.ts";
 
 /** Milliseconds between two looks at what nobody tells us about. */
 const LOOK_EVERY = 60_000;
-
-/** Milliseconds that a start waits for the store to tell of the other hosts. */
-const COPY_AFTER = 3000;
 
 export interface MembershipOptions {
   readonly state: LocalState;
@@ -41,8 +36,6 @@ export interface MembershipOptions {
   readonly stored: () => Node | undefined;
   readonly asNumber?: number;
   readonly wake: () => void;
-  /** What this host knew of the others' endpoints. */
-  readonly copy?: EndpointCopy;
 }
 
 export class Membership implements AsyncDisposable {
@@ -64,7 +57,7 @@ export class Membership implements AsyncDisposable {
 
   constructor(options: MembershipOptions) {
     this.#options = options;
-    const { store, host, health, wake, state, engine, log, detected, copy } = options;
+    const { store, host, health, wake, state, engine, log, detected } = options;
     this.identity = identityOf(state);
     this.remote = new RemoteEndpoints({
       store,
@@ -72,7 +65,6 @@ export class Membership implements AsyncDisposable {
       onChange: wake,
       onBadValue: (key, why) => health.set("bad-resource", why === undefined ? undefined : `${key}: ${why}`, key),
       onTrouble: (error) => health.set("store-unavailable", error === undefined ? undefined : text(error), "endpoints"),
-      ...(copy !== undefined && { copy }),
     });
     this.presence = new Presence({
       store,
@@ -125,18 +117,9 @@ export class Membership implements AsyncDisposable {
     return mergeNode(stored, detected, facts, asNumber);
   }
 
-  /**
-   * Takes this host's name; where the store cannot be asked, that is done once it can.
-   * @throws DriverError "exists" if another machine has it
-   */
-  async claim(signal: AbortSignal): Promise<void> {
-    try {
-      await this.presence.claim(signal);
-    } catch (error) {
-      if (error instanceof DriverError && error.code === "exists") throw error;
-      signal.throwIfAborted();
-      this.#options.log.warn({ why: text(error) }, "the host's name could not be claimed yet");
-    }
+  /** Takes this host's name. @throws DriverError "exists" if another machine has it; what the store throws */
+  claim(signal: AbortSignal): Promise<void> {
+    return this.presence.claim(signal);
   }
 
   /** From now on the others are told of these. */
@@ -161,7 +144,6 @@ export class Membership implements AsyncDisposable {
       if (changed.has("endpoints") || changed.has("networks")) this.#publish();
     });
     signal.addEventListener("abort", stopListening, { once: true });
-    setTimeout(() => this.remote.useCopy(), COPY_AFTER).unref();
     void this.remote.known().then(() => {
       this.#known = true;
       this.networks.look();

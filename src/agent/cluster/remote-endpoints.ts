@@ -7,7 +7,6 @@ import type { Endpoint } from "../../core/calc/snapshot.ts";
 import type { Journal } from "../../core/calc/tracker.ts";
 import type { Store } from "../../drivers/store/store.ts";
 import { Departed } from "./departed.ts";
-import type { EndpointCopy } from "./endpoint-copy.ts";
 import { follow } from "./follow.ts";
 
 /** So many changes are remembered; who has missed more looks at everything. */
@@ -20,8 +19,6 @@ export interface RemoteEndpointsOptions {
   readonly onChange: () => void;
   readonly onBadValue: (key: string, why: string | undefined) => void;
   readonly onTrouble: (error: unknown) => void;
-  /** What an earlier process knew. */
-  readonly copy?: EndpointCopy;
 }
 
 export class RemoteEndpoints implements Journal<Endpoint> {
@@ -38,7 +35,6 @@ export class RemoteEndpoints implements Journal<Endpoint> {
   #changes: string[] = [];
   /** Version before the first of the changes. */
   #oldest = 0;
-  #read = false;
   readonly #known = Promise.withResolvers<void>();
 
   constructor(options: RemoteEndpointsOptions) {
@@ -79,14 +75,6 @@ export class RemoteEndpoints implements Journal<Endpoint> {
     return this.#known.promise;
   }
 
-  /** For a start while the store is away: begins with what an earlier process knew. Does nothing once the store was read. */
-  useCopy(): void {
-    if (this.#read) return;
-    for (const { key, value } of this.#options.copy?.load() ?? []) this.#put(key, value);
-    this.#known.resolve();
-    this.#options.onChange();
-  }
-
   /** Follows the store until the signal aborts. */
   follow(signal: AbortSignal): Promise<void> {
     const { store, onChange, onTrouble } = this.#options;
@@ -98,8 +86,6 @@ export class RemoteEndpoints implements Journal<Endpoint> {
           const present = new Set(entries.map(({ key }) => key));
           for (const key of [...this.#byKey.keys(), ...this.#bad]) if (!present.has(key)) this.#drop(key);
           for (const { key, value } of entries) this.#put(key, value);
-          if (!this.#read) this.#dropFromCopy(present);
-          this.#read = true;
           this.#known.resolve();
         },
         put: ({ key, value }) => this.#put(key, value),
@@ -120,7 +106,6 @@ export class RemoteEndpoints implements Journal<Endpoint> {
     const endpoint = { ...read, id: this.#idFor(key, read) };
     this.#count(this.#byKey.get(key), endpoint);
     this.#byKey.set(key, endpoint);
-    this.#options.copy?.note(key, value);
     this.departed.cameBack(endpoint);
     this.#note(key);
   }
@@ -130,16 +115,10 @@ export class RemoteEndpoints implements Journal<Endpoint> {
     const before = this.#byKey.get(key);
     if (before === undefined) return;
     this.#byKey.delete(key);
-    this.#options.copy?.note(key, undefined);
     if (this.#keyOfId.get(before.id) === key) this.#keyOfId.delete(before.id);
     this.#count(before, undefined);
     this.departed.went(before);
     this.#note(key);
-  }
-
-  #dropFromCopy(present: ReadonlySet<string>): void {
-    const { copy } = this.#options;
-    for (const { key } of copy?.load() ?? []) if (!present.has(key)) copy?.note(key, undefined);
   }
 
   #idFor(key: string, { id, host }: Endpoint): string {

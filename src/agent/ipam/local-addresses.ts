@@ -295,6 +295,33 @@ export class LocalAddresses implements Addresses, AsyncDisposable {
     return blocks === 0 ? undefined : `addresses in ${blocks} ${blocks === 1 ? "block" : "blocks"}`;
   }
 
+  /** Whether the address is in a block of this host, or borrowed. */
+  holds(a: Address): boolean {
+    return this.#blocks.holding(a) !== undefined;
+  }
+
+  /** Gives back an address that no endpoint has. @returns why not */
+  releaseLeaked(a: Address): string | undefined {
+    const use = this.#giver.find(a);
+    if (use === undefined) return "it is not given out";
+    if (this.#giver.endpointWith(formatAddress(a)) !== undefined) return `${this.#supply.holderOf(a)} has it`;
+    const borrower = lentTo(use.handle);
+    if (borrower !== undefined) return `it is lent to host "${borrower}"`;
+    return this.#giver.release(use.handle, a, use.sequence) ? undefined : "it changes at this moment";
+  }
+
+  /** Gives an empty block of this host back to its pool. @throws AddressError `conflict` for one in use */
+  async releaseBlock(block: Cidr, signal?: AbortSignal): Promise<void> {
+    const until = this.#until(signal);
+    await this.#guard(() =>
+      this.#supply.alone(async () => {
+        const used = this.#blocks.all.get(formatCidr(block))?.block.allocations.size ?? 0;
+        if (used > 0) throw new AddressError("conflict", `${used} of its addresses are in use`);
+        await this.#claims.giveBack(block, until);
+      }),
+    );
+  }
+
   /** CIDRs of the blocks that this host owns; a borrowed address is a block of one. */
   blocks(): string[] {
     return [...this.#blocks.all.keys()];
