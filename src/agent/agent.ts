@@ -10,6 +10,7 @@ import type { Settings, Snapshot } from "../core/calc/snapshot.ts";
 import type { Node } from "../core/model/resources.ts";
 import { match } from "../core/selector/match.ts";
 import { parseSelector } from "../core/selector/parse.ts";
+import { KernelConntrack } from "../drivers/conntrack/kernel-conntrack.ts";
 import { EngineClient } from "../drivers/docker/engine.ts";
 import { Inspector } from "../drivers/docker/inspect.ts";
 import { LockProbe } from "../drivers/docker/locks.ts";
@@ -30,6 +31,7 @@ import { Changes } from "./changes.ts";
 import { Membership } from "./cluster/membership.ts";
 import { ClusterCache, RESOURCES } from "./cluster-cache.ts";
 import { ClusterCopy, CopiedStore } from "./cluster-copy.ts";
+import { ConnectionCutter } from "./connection-cutter.ts";
 import { Dataplane, type Outcome } from "./dataplane.ts";
 import { EngineWatch } from "./engine-watch.ts";
 import { Health } from "./health.ts";
@@ -185,6 +187,14 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
   const bgp = openBgp({ options, cluster, hostNetwork, addresses, health, log });
   if (bgp !== undefined) undo.use(bgp);
   const dataplane = new Dataplane(kernel.targets);
+  const cutter = undo.use(
+    new ConnectionCutter({
+      conntrack: new KernelConntrack(),
+      surroundings: () => hostNetwork.surroundings,
+      onCut: (count) => log.info({ count }, "cut connections that the policy in force forbids"),
+      onOutcome: (error) => health.set("connections-not-cut", error === undefined ? undefined : messageOf(error)),
+    }),
+  );
   const deriver = new Deriver();
   let hostState: HostState | undefined;
   let outcome: Outcome | undefined;
@@ -195,6 +205,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
         outcome = await dataplane.apply(hostState, stepSignal);
         reportOutcome(health, outcome);
         if (!outcome.failures.has("routes")) bgp?.stage.wake(); // BIRD announces what the kernel has
+        if (!outcome.failures.has("firewall")) cutter.follow(hostState);
         const wrong = [...outcome.failures].filter(([stage]) => stage !== "sysctls");
         if (wrong.length > 0) throw wrong[0]?.[1];
       },
@@ -304,7 +315,11 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     membership,
     hostState: () => hostState,
     outcome: () => outcome,
-    settle: () => settledLoop.settle(),
+    /** Everything that is wanted now is in force, and no connection is left that it forbids. */
+    settle: async () => {
+      await settledLoop.settle();
+      await cutter.settle();
+    },
     reconcile: (callSignal: AbortSignal) => reconcile.run(callSignal),
     resync,
     [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),

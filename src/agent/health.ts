@@ -54,6 +54,11 @@ export const CONDITIONS = {
     severity: "warning",
     remedy: "Look for a read-only /proc/sys, or another program that changes it back.",
   },
+  "connections-not-cut": {
+    title: "live connections could not be judged by the policy in force",
+    severity: "error",
+    remedy: "New connections are judged. See whether the kernel has connection tracking: conntrack -L.",
+  },
   "foreign-firewall": {
     title: "the rules that let Manx traffic pass Docker's or ufw's firewall could not be placed",
     severity: "error",

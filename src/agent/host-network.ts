@@ -1,9 +1,11 @@
 /** What the host's own network looks like: its node addresses, the uplink's MTU, the routes that pools must not overlap. */
 import type { HostInterface } from "../core/calc/snapshot.ts";
+import type { Surroundings } from "../core/calc/state-routing.ts";
 import type { Node } from "../core/model/resources.ts";
 import { FAMILIES } from "../core/net/address.ts";
 import type { Route, Rtnetlink } from "../drivers/netlink/rtnetlink.ts";
 import { type NodeAddresses, nodeAddresses } from "./node-address.ts";
+import { RouteInterfaces } from "./route-interfaces.ts";
 
 /** rtproto of our own routes, of BIRD's (linux/rtnetlink.h, RTPROT_BIRD), and of the kernel's own. */
 const NOT_THE_HOSTS = new Set([109, 12]);
@@ -19,6 +21,8 @@ export class HostNetwork {
   #routes: readonly string[] = [];
   #connected: readonly string[] = [];
   #interfaces: readonly HostInterface[] = [];
+  #ways = new RouteInterfaces([]);
+  #own: readonly string[] = [];
   #node: Node;
 
   constructor(host: string, rtnetlink: Rtnetlink) {
@@ -55,6 +59,17 @@ export class HostNetwork {
     return this.#interfaces;
   }
 
+  /** What routing needs to know besides our own routes. */
+  get surroundings(): Surroundings {
+    const { uplink } = this.#addresses;
+    const ways = this.#ways;
+    return {
+      hostAddresses: this.#own,
+      interfaceTo: (destination) => ways.to(destination),
+      ...(uplink === undefined ? {} : { uplink }),
+    };
+  }
+
   /** Reads everything again. @returns whether something changed that endpoints depend on */
   refresh(): boolean {
     const links = new Map(this.#rtnetlink.links().map((link) => [link.index, link]));
@@ -72,6 +87,14 @@ export class HostNetwork {
     });
     const own = [...links.values()].flatMap(({ name }) => (isContainers(name) ? [] : [interfaceOf(name, addresses)]));
     if (JSON.stringify(own) !== JSON.stringify(this.#interfaces)) this.#interfaces = own;
+    this.#ways = new RouteInterfaces(
+      routes.flatMap(({ route }) => {
+        const name = links.get(route.index ?? route.nextHops?.[0]?.index ?? -1)?.name;
+        if (route.type !== "unicast" || name === undefined) return [];
+        return [{ destination: route.destination, interface: name, metric: route.metric }];
+      }),
+    );
+    this.#own = [...new Set(addresses.map(({ address }) => address))];
     const found = nodeAddresses(addresses, defaults);
     const uplink = [...links.values()].find(({ name }) => name === found.uplink);
     const mtu = Math.max(MIN_MTU, uplink?.mtu ?? DEFAULT_MTU);

@@ -25,7 +25,13 @@ const PARTS: readonly { name: Component["name"]; codes: readonly ConditionCode[]
   { name: "store", codes: ["name-taken", "store-unavailable", "pool-overlap"] },
   {
     name: "dataplane",
-    codes: ["firewall-not-applied", "interfaces-not-applied", "settings-not-applied", "foreign-firewall"],
+    codes: [
+      "firewall-not-applied",
+      "interfaces-not-applied",
+      "settings-not-applied",
+      "connections-not-cut",
+      "foreign-firewall",
+    ],
   },
 ];
 

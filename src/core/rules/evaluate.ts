@@ -51,10 +51,49 @@ export interface Evaluation {
   readonly route: Route;
 }
 
-/** Evaluates one packet that comes in by an interface, or (undefined) from this host itself. */
-export function evaluate(ruleset: Ruleset, packet: Packet, iif: string | undefined, routing: Routing): Evaluation {
-  const walk = new Walk(ruleset, routing, { ...packet, ...(iif === undefined ? {} : { iif }) });
+/** What conntrack has made of a connection's addresses: its packets do not ask the chains of type nat again. */
+export interface Translation {
+  /** The new destination; absent: it was left as it is. */
+  readonly destination?: Pick<Packet, "destination" | "destinationPort">;
+}
+
+/**
+ * Evaluates one packet that comes in by an interface, or (undefined) from this host itself. `known`: it belongs to a connection
+ * that is translated already.
+ */
+export function evaluate(
+  ruleset: Ruleset,
+  packet: Packet,
+  iif: string | undefined,
+  routing: Routing,
+  known?: Translation,
+): Evaluation {
+  const walk = new Walk(ruleset, routing, { ...packet, ...(iif === undefined ? {} : { iif }) }, known);
   return iif === undefined ? walk.fromHost() : walk.fromOutside();
+}
+
+interface BaseChain {
+  readonly table: Table;
+  readonly name: string;
+  readonly chain: Chain;
+}
+
+const basesOf = new WeakMap<Ruleset, Map<Hook, readonly BaseChain[]>>();
+
+/** The base chains of a hook in the order in which they are asked; looked for once a ruleset. */
+function baseChains(ruleset: Ruleset, hook: Hook): readonly BaseChain[] {
+  const known = basesOf.get(ruleset) ?? new Map<Hook, readonly BaseChain[]>();
+  basesOf.set(ruleset, known);
+  let bases = known.get(hook);
+  if (bases === undefined) {
+    bases = [...ruleset.values()]
+      .filter(({ family }) => family !== "arp")
+      .flatMap((table) => [...table.chains].map(([name, chain]) => ({ table, name, chain })))
+      .filter(({ chain }) => chain.base?.hook === hook)
+      .sort((a, b) => (a.chain.base?.priority ?? 0) - (b.chain.base?.priority ?? 0));
+    known.set(hook, bases);
+  }
+  return bases;
 }
 
 class Walk {
@@ -62,15 +101,18 @@ class Walk {
   readonly #routing: Routing;
   readonly #trace: TraceEntry[] = [];
   #packet: Passing;
+  readonly #known: Translation | undefined;
 
-  constructor(ruleset: Ruleset, routing: Routing, packet: Passing) {
+  constructor(ruleset: Ruleset, routing: Routing, packet: Passing, known: Translation | undefined) {
     this.#ruleset = ruleset;
     this.#routing = routing;
     this.#packet = packet;
+    this.#known = known;
   }
 
   fromOutside(): Evaluation {
     if (!this.#passes("prerouting")) return this.#dropped({ kind: "none", why: "dropped before routing" });
+    this.#translate();
     const route = this.#routing.route(this.#packet);
     if (route.kind === "none") return this.#end("unrouted", route);
     if (route.kind === "local") return this.#passes("input") ? this.#end("accept", route) : this.#dropped(route);
@@ -82,6 +124,7 @@ class Walk {
     const first = this.#routing.route(this.#packet);
     this.#leaveBy(first);
     if (!this.#passes("output")) return this.#dropped(first);
+    this.#translate();
     // Translation in the output hook makes the kernel route again.
     const route = this.#routing.route(this.#packet);
     if (route.kind === "none") return this.#end("unrouted", route);
@@ -108,13 +151,16 @@ class Walk {
     return { ...this.#end("drop", route), ...(by === undefined ? {} : { by }) };
   }
 
+  #translate(): void {
+    const destination = this.#known?.destination;
+    if (destination === undefined) return;
+    this.#packet = { ...this.#packet, ...destination };
+    this.#translated("dnat");
+  }
+
   #passes(hook: Hook): boolean {
-    const bases = [...this.#ruleset.values()]
-      .filter(({ family }) => family !== "arp")
-      .flatMap((table) => [...table.chains].map(([name, chain]) => ({ table, name, chain })))
-      .filter(({ chain }) => chain.base?.hook === hook)
-      .sort((a, b) => (a.chain.base?.priority ?? 0) - (b.chain.base?.priority ?? 0));
-    for (const { table, name, chain } of bases) {
+    for (const { table, name, chain } of baseChains(this.#ruleset, hook)) {
+      if (this.#known !== undefined && chain.base?.type === "nat") continue;
       const verdict = this.#chain(hook, table, name, chain) ?? { kind: chain.base?.policy ?? "accept" };
       if (verdict.kind === "drop") return false;
     }

@@ -29,6 +29,8 @@ export interface Connection {
   readonly original: Tuple;
   /** Its answers, before translation back: differs from the original turned round where there is NAT. */
   readonly reply: Tuple;
+  /** Original tuple of the connection that announced this one (nf_conntrack_expect): it was let in as `related`. */
+  readonly master?: Tuple;
   readonly zone: number;
   readonly mark: number;
   /** An answer was seen. */

@@ -22,6 +22,7 @@ const CTA_MARK = 8;
 const CTA_COUNTERS_ORIG = 9;
 const CTA_COUNTERS_REPLY = 10;
 const CTA_ID = 12;
+const CTA_TUPLE_MASTER = 14;
 const CTA_ZONE = 18;
 
 const CTA_TUPLE_IP = 1;
@@ -40,6 +41,7 @@ const CTA_COUNTERS_PACKETS = 1;
 const CTA_COUNTERS_BYTES = 2;
 
 /** enum ip_conntrack_status of linux/netfilter/nf_conntrack_common.h */
+const IPS_EXPECTED = 1 << 0;
 const IPS_SEEN_REPLY = 1 << 1;
 const IPS_ASSURED = 1 << 2;
 const IPS_SRC_NAT = 1 << 4;
@@ -95,6 +97,7 @@ export function parseConnection({ type, body }: NetlinkMessage): Connection | un
   const reply = parseTuple(CTA_TUPLE_REPLY, family);
   if (original === undefined || reply === undefined) return undefined;
   const status = entry.u32Be(CTA_STATUS) ?? 0;
+  const master = (status & IPS_EXPECTED) === 0 ? undefined : parseTuple(CTA_TUPLE_MASTER, family);
   const sent = parseCounter(CTA_COUNTERS_ORIG);
   const received = parseCounter(CTA_COUNTERS_REPLY);
   // Assigned rather than spread: tables of 50,000 entries come through here.
@@ -110,6 +113,7 @@ export function parseConnection({ type, body }: NetlinkMessage): Connection | un
     sourceNat: (status & IPS_SRC_NAT) !== 0,
     destinationNat: (status & IPS_DST_NAT) !== 0,
   };
+  if (master !== undefined) connection.master = master;
   if (sent !== undefined) connection.sent = sent;
   if (received !== undefined) connection.received = received;
   return connection;

@@ -1,0 +1,84 @@
+/**
+ * Ends the connections that the rules in force forbid: established packets pass before any policy, so a change acts on them
+ * only here. It follows the kernel: whatever state was written there last is what connections are judged by. What is still
+ * allowed is not touched; what a change cannot have decided about is not even looked at twice. A fresh process knows nothing
+ * of what was in force before and judges all.
+ *
+ * Between the write and the cut no more is open than under the old policy: new flows are judged by the new rules, and a TCP
+ * segment in the middle of a connection that is not known begins none (core/rules/fixed.ts, "mid-stream").
+ */
+import { setImmediate as turn } from "node:timers/promises";
+import { FlowJudge, moved } from "../core/calc/flow-judge.ts";
+import type { HostState } from "../core/calc/host-state.ts";
+import type { Surroundings } from "../core/calc/state-routing.ts";
+import { type Touched, touched, touchesNobody } from "../core/rules/touched.ts";
+import type { Connection, Conntrack } from "../drivers/conntrack/conntrack.ts";
+import { Loop } from "./loop.ts";
+
+export interface CutterOptions {
+  readonly conntrack: Pick<Conntrack, "list" | "cut">;
+  readonly surroundings: () => Surroundings;
+  /** Told of connections that were cut. */
+  readonly onCut: (count: number) => void;
+  /** Told of each pass that failed, and (undefined) of the first that works again. It is tried again. */
+  readonly onOutcome: (error: unknown) => void;
+}
+
+/** Milliseconds of judging after which the event loop gets a turn. */
+const SLICE = 5;
+
+export class ConnectionCutter implements Disposable {
+  readonly #options: CutterOptions;
+  readonly #loop: Loop;
+  /** In force in the kernel. */
+  #inForce: HostState | undefined;
+  /** The state by which all connections have been judged. */
+  #judged: HostState | undefined;
+
+  constructor(options: CutterOptions) {
+    this.#options = options;
+    this.#loop = new Loop({ step: (signal) => this.#step(signal), onOutcome: options.onOutcome });
+  }
+
+  /** The kernel has this state from now on. */
+  follow(state: HostState): void {
+    if (state === this.#inForce) return;
+    this.#inForce = state;
+    this.#loop.wake();
+  }
+
+  /** Resolves when no connection is left that the state followed last forbids. */
+  async settle(): Promise<void> {
+    if (this.#inForce !== this.#judged) await this.#loop.settle();
+  }
+
+  async #step(signal: AbortSignal): Promise<void> {
+    const state = this.#inForce;
+    if (state === undefined || state === this.#judged) return;
+    const { gone, taken } = moved(this.#judged, state);
+    const change = touched(this.#judged?.ruleset, state.ruleset);
+    const all: Touched = { ...change, addresses: new Set([...change.addresses, ...gone, ...taken]) };
+    if (!touchesNobody(all)) await this.#pass(new FlowJudge(state, gone, this.#options.surroundings()), all, signal);
+    this.#judged = state;
+  }
+
+  async #pass(judge: FlowJudge, change: Touched, signal: AbortSignal): Promise<void> {
+    const { conntrack, onCut } = this.#options;
+    const concerned = await conntrack.list((connection) => judge.concerns(connection, change), signal);
+    const forbidden: Connection[] = [];
+    let since = performance.now();
+    for (const connection of concerned) {
+      if (!judge.allows(connection)) forbidden.push(connection);
+      if (performance.now() - since < SLICE) continue;
+      await turn();
+      signal.throwIfAborted();
+      since = performance.now();
+    }
+    const count = await conntrack.cut(forbidden, signal);
+    if (count > 0) onCut(count);
+  }
+
+  [Symbol.dispose](): void {
+    this.#loop[Symbol.dispose]();
+  }
+}

@@ -1,0 +1,183 @@
+/**
+ * Live connections before the rules of now: each is asked about as the first packet of a new flow from who began it, as the
+ * kernel would ask if it did not know the connection. Its addresses are as conntrack has translated them.
+ */
+
+import { address, type Family } from "../net/address.ts";
+import { cidr, contains } from "../net/cidr.ts";
+import { evaluate, type Routing, type Translation } from "../rules/evaluate.ts";
+import type { Packet } from "../rules/packet.ts";
+import { INET_KEY } from "../rules/table.ts";
+import type { Touched } from "../rules/touched.ts";
+import type { HostState } from "./host-state.ts";
+import { type Surroundings, stateRouting } from "./state-routing.ts";
+
+/** One direction of a flow, as its packets look. */
+export interface FlowTuple {
+  readonly source: string;
+  readonly destination: string;
+  readonly protocol: number;
+  readonly sourcePort?: number;
+  readonly destinationPort?: number;
+  readonly icmp?: { readonly type: number; readonly code: number };
+}
+
+export interface Flow {
+  readonly family: Family;
+  /** From who began it, before any translation. */
+  readonly original: FlowTuple;
+  /** The answers, before they are translated back. */
+  readonly reply: FlowTuple;
+  readonly destinationNat: boolean;
+  /** The flow that announced this one (as FTP's control connection does): what is said of it holds for this one. */
+  readonly master?: FlowTuple;
+}
+
+/** Addresses of which no endpoint is left, and those that another one has now. */
+export interface Moved {
+  readonly gone: ReadonlySet<string>;
+  readonly taken: ReadonlySet<string>;
+}
+
+export class FlowJudge {
+  readonly #state: HostState;
+  readonly #gone: ReadonlySet<string>;
+  readonly #around: Surroundings;
+  readonly #routing: Routing;
+  readonly #blocks;
+  readonly #verdicts = new Map<string, boolean>();
+  readonly #nobodys = new Map<string, boolean>();
+  readonly #sourcePortMatters: boolean;
+
+  constructor(state: HostState, gone: ReadonlySet<string>, around: Surroundings) {
+    this.#state = state;
+    this.#gone = gone;
+    this.#around = around;
+    this.#routing = remembering(stateRouting(state, around));
+    this.#blocks = [...state.routes].flatMap(([key, { kind }]) => (kind === "blackhole" ? [cidr(key.slice(2))] : []));
+    this.#sourcePortMatters = readsSourcePort(state);
+  }
+
+  /** True where the change may have decided about the flow. Flows that no endpoint of this host takes part in are not ours. */
+  concerns({ original, reply }: Flow, change: Touched): boolean {
+    const ends = [original.source, original.destination, reply.source, reply.destination];
+    const interfaces = ends.flatMap((end) => this.#interfaceOf(end) ?? []);
+    if (ends.some((end) => this.#isGone(end))) return true;
+    if (interfaces.length === 0) return change.everything && this.#isHostsOwn(original);
+    if (change.everything || interfaces.some((name) => change.interfaces.has(name))) return true;
+    return ends.some((end) => change.addresses.has(end));
+  }
+
+  /** False: the rules forbid it, or an end of it exists no longer. */
+  allows(flow: Flow): boolean {
+    const { original, reply, destinationNat, master } = flow;
+    if (this.#isGone(original.source) || this.#isGone(destinationNat ? reply.source : original.destination))
+      return false;
+    const judged = master ?? original;
+    const to = destinationNat && master === undefined ? reply : undefined;
+    const port = this.#sourcePortMatters ? judged.sourcePort : "";
+    const { source, destination, protocol, destinationPort, icmp } = judged;
+    const key = [
+      protocol,
+      source,
+      port,
+      destination,
+      destinationPort,
+      to?.source,
+      to?.sourcePort,
+      icmp?.type,
+      icmp?.code,
+    ];
+    const text = key.join();
+    let verdict = this.#verdicts.get(text);
+    if (verdict === undefined) this.#verdicts.set(text, (verdict = this.#evaluate(flow.family, judged, to)));
+    return verdict;
+  }
+
+  #evaluate(family: Family, tuple: FlowTuple, to: FlowTuple | undefined): boolean {
+    const name = this.#interfaceOf(tuple.source);
+    const mac = name === undefined ? undefined : this.#state.links.get(name)?.peerMac;
+    const packet: Packet = { family, ...tuple, ...(mac === undefined ? {} : { mac }) };
+    const known: Translation =
+      to === undefined
+        ? {}
+        : {
+            destination: {
+              destination: to.source,
+              ...(to.sourcePort === undefined ? {} : { destinationPort: to.sourcePort }),
+            },
+          };
+    const iif = name ?? (this.#routing.isLocal(tuple.source) ? undefined : this.#outside(tuple.source));
+    return evaluate(this.#state.ruleset, packet, iif, this.#routing, known).outcome !== "drop";
+  }
+
+  #outside(source: string): string {
+    return this.#around.interfaceTo?.(source) ?? this.#around.uplink ?? "outside";
+  }
+
+  #interfaceOf(text: string): string | undefined {
+    const route = this.#state.routes.get(text.includes(":") ? `6 ${text}/128` : `4 ${text}/32`);
+    return route?.kind === "link" ? route.interface : undefined;
+  }
+
+  /** One end is this host and the other is somebody else: host endpoints decide about those. */
+  #isHostsOwn({ source, destination }: FlowTuple): boolean {
+    return this.#routing.isLocal(source) !== this.#routing.isLocal(destination);
+  }
+
+  /** It was an endpoint's, or is of a block whose addresses only endpoints of this host can have. */
+  #isGone(text: string): boolean {
+    let gone = this.#nobodys.get(text);
+    if (gone === undefined) {
+      const free = this.#interfaceOf(text) === undefined && !this.#routing.isLocal(text);
+      gone = free && (this.#gone.has(text) || this.#blocks.some((block) => contains(block, address(text))));
+      this.#nobodys.set(text, gone);
+    }
+    return gone;
+  }
+}
+
+/** Addresses whose endpoint left or was followed by another between two states. */
+export function moved(before: HostState | undefined, after: HostState): Moved {
+  const gone = new Set<string>();
+  const taken = new Set<string>();
+  if (before === undefined || before.routes === after.routes) return { gone, taken };
+  for (const [key, route] of before.routes) {
+    if (route.kind !== "link") continue;
+    const now = after.routes.get(key);
+    const text = key.slice(2, key.lastIndexOf("/"));
+    if (now === undefined) gone.add(text);
+    else if (now.kind === "link" && now.interface !== route.interface) taken.add(text);
+  }
+  // An address of a block of ours was nobody's before; another one may have been somebody else's.
+  const blocks = [...before.routes].flatMap(([key, { kind }]) => (kind === "blackhole" ? [cidr(key.slice(2))] : []));
+  for (const [key, { kind }] of after.routes) {
+    if (kind !== "link" || before.routes.has(key)) continue;
+    const text = key.slice(2, key.lastIndexOf("/"));
+    if (!blocks.some((block) => contains(block, address(text)))) taken.add(text);
+  }
+  return { gone, taken };
+}
+
+/** Many flows go to few places. */
+function remembering(routing: Routing): Routing {
+  const routes = new Map<string, ReturnType<Routing["route"]>>();
+  return {
+    isLocal: (text) => routing.isLocal(text),
+    route(packet) {
+      const known = routes.get(packet.destination) ?? routing.route(packet);
+      routes.set(packet.destination, known);
+      return known;
+    },
+  };
+}
+
+function readsSourcePort({ ruleset }: HostState): boolean {
+  for (const { rules } of ruleset.get(INET_KEY)?.chains.values() ?? [])
+    for (const { steps } of rules)
+      for (const step of steps) {
+        if (step.kind === "match" && step.field === "th sport") return true;
+        if ("fields" in step && step.fields.includes("th sport")) return true;
+      }
+  return false;
+}
