@@ -109,6 +109,7 @@ function world(connections: readonly Connection[]) {
         return await conntrack.list(select);
       },
       cut: (some) => conntrack.cut(some),
+      cutTurned: (some) => conntrack.cutTurned(some),
     },
     surroundings: () => AROUND,
     onCut: () => {},
@@ -214,6 +215,7 @@ describe("the cutter of connections", () => {
       conntrack: {
         list: (select) => (broken ? Promise.reject(new Error("no memory")) : conntrack.list(select)),
         cut: (some) => conntrack.cut(some),
+        cutTurned: (some) => conntrack.cutTurned(some),
       },
       surroundings: () => AROUND,
       onCut: () => {},

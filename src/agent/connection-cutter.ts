@@ -7,7 +7,7 @@
  * Between the write and the cut no more is open than under the old policy: new flows are judged by the new rules, and a TCP
  * segment in the middle of a connection that is not known begins none (core/rules/fixed.ts, "mid-stream").
  */
-import { setImmediate as turn } from "node:timers/promises";
+import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
 import { FlowJudge, moved } from "../core/calc/flow-judge.ts";
 import type { HostState } from "../core/calc/host-state.ts";
 import type { Surroundings } from "../core/calc/state-routing.ts";
@@ -16,7 +16,7 @@ import type { Connection, Conntrack } from "../drivers/conntrack/conntrack.ts";
 import { Loop } from "./loop.ts";
 
 export interface CutterOptions {
-  readonly conntrack: Pick<Conntrack, "list" | "cut">;
+  readonly conntrack: Pick<Conntrack, "list" | "cut" | "cutTurned">;
   readonly surroundings: () => Surroundings;
   /** Told of connections that were cut. */
   readonly onCut: (count: number) => void;
@@ -26,6 +26,14 @@ export interface CutterOptions {
 
 /** Milliseconds of judging after which the event loop gets a turn. */
 const SLICE = 5;
+
+/** A segment in the middle of a TCP connection begins nothing. */
+const TCP = 6;
+/** Milliseconds that an answer may be under way through a busy container. */
+const UNDER_WAY = 10;
+/** So many looks in a row that find nothing are enough; so many looks in all. */
+const QUIET_ROUNDS = 4;
+const MAX_ROUNDS = 20;
 
 export class ConnectionCutter implements Disposable {
   readonly #options: CutterOptions;
@@ -76,6 +84,21 @@ export class ConnectionCutter implements Disposable {
     }
     const count = await conntrack.cut(forbidden, signal);
     if (count > 0) onCut(count);
+    await this.#cutAnswers(forbidden, signal);
+  }
+
+  /**
+   * Without this an answer that was under way while its flow was cut would turn the flow round: the answer begins one that is
+   * allowed, and what the policy forbids passes as answers to it. A server that goes on sending by itself may do so.
+   */
+  async #cutAnswers(forbidden: readonly Connection[], signal: AbortSignal): Promise<void> {
+    const { conntrack } = this.#options;
+    const datagrams = forbidden.filter(({ original }) => original.protocol !== TCP);
+    if (datagrams.length === 0) return;
+    for (let quiet = 0, round = 0; quiet < QUIET_ROUNDS && round < MAX_ROUNDS; round++) {
+      await sleep(UNDER_WAY, undefined, { signal });
+      quiet = (await conntrack.cutTurned(datagrams, signal)) === 0 ? quiet + 1 : 0;
+    }
   }
 
   [Symbol.dispose](): void {

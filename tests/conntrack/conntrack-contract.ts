@@ -43,6 +43,23 @@ export function conntrackContract(name: string, open: () => World): void {
       assert.equal(await world.conntrack.cut([...web, ...web]), 0);
       assert.deepEqual(await protocols(world), [17]);
     });
+    void it("cuts what an answer that was under way began", async () => {
+      using world = open();
+      const { source, destination, protocol, sourcePort = 0, destinationPort = 0 } = DNS;
+      world.begin(DNS, WEB);
+      const dns = await world.conntrack.list(({ family }) => family === 6);
+      await world.conntrack.cut(dns);
+      assert.equal(await world.conntrack.cutTurned(dns), 0);
+      world.begin({
+        source: destination,
+        destination: source,
+        protocol,
+        sourcePort: destinationPort,
+        destinationPort: sourcePort,
+      });
+      assert.equal(await world.conntrack.cutTurned(dns), 1);
+      assert.deepEqual(await protocols(world), [6]);
+    });
     void it("does not cut a later connection of the same addresses and ports", async () => {
       using world = open();
       world.begin(WEB);

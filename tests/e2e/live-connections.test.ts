@@ -32,10 +32,10 @@ describe("live connections", () => {
   const flow = async (from: string, ...args: string[]): Promise<Flow> =>
     flows.use(await Flow.start(world.host, await pidOf(from), ...args));
   /** TCP and UDP over both families. */
-  const all = async (from: string, to: string, network?: string): Promise<Flow[]> =>
+  const all = async (from: string, to: string, network?: string, kinds = ["tcp", "udp"]): Promise<Flow[]> =>
     await Promise.all(
       ([4, 6] as const).flatMap((family) =>
-        ["tcp", "udp"].map(async (kind) => await flow(from, kind, await world.address(to, family, network))),
+        kinds.map(async (kind) => await flow(from, kind, await world.address(to, family, network))),
       ),
     );
   const apply = async (text: string): Promise<void> => {
@@ -106,7 +106,8 @@ describe("live connections", () => {
     await world.run("far", "other");
     await flow("db", "echo");
     await world.eventually(() => world.expectReach("far", "db", true, "other"));
-    const [near, far] = [await all("web", "db", "apps"), await all("far", "db", "other")];
+    // A datagram socket of a container with two networks answers by the first one's address.
+    const [near, far] = [await all("web", "db", "apps"), await all("far", "db", "other", ["tcp"])];
     await whole([...near, ...far]);
     await world.host.docker("network", "disconnect", "other", "db");
     await cut(far);

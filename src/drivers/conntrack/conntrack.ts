@@ -55,6 +55,11 @@ export interface Conntrack {
   /** Ends those that are still there; never a later one of the same addresses and ports. How many there were. */
   cut(connections: readonly Connection[], signal?: AbortSignal): Promise<number>;
   /**
+   * Ends what began with an answer of one of these, after they were cut: a datagram that was under way is the first of a new
+   * connection the other way round, in which the old sender would be the one who answers. How many there were.
+   */
+  cutTurned(connections: readonly Connection[], signal?: AbortSignal): Promise<number>;
+  /**
    * Beginnings and ends, those at hand together, from the call on until the signal aborts; then it ends silently. The kernel
    * tells of no end of a connection that began while nobody listened (net.netfilter.nf_conntrack_events 2, its default).
    */

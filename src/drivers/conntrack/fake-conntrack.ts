@@ -1,5 +1,5 @@
 /** A table of connections in memory. */
-import type { Connection, ConnectionEvent, Conntrack } from "./conntrack.ts";
+import type { Connection, ConnectionEvent, Conntrack, Tuple } from "./conntrack.ts";
 
 export class FakeConntrack implements Conntrack {
   readonly connections = new Map<number, Connection>();
@@ -28,6 +28,11 @@ export class FakeConntrack implements Conntrack {
       ended++;
     }
     return ended;
+  }
+
+  cutTurned(connections: readonly Connection[]): Promise<number> {
+    const wanted = new Set(connections.map(({ reply }) => textOf(reply)));
+    return this.cut([...this.connections.values()].filter(({ original }) => wanted.has(textOf(original))));
   }
 
   events(signal: AbortSignal): AsyncGenerator<readonly ConnectionEvent[], void, undefined> {
@@ -59,4 +64,8 @@ export class FakeConntrack implements Conntrack {
   #tell(event: ConnectionEvent): void {
     for (const listener of this.#listeners) listener(event);
   }
+}
+
+function textOf({ source, destination, protocol, sourcePort, destinationPort }: Tuple): string {
+  return [protocol, source, sourcePort, destination, destinationPort].join();
 }

@@ -5,7 +5,7 @@ import { MessageWriter } from "../syscall/netlink-message.ts";
 import { NETLINK_NETFILTER, NetlinkSocket } from "../syscall/netlink-socket.ts";
 import { subscribe } from "../syscall/subscribe.ts";
 import type { Connection, ConnectionEvent, Conntrack } from "./conntrack.ts";
-import { parseConnection, parseEvent, writeDelete, writeList } from "./messages.ts";
+import { parseConnection, parseEvent, writeDelete, writeDeleteTurned, writeList } from "./messages.ts";
 
 /** NFNLGRP_CONNTRACK_NEW, NFNLGRP_CONNTRACK_DESTROY */
 const GROUPS: readonly number[] = [1, 3];
@@ -37,7 +37,19 @@ export class KernelConntrack implements Conntrack {
     );
   }
 
-  async cut(connections: readonly Connection[], signal?: AbortSignal): Promise<number> {
+  cut(connections: readonly Connection[], signal?: AbortSignal): Promise<number> {
+    return this.#delete(connections, writeDelete, signal);
+  }
+
+  cutTurned(connections: readonly Connection[], signal?: AbortSignal): Promise<number> {
+    return this.#delete(connections, writeDeleteTurned, signal);
+  }
+
+  async #delete(
+    connections: readonly Connection[],
+    write: (writer: MessageWriter, connection: Connection) => void,
+    signal: AbortSignal | undefined,
+  ): Promise<number> {
     if (connections.length === 0) return 0;
     using socket = NetlinkSocket.open(NETLINK_NETFILTER, this.#options);
     const writer = new MessageWriter(CHUNK * 128);
@@ -48,7 +60,7 @@ export class KernelConntrack implements Conntrack {
       signal?.throwIfAborted();
       const chunk = connections.slice(at, at + CHUNK);
       writer.reset();
-      for (const connection of chunk) writeDelete(writer, connection);
+      for (const connection of chunk) write(writer, connection);
       const { failures } = socket.batch(writer.finish(), "cut connections");
       ended += chunk.length - failures.length;
       failure ??= failures.find(({ error }) => error.errno !== "ENOENT")?.error;

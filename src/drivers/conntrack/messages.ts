@@ -63,10 +63,19 @@ export function writeList(w: MessageWriter): MessageWriter {
 
 /** The id makes sure that it is this one; without a tuple the kernel would empty the table. */
 export function writeDelete(w: MessageWriter, { family, original, zone, id }: Connection): MessageWriter {
+  return writeDeleteOf(w, family, original, zone).u32Be(CTA_ID, id).end();
+}
+
+/** Whichever connection has the answers' tuple for its own. */
+export function writeDeleteTurned(w: MessageWriter, { family, reply, zone }: Connection): MessageWriter {
+  return writeDeleteOf(w, family, reply, zone).end();
+}
+
+function writeDeleteOf(w: MessageWriter, family: Family, tuple: Tuple, zone: number): MessageWriter {
   w.begin(IPCTNL_MSG_CT_DELETE, 0).nfgen(family === 4 ? AF_INET : AF_INET6);
-  w.nest(CTA_TUPLE_ORIG, () => writeTuple(w, family, original));
+  w.nest(CTA_TUPLE_ORIG, () => writeTuple(w, family, tuple));
   if (zone !== 0) w.u16Be(CTA_ZONE, zone);
-  return w.u32Be(CTA_ID, id).end();
+  return w;
 }
 
 export function writeTuple(w: MessageWriter, family: Family, t: Tuple): void {
