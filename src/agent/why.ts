@@ -2,19 +2,24 @@
 import { isIP } from "node:net";
 import { ApiError } from "../api/error.ts";
 import type { WhyQuery, WhyView } from "../api/schema/why.ts";
-import { decisions } from "../core/calc/decision.ts";
+import { type Decision, decisions } from "../core/calc/decision.ts";
+import { derive } from "../core/calc/derive.ts";
 import type { HostState } from "../core/calc/host-state.ts";
+import { enforceStaged, placeHere } from "../core/calc/hypothetical.ts";
 import { membershipOf } from "../core/calc/membership.ts";
-import type { Endpoint } from "../core/calc/snapshot.ts";
-import { stateRouting } from "../core/calc/state-routing.ts";
+import { nameOf, nearestRule, ruleEnd } from "../core/calc/nearest-rule.ts";
+import type { Endpoint, Snapshot } from "../core/calc/snapshot.ts";
+import { type Surroundings, stateRouting } from "../core/calc/state-routing.ts";
 import { type Family, formatAddress, parseAddress } from "../core/net/address.ts";
 import type { Membership } from "../core/rules/decider.ts";
 import { evaluate } from "../core/rules/evaluate.ts";
+import type { Direction } from "../core/rules/origin.ts";
 import type { Packet } from "../core/rules/packet.ts";
 import type { Agent } from "./agent.ts";
+import { probe } from "./probe.ts";
 
-/** One end of the way: a local endpoint, this host, or somebody outside. */
-interface End {
+/** One end of the way: an endpoint, this host, or somebody outside. */
+export interface End {
   readonly label: string;
   readonly endpoint?: Endpoint;
   readonly isHost: boolean;
@@ -36,72 +41,133 @@ export async function why(agent: Agent, query: WhyQuery, signal?: AbortSignal): 
   const state = agent.hostState();
   if (state === undefined) throw new ApiError("unavailable", "Cannot explain anything: the agent has just started");
   const snapshot = agent.takeSnapshot();
-  const { endpoints } = snapshot;
-  const members = membershipOf(snapshot);
-  const from = find(agent, endpoints, query.from);
-  const to = find(agent, endpoints, query.to);
+  const [from, to] = findBoth(agent, snapshot.endpoints, query);
   const families = ([4, 6] as const).filter(
     (family) => (query.family ?? family) === family && from.addresses.has(family) && to.addresses.has(family),
   );
   if (families.length === 0)
     throw new ApiError("invalid", `Cannot explain ${query.from} -> ${query.to}: they have no address of one family`);
-  const paths = families.map((family) => walk(agent, state, members, query, from, to, family));
+  const scene = placeOf(snapshot, state, from, to);
+  const staged = snapshot.stagedPolicies.length === 0 ? undefined : stagedScene(scene);
+  const around = agent.hostNetwork.surroundings;
+  const paths = await Promise.all(
+    families.map(async (family) => {
+      const path = walk(scene, query, family, around);
+      const would = staged === undefined ? undefined : withStaged(path, walk(staged, query, family, around));
+      const probed =
+        query.probe === true ? await probe(agent, from, to, packetOf(query, scene, family), signal) : undefined;
+      return {
+        ...path,
+        ...(would === undefined ? {} : { staged: would }),
+        ...(probed === undefined ? {} : { probe: probed }),
+      };
+    }),
+  );
   const verdicts = paths.map(({ verdict }) => verdict);
   const verdict = verdicts.includes("deny") ? "deny" : verdicts.includes("unknown") ? "unknown" : "allow";
   return { verdict, paths, ...(verdict === "deny" ? { remedy: remedyFor(query, from, to) } : {}) };
 }
 
 /** The command that would let the packet through; outsiders have no policy of their own. */
-function remedyFor({ from, to, port, protocol }: WhyQuery, sender: End, receiver: End): string {
+function remedyFor({ port, protocol }: WhyQuery, sender: End, receiver: End): string {
+  const [from, to] = [sender, receiver].map(({ endpoint, label }) => endpoint?.container ?? label);
   if (receiver.endpoint === undefined)
     return `manx egress ${from} ${receiver.label === "internet" ? "internet" : "all"}`;
+  const ports = ["tcp", "udp", "sctp"].includes(protocol) ? `${port ?? "PORT"}/${protocol}` : "";
   if (sender.endpoint === undefined) return `docker run -p ${port ?? "PORT"} ... opens the port to everybody`;
-  return `manx allow ${from} ${to} ${port ?? "PORT"}/${protocol}`;
+  return `manx allow ${from} ${to} ${ports}`.trimEnd();
 }
 
-function walk(
-  agent: Agent,
-  state: HostState,
-  members: Membership,
-  query: WhyQuery,
-  from: End,
-  to: End,
-  family: Family,
-): WhyView["paths"][number] {
-  const { ipv4, ipv6, uplink } = agent.hostNetwork.addresses;
-  const packet = packetOf(query, from, to, family);
-  const iif = from.endpoint?.local?.interface ?? (from.isHost ? undefined : (uplink ?? "outside"));
-  const routing = stateRouting(state, {
-    hostAddresses: [ipv4, ipv6].flatMap((address) => address ?? []),
-    ...(from.isHost || uplink === undefined ? {} : { uplink }),
-  });
-  const evaluation = evaluate(state.ruleset, packet, iif, routing);
+/** The rules that decide, what they were made from, and the two ends. */
+interface Scene {
+  readonly state: HostState;
+  readonly snapshot: Snapshot;
+  readonly members: Membership;
+  readonly from: End;
+  readonly to: End;
+}
+
+/** This host's rules where both ends are decided here; for an end on another host what that one makes of the same policies. */
+function placeOf(snapshot: Snapshot, state: HostState, from: End, to: End): Scene {
+  const isElsewhere = ({ endpoint }: End): boolean => endpoint !== undefined && endpoint.host !== snapshot.host;
+  const members = membershipOf(snapshot);
+  if (!isElsewhere(from) && !isElsewhere(to)) return { state, snapshot, members, from, to };
+  return { ...scenario(snapshot, from, to), members };
+}
+
+function stagedScene({ snapshot, members, from, to }: Scene): Scene {
+  return { ...scenario(enforceStaged(snapshot), from, to), members };
+}
+
+function scenario(snapshot: Snapshot, from: End, to: End): Omit<Scene, "members"> {
+  const placed = placeHere(
+    snapshot,
+    [from, to].flatMap(({ endpoint }) => endpoint ?? []),
+  );
+  const again = (end: End): End => {
+    const endpoint = placed.endpoints.find(({ id }) => id === end.endpoint?.id);
+    return endpoint === undefined ? end : { ...end, endpoint };
+  };
+  return { state: derive(placed), snapshot, from: again(from), to: again(to) };
+}
+
+type Path = WhyView["paths"][number];
+
+/** What would become of the packet with the staged policies in force; only where that differs. */
+function withStaged(now: Path, then: Path): Path["staged"] {
+  const deciding = then.steps.at(-1);
+  if (deciding === undefined || now.verdict === then.verdict) return undefined;
+  const nearest = deciding.nearest === undefined ? "" : `; nearest: ${deciding.nearest}`;
+  return { verdict: then.verdict, text: `${deciding.place}: ${deciding.text}${nearest}` };
+}
+
+function walk(scene: Scene, query: WhyQuery, family: Family, around: Surroundings): Path {
+  const { state, members, from, to } = scene;
+  const packet = packetOf(query, scene, family);
+  const outside = around.interfaceTo?.(packet.source) ?? around.uplink ?? "outside";
+  const iif = from.endpoint?.local?.interface ?? (from.isHost ? undefined : outside);
+  const evaluation = evaluate(state.ruleset, packet, iif, stateRouting(state, around));
   const verdict = evaluation.outcome === "accept" ? "allow" : evaluation.outcome === "drop" ? "deny" : "unknown";
-  const steps = decisions(evaluation, state.origins, members).map(({ verdict: decided, origin, text }): Step => {
-    const direction = origin !== undefined && "direction" in origin ? origin.direction : undefined;
-    const place =
-      direction === "egress"
-        ? `egress of ${from.label}`
-        : direction === "ingress"
-          ? `ingress of ${to.label}`
-          : "the way";
-    return {
-      place,
-      verdict: decided,
-      text,
-      ...(origin !== undefined && "tier" in origin && origin.tier !== undefined ? { tier: origin.tier } : {}),
-      ...(origin !== undefined && "rule" in origin && "name" in origin
-        ? { policy: origin.name, rule: `${origin.direction}[${origin.rule}]` }
-        : {}),
-    };
-  });
+  const steps = decisions(evaluation, state.origins, members).map((decision) => stepOf(decision, scene, packet));
   if (evaluation.route.kind === "none") steps.push({ place: "route", verdict: "unknown", text: evaluation.route.why });
   if (steps.length === 0) steps.push({ place: "the way", verdict, text: "no rule stands in the way" });
   const what = packet.destinationPort === undefined ? query.protocol : `${query.protocol} ${packet.destinationPort}`;
   return { source: packet.source, destination: packet.destination, flow: what, verdict, steps };
 }
 
-function packetOf(query: WhyQuery, from: End, to: End, family: Family): Packet {
+function stepOf({ verdict, origin, text }: Decision, scene: Scene, packet: Packet): Step {
+  const { from, to } = scene;
+  const direction = origin !== undefined && "direction" in origin ? origin.direction : undefined;
+  const place =
+    direction === "egress" ? `egress of ${from.label}` : direction === "ingress" ? `ingress of ${to.label}` : "the way";
+  const nearest =
+    verdict === "deny" && direction !== undefined ? nearestOf(origin, direction, scene, packet) : undefined;
+  return {
+    place,
+    verdict,
+    text,
+    ...(origin !== undefined && "tier" in origin && origin.tier !== undefined ? { tier: origin.tier } : {}),
+    ...(origin !== undefined && "rule" in origin && "name" in origin
+      ? { policy: nameOf(origin), rule: `${origin.direction}[${origin.rule}]` }
+      : {}),
+    ...(nearest === undefined ? {} : { nearest }),
+  };
+}
+
+function nearestOf(origin: Decision["origin"], direction: Direction, scene: Scene, packet: Packet): string | undefined {
+  const { snapshot, members, from, to } = scene;
+  const [source, destination] = [from, to].map(({ label, endpoint }) => ruleEnd(snapshot, label, endpoint));
+  if (source === undefined || destination === undefined) return undefined;
+  if (origin?.kind === "end-of-tier") return nearestRule(snapshot, direction, packet, { source, destination }, members);
+  const [own, peer] = direction === "ingress" ? [to, from] : [from, to];
+  if (origin?.kind !== "no-profile" || own.endpoint === undefined) return undefined;
+  const on = peer.endpoint === undefined ? "is on no Manx network" : `is on ${peer.endpoint.network}`;
+  const published = own.endpoint.published.map(({ protocol, port }) => `${port}/${protocol.toLowerCase()}`);
+  const ports = published.length === 0 ? "publishes no port" : `publishes only ${published.join(", ")}`;
+  return `the network ${own.endpoint.network} lets its members in, and ${peer.label} ${on}; ${own.label} ${ports}`;
+}
+
+function packetOf(query: WhyQuery, { from, to }: Pick<Scene, "from" | "to">, family: Family): Packet {
   const name = query.protocol.toLowerCase();
   const asked = PROTOCOLS[name] ?? Number(name);
   if (!Number.isInteger(asked) || asked < 0 || asked > 255)
@@ -124,41 +190,54 @@ function packetOf(query: WhyQuery, from: End, to: End, family: Family): Packet {
   };
 }
 
-function find(agent: Agent, endpoints: readonly Endpoint[], text: string): End {
+/** Both ends; of a container on several networks the interface on the network that both are on, where there is just one. */
+function findBoth(agent: Agent, endpoints: readonly Endpoint[], { from, to }: WhyQuery): readonly [End, End] {
+  const [senders, receivers] = [find(agent, endpoints, from), find(agent, endpoints, to)];
+  const pairs = senders.flatMap((sender) => receivers.map((receiver) => [sender, receiver] as const));
+  const shared = pairs.filter(
+    ([a, b]) => a.endpoint !== undefined && a.endpoint.network === b.endpoint?.network && a.endpoint.host !== "",
+  );
+  const [only, other] = pairs.length > 1 && shared.length > 0 ? shared : pairs;
+  if (only !== undefined && other === undefined) return only;
+  const [text, choices] = senders.length > 1 ? [from, senders] : [to, receivers];
+  const written = choices.map(({ endpoint }) => `${endpoint?.network}/${endpoint?.container}`).join(", ");
+  throw new ApiError("invalid", `Cannot tell which "${text}" is meant: it is on several networks. Write ${written}`);
+}
+
+/** All that the text may mean; at least one. */
+function find(agent: Agent, endpoints: readonly Endpoint[], text: string): End[] {
   const { host } = agent.options;
-  if (text === "internet") return { label: text, isHost: false, addresses: byFamily(INTERNET) };
+  if (text === "internet") return [{ label: text, isHost: false, addresses: byFamily(INTERNET) }];
   if (text === "host" || text === host) {
     const { ipv4, ipv6 } = agent.hostNetwork.addresses;
-    return {
-      label: `host ${host}`,
-      isHost: true,
-      addresses: byFamily([ipv4, ipv6].flatMap((address) => address ?? [])),
-    };
+    const addresses = byFamily([ipv4, ipv6].flatMap((address) => address ?? []));
+    return [{ label: `host ${host}`, isHost: true, addresses }];
   }
-  if (isIP(text) !== 0) return findAddress(endpoints, text);
+  const { hostAddresses } = agent.hostNetwork.surroundings;
+  if (isIP(text) !== 0) return [findAddress(endpoints, text, hostAddresses)];
   const [first = "", second] = text.split("/");
   const found = endpoints.filter(({ container, network }) =>
     second === undefined ? container === first : network === first && container === second,
   );
-  const [endpoint, other] = found;
-  if (endpoint === undefined)
+  if (found.length === 0)
     throw new ApiError("not-found", `Cannot find "${text}": no container of a Manx network has that name`, {
       remedy: "manx ls",
     });
-  if (other !== undefined) {
-    const choices = found.map(({ network }) => `${network}/${first}`).join(", ");
-    throw new ApiError("invalid", `Cannot tell which "${text}" is meant: it is on several networks. Write ${choices}`);
-  }
-  return { label: text, endpoint, isHost: false, addresses: byFamily(endpoint.addresses) };
+  return found.map((endpoint) => ({
+    label: found.length === 1 ? text : `${endpoint.network}/${endpoint.container}`,
+    endpoint,
+    isHost: false,
+    addresses: byFamily(endpoint.addresses),
+  }));
 }
 
-function findAddress(endpoints: readonly Endpoint[], text: string): End {
+function findAddress(endpoints: readonly Endpoint[], text: string, own: readonly string[]): End {
   const parsed = parseAddress(text);
   const canonical = parsed === undefined ? text : formatAddress(parsed);
   const endpoint = endpoints.find(({ addresses }) => addresses.includes(canonical));
   return {
     label: text,
-    isHost: false,
+    isHost: endpoint === undefined && own.includes(canonical),
     addresses: byFamily([canonical]),
     ...(endpoint === undefined ? {} : { endpoint }),
   };

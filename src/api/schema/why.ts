@@ -44,7 +44,15 @@ export const WhyPath = z
     flow: z.string().openapi({ example: "tcp 5432" }),
     verdict: z.enum(["allow", "deny", "unknown"]),
     steps: z.array(WhyStep).readonly(),
-    probe: z.enum(["arrived", "refused", "dropped", "not-sent"]).optional(),
+    staged: z
+      .object({ verdict: z.enum(["allow", "deny", "unknown"]), text: z.string() })
+      .readonly()
+      .optional()
+      .openapi({ description: "What the staged policies would make of it, where that differs" }),
+    probe: z
+      .enum(["arrived", "refused", "dropped", "silent", "not-sent"])
+      .optional()
+      .openapi({ description: "silent: nobody answered, and nobody could look whether it arrived" }),
   })
   .readonly()
   .openapi("WhyPath");

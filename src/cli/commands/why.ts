@@ -104,10 +104,11 @@ const PROBES: Readonly<Record<NonNullable<WhyPath["probe"]>, string>> = {
   arrived: "a real packet arrived",
   refused: "a real packet arrived; nothing listens there",
   dropped: "a real packet did not arrive",
+  silent: "a real packet was sent; nobody answered, which says nothing",
   "not-sent": "no real packet could be sent from there",
 };
 
-function printPath({ source, destination, flow, verdict, steps, probe }: WhyPath, { terminal }: Cli): void {
+function printPath({ source, destination, flow, verdict, steps, staged, probe }: WhyPath, { terminal }: Cli): void {
   const style = STYLES[verdict];
   terminal.line(`${plain(`${source} -> ${destination}  ${flow}`)}: ${terminal.paint(style, VERDICTS[verdict])}`);
   for (const step of steps) {
@@ -115,9 +116,16 @@ function printPath({ source, destination, flow, verdict, steps, probe }: WhyPath
     terminal.line(`          ${plain(decided(step))}`);
     if (step.nearest !== undefined) terminal.line(`          nearest: ${plain(step.nearest)}`);
   }
+  if (staged !== undefined)
+    terminal.line(`  staged  with the staged policies: ${terminal.paint(STYLES[staged.verdict], VERDICTS[staged.verdict])}
+          ${plain(staged.text)}`);
   if (probe === undefined) return;
   const agrees = (verdict === "allow") === (probe === "arrived" || probe === "refused");
   const judged =
-    probe === "not-sent" || verdict === "unknown" ? "" : agrees ? ": the kernel agrees" : ": THE KERNEL DOES NOT AGREE";
+    probe === "not-sent" || probe === "silent" || verdict === "unknown"
+      ? ""
+      : agrees
+        ? ": the kernel agrees"
+        : ": THE KERNEL DOES NOT AGREE";
   terminal.line(`  probe   ${PROBES[probe]}${judged}`);
 }
