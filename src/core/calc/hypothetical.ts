@@ -21,7 +21,8 @@ function titleOf(kind: string, { namespace, name }: { readonly namespace?: strin
 
 /** Only these endpoints, all of them on this host and running: so that one ruleset decides for both ends of a way. */
 export function placeHere(snapshot: Snapshot, endpoints: readonly Endpoint[]): Snapshot {
-  return { ...snapshot, endpoints: endpoints.map((endpoint) => here(endpoint, snapshot.host)) };
+  const { parts: _, ...rest } = snapshot;
+  return { ...rest, endpoints: endpoints.map((endpoint) => here(endpoint, snapshot.host)) };
 }
 
 function here(endpoint: Endpoint, host: string): Endpoint {

@@ -1,7 +1,8 @@
 /** What a rule wants that a packet does not have, in words: for `manx why`. It explains; it decides nothing. */
+
+import type { IcmpMatch } from "../model/resources.ts";
 import { parseAddress } from "../net/address.ts";
 import { cidr, contains } from "../net/cidr.ts";
-import type { IcmpMatch } from "../model/resources.ts";
 import type { Membership } from "../rules/decider.ts";
 import type { Packet } from "../rules/packet.ts";
 import type { PeerMatch, PortMatch, ResolvedRule } from "../rules/program.ts";
