@@ -1,4 +1,5 @@
 /** `manx selector EXPR`: what it matches now, or whether it matches one set of labels. */
+import { text as readAll } from "node:stream/consumers";
 import { match } from "../../core/selector/match.ts";
 import { parseSelector } from "../../core/selector/parse.ts";
 import { printSelector } from "../../core/selector/print.ts";
@@ -29,7 +30,9 @@ What labels there are: manx ls -o wide`;
 
 export const define: Define = (command, cli) => {
   command
-    .argument("<selector>", "the language: see below")
+    .argument("<selector>", "the language: see below; - reads it from standard input")
+    // A label may begin with a hyphen: what is no option of ours is a selector, or refused as one.
+    .allowUnknownOption()
     .option("--labels <json>", 'one set of labels, as {"role":"db"}; no agent is asked');
   agentOptions(outputOption(command));
   examples(command, [
@@ -37,7 +40,8 @@ export const define: Define = (command, cli) => {
     ["manx selector 'has(role)' --labels '{\"role\":\"db\"}'", "exit 0: a match; 1: none; 2: not a selector"],
   ]);
   command.addHelpText("after", LANGUAGE);
-  command.action(async (text: string, flags: Flags) => {
+  command.action(async (given: string, flags: Flags) => {
+    const text = given === "-" ? (await readAll(process.stdin)).replace(/\r?\n$/, "") : given;
     const parsed = parseSelector(text);
     if (!parsed.ok) throw notASelector(text, parsed.problem.offset, parsed.problem.message);
     if (flags.labels !== undefined) {

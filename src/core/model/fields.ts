@@ -86,7 +86,12 @@ export const macAddress = textThat((text) =>
   /^[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}$/.test(text) ? undefined : `${quote(text)} is not a MAC address`,
 );
 
-const PROTOCOLS = ["TCP", "UDP", "ICMP", "ICMPv6", "SCTP", "UDPLite"];
+export const PROTOCOLS = ["TCP", "UDP", "ICMP", "ICMPv6", "SCTP", "UDPLite"];
+
+/** Calico's spelling of a protocol, whatever the case. */
+export function protocolNamed(text: string): string | undefined {
+  return PROTOCOLS.find((name) => name.toLowerCase() === text.toLowerCase());
+}
 
 function readProtocol(value: number | string): number | string | { readonly why: string } {
   if (typeof value === "string" && /^[0-9]{1,6}$/.test(value)) return readProtocol(Number(value));
@@ -95,7 +100,7 @@ function readProtocol(value: number | string): number | string | { readonly why:
       ? value
       : { why: `${value} is not a protocol number (1-255)` };
   if (PROTOCOLS.includes(value)) return value;
-  const similar = PROTOCOLS.find((name) => name.toLowerCase() === value.toLowerCase());
+  const similar = protocolNamed(value);
   return {
     why: `${quote(value)} is not a protocol: ${similar ? `write "${similar}"` : `${PROTOCOLS.join(", ")}, or a number (1-255)`}`,
   };
@@ -103,7 +108,10 @@ function readProtocol(value: number | string): number | string | { readonly why:
 
 /** Turns "6" into 6: what is written in digits is a number. */
 export const protocol = z
-  .union([z.number().meta({ type: "integer", minimum: 1, maximum: 255 }), z.string().meta({ enum: PROTOCOLS })])
+  .union([
+    z.number().meta({ type: "integer", minimum: 1, maximum: 255 }),
+    z.string().meta({ pattern: `^(${PROTOCOLS.join("|")}|[0-9]{1,6})$`, examples: PROTOCOLS }),
+  ])
   .transform((value, context) => {
     const read = readProtocol(value);
     if (typeof read !== "object") return read;

@@ -70,7 +70,7 @@ describe("explain", () => {
     assert.equal(explained?.path, "GlobalNetworkPolicy");
     assert.deepEqual(
       explained?.fields.map(({ name, required }) => (required ? `${name}!` : name)),
-      ["apiVersion!", "kind!", "metadata!", "spec!"],
+      ["apiVersion!", "kind!", "metadata!", "spec"],
     );
   });
   it("a field in a list, with or without index", () => {

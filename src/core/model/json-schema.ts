@@ -13,10 +13,17 @@ const cached = new Map<KindInfo, JsonSchema>();
 export function jsonSchema(info: KindInfo): JsonSchema {
   let schema = cached.get(info);
   if (schema === undefined) {
-    schema = z.toJSONSchema(info.schema, { io: "input", unrepresentable: "any" }) as JsonSchema;
+    schema = withoutNeedOfSpec(z.toJSONSchema(info.schema, { io: "input", unrepresentable: "any" }) as JsonSchema);
     cached.set(info, schema);
   }
   return schema;
+}
+
+/** Where no field of the spec is required, the spec itself may be left out. */
+function withoutNeedOfSpec(schema: JsonSchema): JsonSchema {
+  const needed = (schemaAt(schema, ["spec"])?.["required"] as readonly string[] | undefined) ?? [];
+  if (needed.length > 0) return schema;
+  return { ...schema, required: ((schema["required"] as readonly string[]) ?? []).filter((name) => name !== "spec") };
 }
 
 /** One schema for files that hold any kinds, for `# yaml-language-server: $schema=`. */

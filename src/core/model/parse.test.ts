@@ -149,6 +149,11 @@ spec:
       "f.yaml:1:5: is not YAML: flow sequence in block collection must be sufficiently indented and end with a ]",
     ],
     [
+      "the first error of syntax only",
+      "a: [{b: c 'd' e}, {f: g, h: 'i' 'j'}]\nk: l: m\nn: }\n",
+      "f.yaml:1:33: is not YAML: unexpected single-quoted-scalar at node end",
+    ],
+    [
       "an alias without anchor",
       "apiVersion: *nothing\n",
       "f.yaml:1:1 kind: is missing: a kind",

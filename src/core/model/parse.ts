@@ -111,7 +111,7 @@ function documentsOf(text: string, lineCounter: LineCounter, tell: (problem: Yam
     if ("empty" in documents) return [];
     const good: YamlDocument[] = [];
     for (const document of documents) {
-      for (const { pos, message } of document.errors)
+      for (const { pos, message } of telling(document.errors))
         tell({ offset: pos[0], segments: [], message: yamlMessage(message) });
       if (document.errors.length === 0) good.push(document);
     }
@@ -122,6 +122,12 @@ function documentsOf(text: string, lineCounter: LineCounter, tell: (problem: Yam
     tell({ offset: 0, segments: [], message: "is nested too deep to be read" });
     return [];
   }
+}
+
+/** After the first error of syntax the reader has lost its way, and what it says then helps nobody. */
+function telling<E extends { readonly code: string }>(errors: readonly E[]): E[] {
+  const first = errors.findIndex(({ code }) => code !== "DUPLICATE_KEY");
+  return errors.filter(({ code }, index) => index === first || code === "DUPLICATE_KEY");
 }
 
 /** The library's words, begun like ours. */

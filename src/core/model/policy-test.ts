@@ -5,7 +5,7 @@
  * allowed or denied. A test with one step may say `flows:` without `steps:`.
  */
 import { z } from "zod";
-import { ipAddress, protocol, textThat, wholeNumber } from "./fields.ts";
+import { ipAddress, protocol, protocolNamed, textThat, wholeNumber } from "./fields.ts";
 import { type Finding, findingsOf } from "./issues.ts";
 import { fieldsIn, type JsonSchema } from "./json-schema.ts";
 import { KINDS } from "./kinds.ts";
@@ -86,6 +86,12 @@ export function parsePolicyTests(text: string, file: string): ParsedTests {
   return { tests, problems };
 }
 
+/** Also `tcp` and `icmpv6`: a test is not a policy, where Calico wants its own spelling. */
+const anyProtocol = z.preprocess(
+  (value) => (typeof value === "string" ? (protocolNamed(value) ?? value) : value),
+  protocol,
+);
+
 const texts = z.record(z.string(), z.string());
 const list = <T extends z.ZodType>(item: T, description: string) => z.array(item).default([]).meta({ description });
 const resource = z.looseObject({}).meta({ description: "A resource" });
@@ -101,7 +107,7 @@ const EndpointSchema = z
       .record(
         z.string(),
         z.strictObject({
-          protocol: protocol.meta({ description: "TCP, UDP or SCTP" }),
+          protocol: anyProtocol.meta({ description: "TCP, UDP or SCTP" }),
           port: wholeNumber(1, 65535).meta({ description: "Its number" }),
         }),
       )
@@ -115,7 +121,7 @@ const FlowSchema = z
   .strictObject({
     from: z.string().meta({ description: "The endpoint that opens the connection" }),
     to: z.string().meta({ description: "The endpoint it goes to" }),
-    protocol: protocol.default("TCP").meta({ description: "Name or number of the protocol" }),
+    protocol: anyProtocol.default("TCP").meta({ description: "Name or number of the protocol" }),
     port: wholeNumber(1, 65535).exactOptional().meta({ description: "Destination port" }),
     sourcePort: wholeNumber(1, 65535).exactOptional().meta({ description: "Source port" }),
     icmp: z

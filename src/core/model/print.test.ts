@@ -3,10 +3,12 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { parse } from "yaml";
-import { findKind } from "./kinds.ts";
+import { jsonSchema } from "./json-schema.ts";
+import { findKind, kindInfo } from "./kinds.ts";
 import { parseResources as parseFile } from "./parse.ts";
 import { printResource, printResources } from "./print.ts";
 import type { AnyResource } from "./resources.ts";
+import { schemaSays } from "./schema-says.test.ts";
 import { validateResource } from "./validate.ts";
 
 function parseResources(text: string, file: string) {
@@ -167,6 +169,14 @@ const resource = fc
   });
 
 describe("a resource of any kind", () => {
+  it("is good by its kind's JSON schema too", () => {
+    fc.assert(
+      fc.property(resource, (resource) =>
+        assert.deepEqual(schemaSays(jsonSchema(kindInfo(resource.kind)), resource), []),
+      ),
+      { numRuns: 300 },
+    );
+  });
   it("passes again as it is", () => {
     fc.assert(
       fc.property(resource, (resource) => assert.deepEqual(validateResource(resource), { ok: true, value: resource })),

@@ -1,6 +1,15 @@
 /** One rule of a policy or profile: what it matches, and what then happens. */
 import { z } from "zod";
-import { anySelector, maskedCidr, namespaceSelector, port, protocol, selector, wholeNumber } from "./fields.ts";
+import {
+  anySelector,
+  maskedCidr,
+  namespaceSelector,
+  PROTOCOLS,
+  port,
+  protocol,
+  selector,
+  wholeNumber,
+} from "./fields.ts";
 
 const list = <T extends z.ZodType>(item: T, description: string) => z.array(item).exactOptional().meta({ description });
 
@@ -34,7 +43,9 @@ const Rule = z.strictObject({
     .union([z.literal(4), z.literal(6)])
     .exactOptional()
     .meta({ description: "Only packets of this IP version" }),
-  protocol: protocol.exactOptional().meta({ description: "Name or number of the protocol; ports need one" }),
+  protocol: protocol
+    .exactOptional()
+    .meta({ description: `Its protocol, by name (${PROTOCOLS.join(", ")}) or number; ports need one` }),
   notProtocol: protocol.exactOptional().meta({ description: "Any protocol but this" }),
   icmp: IcmpMatch.exactOptional().meta({ description: "Type and code, with protocol ICMP or ICMPv6" }),
   notICMP: IcmpMatch.exactOptional().meta({ description: "Any type and code but these" }),

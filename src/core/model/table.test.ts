@@ -2,6 +2,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { parse } from "yaml";
+import { jsonSchema } from "./json-schema.ts";
+import { kindInfo } from "./kinds.ts";
+import { schemaSays } from "./schema-says.test.ts";
 import { validateResource } from "./validate.ts";
 
 /** A sentence, the YAML, the places of its problems: `path`, or `path: part of the message`. Without any it is accepted. */
@@ -17,6 +20,15 @@ export function judge(value: unknown, expected: readonly string[]): void {
   });
   assert.deepEqual(missing, [], `not found among ${JSON.stringify(got, null, 1)}`);
   assert.equal(got.length, expected.length, JSON.stringify(got, null, 1));
+  if (result.ok) assert.deepEqual(schemaSays(jsonSchema(kindInfo(result.value.kind)), withoutVoid(value)), []);
+}
+
+/** Without what is there and says nothing: editors complain about it, Calico and we do not. */
+function withoutVoid(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutVoid);
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value).filter(([, inner]) => inner !== null && inner !== undefined && inner !== "");
+  return Object.fromEntries(entries.map(([key, inner]) => [key, withoutVoid(inner)]));
 }
 
 export function table(title: string, wrap: (value: unknown) => unknown, rows: readonly Row[]): void {

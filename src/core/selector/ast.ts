@@ -42,7 +42,7 @@ export interface Membership {
 
 /** Longest name of a label in a selector, as in Calico. */
 export const MAX_LABEL_LENGTH = 512;
-/** Deepest nesting of parentheses. Calico has no limit of its own (Go's stack grows); no real selector comes near. */
+/** Deepest nesting of `!`, `&&` and `||`. Calico has no limit of its own (Go's stack grows); no real selector comes near. */
 export const MAX_NESTING = 1000;
 
 export const ALL: All = { kind: "all" };

@@ -18,7 +18,7 @@ export type ParsedSelector =
   | { readonly ok: true; readonly selector: Selector }
   | { readonly ok: false; readonly problem: SelectorProblem };
 
-/** Reads a selector. Accepts and refuses exactly what Calico does, but for parentheses nested deeper than MAX_NESTING. */
+/** Reads a selector. Accepts and refuses exactly what Calico does, but for trees deeper than MAX_NESTING. */
 export function parseSelector(text: string): ParsedSelector {
   try {
     return { ok: true, selector: parse(text) };
@@ -36,10 +36,7 @@ export function selector(text: string): Selector {
 function parse(text: string): Selector {
   const tokens = new Cursor(tokenize(text));
   if (tokens.peek().kind === "end") return ALL;
-  const root = parseOr(tokens, 0);
-  const rest = tokens.peek();
-  if (rest.kind !== "end") throw new SelectorError(rest.offset, `expected &&, || or the end, not ${described(rest)}`);
-  return root;
+  return parseOr(tokens);
 }
 
 class Cursor {
@@ -70,28 +67,80 @@ class Cursor {
   }
 }
 
-function parseOr(tokens: Cursor, depth: number): Selector {
-  const first = parseAnd(tokens, depth);
-  const operands = [first];
-  while (tokens.takeSymbol("||")) operands.push(parseAnd(tokens, depth));
-  return operands.length === 1 ? first : { kind: "or", operands };
+/** A selector and how deep its tree is: a leaf is 0. */
+interface Node {
+  readonly selector: Selector;
+  readonly depth: number;
 }
 
-function parseAnd(tokens: Cursor, depth: number): Selector {
-  const first = parseOperation(tokens, depth);
-  const operands = [first];
-  while (tokens.takeSymbol("&&")) operands.push(parseOperation(tokens, depth));
-  return operands.length === 1 ? first : { kind: "and", operands };
+/** What has been read of one `or`, at the top or between parentheses. */
+interface Group {
+  readonly offset: number;
+  readonly ors: Node[];
+  ands: Node[];
+  negated: boolean;
 }
 
-function parseOperation(tokens: Cursor, depth: number): Selector {
-  let negated = false;
-  while (tokens.takeSymbol("!")) negated = !negated;
-  const operand = parseOperand(tokens, depth);
-  return negated ? { kind: "not", operand } : operand;
+/**
+ * The whole of it, with a stack of its own: Calico takes parentheses as deep as anybody writes them. Those that change nothing
+ * leave no trace in the tree.
+ */
+function parseOr(tokens: Cursor): Selector {
+  const outer: Group[] = [];
+  let group: Group = { offset: 0, ors: [], ands: [], negated: false };
+  for (;;) {
+    while (tokens.takeSymbol("!")) group.negated = !group.negated;
+    const { offset } = tokens.peek();
+    if (tokens.takeSymbol("(")) {
+      outer.push(group);
+      group = { offset, ors: [], ands: [], negated: false };
+      continue;
+    }
+    let operand: Node = { selector: parseOperand(tokens), depth: 0 };
+    while (!wantsMore(tokens, group, operand)) {
+      const whole = joined("or", group.ors, group.offset);
+      const next = tokens.peek();
+      const before = outer.pop();
+      if (before === undefined) {
+        if (next.kind === "end") return whole.selector;
+        throw new SelectorError(next.offset, `expected &&, || or the end, not ${described(next)}`);
+      }
+      if (!tokens.takeSymbol(")")) throw new SelectorError(next.offset, `expected &&, || or ), not ${described(next)}`);
+      operand = whole;
+      group = before;
+    }
+  }
 }
 
-function parseOperand(tokens: Cursor, depth: number): Selector {
+/** Adds an operand to its group; false where the group ends after it. */
+function wantsMore(tokens: Cursor, group: Group, operand: Node): boolean {
+  group.ands.push(group.negated ? negation(operand, group.offset) : operand);
+  group.negated = false;
+  if (tokens.takeSymbol("&&")) return true;
+  group.ors.push(joined("and", group.ands, group.offset));
+  group.ands = [];
+  return tokens.takeSymbol("||");
+}
+
+function negation({ selector, depth }: Node, offset: number): Node {
+  return bounded({ selector: { kind: "not", operand: selector }, depth: depth + 1 }, offset);
+}
+
+function joined(kind: "and" | "or", nodes: readonly Node[], offset: number): Node {
+  const [first] = nodes;
+  if (nodes.length === 1 && first !== undefined) return first;
+  const depth = nodes.reduce((most, node) => Math.max(most, node.depth), 0) + 1;
+  return bounded({ selector: { kind, operands: nodes.map(({ selector }) => selector) }, depth }, offset);
+}
+
+/** Whoever walks over the tree may recurse. */
+function bounded(node: Node, offset: number): Node {
+  if (node.depth > MAX_NESTING)
+    throw new SelectorError(offset, `is nested more than ${MAX_NESTING} deep: write it flatter`);
+  return node;
+}
+
+function parseOperand(tokens: Cursor): Selector {
   const token = tokens.take();
   switch (token.kind) {
     case "has":
@@ -103,22 +152,11 @@ function parseOperand(tokens: Cursor, depth: number): Selector {
     case "label":
       return parseComparison(tokens, token.text);
     case "symbol":
-      if (token.text === "(") return parseGroup(tokens, token.offset, depth + 1);
-      break;
     case "operator":
     case "string":
     case "end":
   }
   throw new SelectorError(token.offset, `expected a label, has(), all(), global() or (, not ${described(token)}`);
-}
-
-function parseGroup(tokens: Cursor, offset: number, depth: number): Selector {
-  if (depth > MAX_NESTING)
-    throw new SelectorError(offset, `parentheses are nested more than ${MAX_NESTING} deep: write it flatter`);
-  const group = parseOr(tokens, depth);
-  const close = tokens.peek();
-  if (!tokens.takeSymbol(")")) throw new SelectorError(close.offset, `expected &&, || or ), not ${described(close)}`);
-  return group;
 }
 
 function parseComparison(tokens: Cursor, label: string): Selector {
