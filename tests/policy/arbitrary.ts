@@ -228,6 +228,33 @@ const namespacedPolicy: fc.Arbitrary<NetworkPolicy> = fc
     spec: one,
   }));
 
+/** Many policies of one tier that do nothing but allow (or deny), as a cluster has where each service lets its clients in. */
+const crowd: fc.Arbitrary<GlobalNetworkPolicy[]> = fc
+  .tuple(
+    fc.constantFrom("ingress" as const, "egress" as const),
+    fc.constantFrom<PolicyRule["action"][]>("Allow", "Deny"),
+  )
+  .chain(([direction, one]) =>
+    fc
+      .array(fc.tuple(selectorText, fc.array(plainRule(one, direction), { minLength: 1, maxLength: 3 })), {
+        maxLength: 6,
+      })
+      .map((all) =>
+        all.map(([text, rules], i) => ({
+          apiVersion: V3,
+          kind: "GlobalNetworkPolicy",
+          metadata: { name: `crowd-${i}` },
+          spec: {
+            tier: "default",
+            order: 10,
+            selector: i < 3 ? "all()" : text,
+            types: [direction === "ingress" ? "Ingress" : "Egress"],
+            [direction]: rules,
+          },
+        })),
+      ),
+  );
+
 const tier: fc.Arbitrary<Tier> = fc
   .tuple(
     fc.constantFrom("security", "last", "default"),
@@ -347,6 +374,7 @@ export const anySnapshot: fc.Arbitrary<Snapshot> = fc
       maxLength: 5,
       selector: ({ kind, metadata }) => `${kind}/${metadata.namespace}/${metadata.name}`,
     }),
+    crowd: fc.oneof({ weight: 2, arbitrary: fc.constant<GlobalNetworkPolicy[]>([]) }, crowd),
     tiers: fc.uniqueArray(tier, { maxLength: 3, selector: ({ metadata }) => metadata.name }),
     profiles: fc.uniqueArray(profile, { maxLength: 4, selector: ({ metadata }) => metadata.name }),
     networkSets: fc.uniqueArray(networkSet, {
@@ -358,9 +386,10 @@ export const anySnapshot: fc.Arbitrary<Snapshot> = fc
     logGroup: fc.option(fc.constant(7), { nil: undefined }),
     endpointToHost: fc.constantFrom("allow" as const, "restricted" as const, "deny" as const),
   })
-  .map(({ logGroup, endpointToHost, failsafe: open, ...parts }) =>
+  .map(({ logGroup, endpointToHost, failsafe: open, crowd: more, ...parts }) =>
     emptySnapshot({
       ...parts,
+      policies: [...parts.policies, ...more],
       networks: [
         network("apps"),
         network("dbs"),

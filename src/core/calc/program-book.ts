@@ -307,8 +307,9 @@ export class ProgramBook {
     if (stale.size === 0) return;
     const stands = new Set([...stale].filter((identity) => isInlined(this.#lists.get(identity))));
     for (const [key, entry] of this.#programs) {
-      const { calls, inlined } = entry.compiled;
-      if (!inlined.isDisjointFrom(stale) || !calls.isDisjointFrom(stands)) this.#recompileProgram(key, entry);
+      const { calls, inlined, isGrouped } = entry.compiled;
+      const moved = !calls.isDisjointFrom(isGrouped ? stale : stands);
+      if (moved || !inlined.isDisjointFrom(stale)) this.#recompileProgram(key, entry);
     }
     for (const identity of stale) {
       const [used, list] = [this.#usedLists.get(identity), this.#lists.get(identity)];

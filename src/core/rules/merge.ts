@@ -38,8 +38,8 @@ export interface MergeLimits {
 }
 
 export const MERGE_LIMITS: MergeLimits = {
-  rules: 8,
-  policies: 8,
+  rules: 16,
+  policies: 16,
   selectors: 4,
   width: 16,
   elements: 262_144,

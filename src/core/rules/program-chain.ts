@@ -1,6 +1,6 @@
 /**
  * A program as chains. The entry chain is shared by every endpoint with the same program; a policy without Pass has a chain
- * of its own that all programs share; a tier with a Pass in it has one too, in which Pass is `return`.
+ * of its own that all programs share, unless so many of them stand together that they are merged; a tier with a Pass in it has one too, in which Pass is `return`.
  */
 import { FAMILIES } from "../net/address.ts";
 import { ALLOW_PRE_DNAT, ALLOW_UNTRACKED, hostPreamble } from "./host-chains.ts";
@@ -18,7 +18,7 @@ import {
   type RuleList,
   type TierStage,
 } from "./program.ts";
-import { ALLOW, type AllowSteps, denyRules, listRules, passes } from "./rule-list.ts";
+import { ALLOW, type AllowSteps, denyRules, linesOf, listRules, passes, runRules, soleAction } from "./rule-list.ts";
 import { ACCEPT, accept, chain, counter, isIn, jump, named } from "./steps.ts";
 
 export interface CompiledProgram extends Piece {
@@ -28,6 +28,8 @@ export interface CompiledProgram extends Piece {
   readonly calls: ReadonlySet<string>;
   /** Identities of the lists that stand in the program's chains themselves. */
   readonly inlined: ReadonlySet<string>;
+  /** It has so many policies that the rules of each decide which of them stand together. */
+  readonly isGrouped: boolean;
 }
 
 /** What a program's chains do with lists, while they are compiled. */
@@ -39,7 +41,8 @@ interface Lists {
 export function compileProgram(program: Program, context: Context): CompiledProgram {
   const piece = new PieceBuilder(context);
   const lists: Lists = { calls: new Set(), inlined: new Set() };
-  if (isOpen(program)) return { ...piece.build(), entry: ACCEPT, ...lists };
+  const isGrouped = program.tiers.some(({ policies }) => policies.length >= context.limits.policies);
+  if (isOpen(program)) return { ...piece.build(), entry: ACCEPT, ...lists, isGrouped };
   const key = programKey(program);
   const rules = program.tiers.flatMap((tier) => tierRules(tier, program, key, piece, lists));
   const [first] = program.profiles;
@@ -48,7 +51,7 @@ export function compileProgram(program: Program, context: Context): CompiledProg
   const name = context.names.of(programPrefix(program), hint, key);
   const end = isClosed(program.place) ? endRules(program.direction, piece) : [];
   piece.chain(name, chain(...hostPreamble(program), ...rules, ...profileRules, ...end));
-  return { ...piece.build(), entry: { kind: "goto", chain: name }, ...lists };
+  return { ...piece.build(), entry: { kind: "goto", chain: name }, ...lists, isGrouped };
 }
 
 function programPrefix({ place, direction }: Program): string {
@@ -92,13 +95,33 @@ function listChain(list: RuleList, { names }: Context): string {
 function tierRules(tier: TierStage, program: Program, key: string, piece: PieceBuilder, lists: Lists): Rule[] {
   const { context } = piece;
   const { place, direction } = program;
-  const rules = tier.policies.flatMap((list) => callRules(list, piece, lists));
+  const rules = groupsOf(tier.policies, context.limits.policies).flatMap((group) => {
+    const [first] = group;
+    if (first === undefined) return [];
+    if (group.length === 1) return callRules(first, piece, lists);
+    for (const { identity } of group) lists.inlined.add(identity);
+    return runRules(group.flatMap(linesOf), `${key} ${tier.name}`, piece, allowAt(first.stage));
+  });
   const denies = tier.end === "Deny" && place !== "pre-dnat" && place !== "untracked";
   const end = denies ? endOfTier(tier.name, direction, piece) : [];
   if (!tier.policies.some(passes)) return [...rules, ...end];
   const name = context.names.of(`tier-${letter(direction)}`, tier.name, `${tier.name} ${key}`);
   piece.chain(name, chain(...rules, ...end));
   return [{ steps: [jump(name)] }];
+}
+
+/** Neighbours that can be asked in any order together, where they are many; every other policy alone. */
+function groupsOf(policies: readonly RuleList[], atLeast: number): (readonly RuleList[])[] {
+  if (policies.length < atLeast) return policies.map((list) => [list]);
+  const runs: RuleList[][] = [];
+  let action: string | undefined;
+  for (const list of policies) {
+    const own = soleAction(list);
+    if (own !== undefined && own === action) runs.at(-1)?.push(list);
+    else runs.push([list]);
+    action = own;
+  }
+  return runs.flatMap((run) => (run.length < atLeast ? run.map((list) => [list]) : [run]));
 }
 
 function callRules(list: RuleList, piece: PieceBuilder, lists: Lists): Rule[] {

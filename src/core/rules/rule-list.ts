@@ -42,6 +42,13 @@ function canMerge({ list, rule }: Line): boolean {
   return !list.staged && isMergeable(rule, list.direction);
 }
 
+/** The action of all the list's rules, if they may be asked in any order; undefined otherwise. */
+export function soleAction(list: RuleList): string | undefined {
+  const [first] = list.rules;
+  const all = linesOf(list).every((line) => canMerge(line) && line.rule.action === first?.action);
+  return all ? first?.action : undefined;
+}
+
 /** Lines that may be asked in any order. `identity` tells what they are a part of. */
 export function runRules(run: readonly Line[], identity: string, piece: PieceBuilder, allow: AllowSteps): Rule[] {
   const [first] = run;
