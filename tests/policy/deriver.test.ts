@@ -16,7 +16,7 @@ function plain(state: HostState): unknown {
 
 function plainRuleset(ruleset: Ruleset): unknown {
   const set = ({ key, interval, data, elements }: NftSet): unknown => ({ key, interval, data, elements });
-  return [...ruleset].map(([key, table]) => [
+  return [...ruleset].map(([key, { since: _, ...table }]) => [
     key,
     { ...table, sets: new Map([...table.sets].map(([name, one]) => [name, set(one)])) },
   ]);
@@ -43,7 +43,15 @@ function byKey(a: readonly [unknown, unknown], b: readonly [unknown, unknown]): 
 }
 
 function checkDeltas(before: Ruleset | undefined, after: Ruleset): void {
-  for (const [key, table] of after)
+  for (const [key, table] of after) {
+    const old = before?.get(key);
+    for (const part of ["sets", "chains"] as const) {
+      const since = table.since?.[part];
+      if (since === undefined || old?.[part] !== since.from) continue;
+      const names = [...new Set([...old[part].keys(), ...table[part].keys()])];
+      for (const name of names)
+        if (old[part].get(name) !== table[part].get(name)) assert.ok(since.keys.has(name), `${name} has changed`);
+    }
     for (const [name, set] of table.sets) {
       const { since } = set;
       if (since === undefined || before?.get(key)?.sets.get(name)?.elements !== since.from) continue;
@@ -52,6 +60,7 @@ function checkDeltas(before: Ruleset | undefined, after: Ruleset): void {
       for (const [element, data] of since.added) made.set(element, data);
       assert.deepEqual(sorted(made), sorted(set.elements), `delta of ${name}`);
     }
+  }
 }
 
 describe("the deriver", () => {

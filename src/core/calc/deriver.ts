@@ -6,7 +6,9 @@ import { cidr } from "../net/cidr.ts";
 import { DEFAULT_FAILSAFE } from "../rules/failsafe.ts";
 import { FIXED_ORIGINS } from "../rules/fixed.ts";
 import { hostChains } from "../rules/host-chains.ts";
-import type { Chain, NftSet, Ruleset, Table } from "../rules/ir.ts";
+
+import type { Chain, NftSet, Ruleset, Table, Touched } from "../rules/ir.ts";
+
 import { MERGE_LIMITS, type MergeLimits } from "../rules/merge.ts";
 import { Names } from "../rules/names.ts";
 import { compileNat, type HostPort, type Nat } from "../rules/nat.ts";
@@ -319,13 +321,30 @@ class Work {
     const sameArp = senders === undefined || oldArp?.sets.get("senders") === senders;
     if (last !== undefined && sameInet && sameArp) return last;
     const inet: Table =
-      sameInet && oldInet !== undefined ? oldInet : { family: "inet", name: TABLE_NAME, sets, chains };
+      sameInet && oldInet !== undefined
+        ? oldInet
+        : {
+            family: "inet",
+            name: TABLE_NAME,
+            sets,
+            chains,
+            since: { sets: touched(this.#sets, sets), chains: touched(this.#chains, chains) },
+          };
     const arp = sameArp && oldArp !== undefined ? oldArp : arpTable(senders ?? exactSet([], []));
     return new Map([
       [INET_KEY, inet],
       [ARP_KEY, arp],
     ]);
   }
+}
+
+/** What `now` has otherwise than the map that was taken before it. */
+function touched<V extends object>(contributions: Contributions<V>, now: ReadonlyMap<string, V>): Touched<V> {
+  const { delta } = contributions;
+  // Nothing was taken since `now`, so the last delta leads to it.
+  return delta === undefined
+    ? { from: now, keys: new Set() }
+    : { from: delta.from, keys: new Set([...delta.added.keys(), ...delta.removed]) };
 }
 
 /** The values of `before` where they say the same. */

@@ -47,6 +47,10 @@ export class PeerSets implements PeerFacts {
   readonly #followed = new Map<string, Followed>();
   readonly #endpoints = new Map<string, Map<string, Endpoint>>();
   readonly #containers = new Map<string, Container>();
+  /** Names of the sets of members, by network. */
+  readonly #memberSets = new Map<string, Set<string>>();
+  /** Selectors that may be needed by no set. */
+  readonly #idle = new Set<string>();
   /** Names of sets that may differ from when they were taken last. */
   readonly #dirty = new Set<string>();
   #naturesMoved = false;
@@ -133,16 +137,18 @@ export class PeerSets implements PeerFacts {
     if (--used.users > 0) return;
     this.#used.delete(name);
     this.#dirty.add(name);
-    for (const selector of selectorsOf(used.spec)) this.#followed.get(selector)?.sets.delete(name);
+    if (used.spec.kind === "members") this.#memberSets.get(used.spec.network)?.delete(name);
+    for (const selector of selectorsOf(used.spec)) this.#unfollow(selector, name);
   }
 
   /** Stops following selectors that no set needs any more. */
   sweep(): void {
-    for (const [selector, { sets }] of this.#followed) {
-      if (sets.size > 0) continue;
+    for (const selector of this.#idle) {
+      if (this.#followed.get(selector)?.sets.size !== 0) continue;
       this.#followed.delete(selector);
       this.#index.deleteSelector(selector);
     }
+    this.#idle.clear();
   }
 
   /** The sets that may have changed since the last time, as they are now; undefined for those that nobody uses any more. */
@@ -160,6 +166,8 @@ export class PeerSets implements PeerFacts {
     if (spec.kind === "constant") return undefined;
     const set = growingSet(spec);
     if (spec.kind === "members") {
+      const names = this.#memberSets.get(spec.network) ?? new Set();
+      this.#memberSets.set(spec.network, names.add(name));
       for (const [key, container] of this.#containers)
         if (container.networks.has(spec.network)) set.set(key, addressesOf(container, spec.family));
       return set;
@@ -188,7 +196,7 @@ export class PeerSets implements PeerFacts {
       if (!isSameList(before.selectors.get(selector), suffixes)) this.#fill(name, spec, set, selector);
     for (const selector of before.selectors.keys()) {
       if (spec.selectors.has(selector)) continue;
-      this.#followed.get(selector)?.sets.delete(name);
+      this.#unfollow(selector, name);
       for (const id of this.#index.itemsOf(selector)) set.delete(ownerOf(selector, id));
     }
   }
@@ -198,10 +206,17 @@ export class PeerSets implements PeerFacts {
     if (followed === undefined) {
       followed = { sets: new Set(), size: 0 };
       this.#followed.set(selector, followed);
+      this.#idle.add(selector);
       this.#index.setSelector(selector, parse(selector));
       followed.size = sizeClass(this.#index.itemsOf(selector).size);
     }
     return followed;
+  }
+
+  #unfollow(selector: string, name: string): void {
+    const followed = this.#followed.get(selector);
+    followed?.sets.delete(name);
+    if (followed?.sets.size === 0) this.#idle.add(selector);
   }
 
   #applyMatches(changes: readonly { selector: string; item: string; matches: boolean }[]): void {
@@ -243,12 +258,14 @@ export class PeerSets implements PeerFacts {
     if (after === undefined) this.#containers.delete(key);
     else this.#containers.set(key, after);
     const networks = new Set([...(before?.networks ?? []), ...(after?.networks ?? [])]);
-    for (const [name, { spec, set }] of this.#used) {
-      if (spec.kind !== "members" || set === undefined || !networks.has(spec.network)) continue;
-      this.#dirty.add(name);
-      if (after?.networks.has(spec.network) === true) set.set(key, addressesOf(after, spec.family));
-      else set.delete(key);
-    }
+    for (const network of networks)
+      for (const name of this.#memberSets.get(network) ?? []) {
+        const { spec, set } = this.#used.get(name) ?? {};
+        if (spec?.kind !== "members" || set === undefined) continue;
+        this.#dirty.add(name);
+        if (after?.networks.has(network) === true) set.set(key, addressesOf(after, spec.family));
+        else set.delete(key);
+      }
   }
 }
 

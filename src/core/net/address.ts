@@ -46,6 +46,12 @@ function parseV4(text: string): number | undefined {
 }
 
 function parseV6(text: string): Address | undefined {
+  const all = parseGroups(text);
+  if (all === undefined) return undefined;
+  return { family: 6, value: BigInt(`0x${all.map((group) => group.toString(16).padStart(4, "0")).join("")}`) };
+}
+
+function parseGroups(text: string): number[] | undefined {
   const halves = text.split("::");
   if (halves.length > 2) return undefined;
   const head = groups(halves[0] ?? "", halves.length === 1);
@@ -53,8 +59,7 @@ function parseV6(text: string): Address | undefined {
   if (head === undefined || tail === undefined) return undefined;
   const missing = 8 - head.length - tail.length;
   if (halves.length === 1 ? missing !== 0 : missing < 1) return undefined;
-  const all = [...head, ...Array<number>(missing).fill(0), ...tail];
-  return { family: 6, value: BigInt(`0x${all.map((group) => group.toString(16).padStart(4, "0")).join("")}`) };
+  return [...head, ...Array<number>(missing).fill(0), ...tail];
 }
 
 /** Groups of one side of `::`. A dotted quad may stand at the very end (RFC 4291 section 2.2, form 3). */
@@ -139,6 +144,25 @@ export function fromBytes(bytes: Uint8Array): Address {
   let value = 0n;
   for (const byte of bytes) value = (value << 8n) | BigInt(byte);
   return { family: bytes.length === 4 ? 4 : 6, value };
+}
+
+/**
+ * As `toBytes(address(text))` for canonical text, without big numbers, for tables of many thousands. Undefined for text that is
+ * no address or not in its canonical form.
+ */
+export function canonicalBytes(text: string): Uint8Array | undefined {
+  if (!text.includes(":")) {
+    const value = parseV4(text);
+    return value === undefined ? undefined : Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value);
+  }
+  const all = text.length > 45 ? undefined : parseGroups(text);
+  if (all === undefined) return undefined;
+  const bytes = new Uint8Array(16);
+  for (const [i, group] of all.entries()) {
+    bytes[2 * i] = group >> 8;
+    bytes[2 * i + 1] = group;
+  }
+  return formatBytes(bytes) === text ? bytes : undefined;
 }
 
 /** Orders IPv4 before IPv6, then by value. */

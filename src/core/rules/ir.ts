@@ -147,6 +147,14 @@ export interface Table {
   readonly name: string;
   readonly sets: ReadonlyMap<string, NftSet>;
   readonly chains: ReadonlyMap<string, Chain>;
+  /** Which entries are others than in earlier maps. Only saves time: it must name all that differ. */
+  readonly since?: { readonly sets: Touched<NftSet>; readonly chains: Touched<Chain> };
+}
+
+export interface Touched<V> {
+  readonly from: ReadonlyMap<string, V>;
+  /** Keys that came, went or have another value. */
+  readonly keys: ReadonlySet<string>;
 }
 
 /** All that we own in nftables, by "family name". */

@@ -5,7 +5,18 @@
  * First what goes, users before what they use: rules, elements (they jump to chains), sets, chains. Then what comes, in
  * reverse: sets, chains, elements, rules. Between the two the kernel sees nothing, because a transaction is one step.
  */
-import type { Base, Chain, ElementData, NftSet, Rule, Ruleset, Step, Table, Verdict } from "../../core/rules/ir.ts";
+import type {
+  Base,
+  Chain,
+  ElementData,
+  NftSet,
+  Rule,
+  Ruleset,
+  Step,
+  Table,
+  Touched,
+  Verdict,
+} from "../../core/rules/ir.ts";
 import type { Place, TableId } from "./encode.ts";
 import type { ListedChain, ListedRule, ListedTable, Listing } from "./listing.ts";
 import { editSequence } from "./sequence.ts";
@@ -98,14 +109,17 @@ class TablePlan {
   run(): void {
     if (this.#actual === undefined) this.#phases.tables.push({ kind: "add-table", table: this.#table });
     const sets: ReadonlyMap<string, NftSet> = this.#actual?.sets ?? new Map<string, NftSet>();
-    if (sets !== this.#table.sets) this.#planSets(sets);
+    if (sets !== this.#table.sets) this.#planSets(sets, touched(this.#table.since?.sets, sets));
     const chains: ReadonlyMap<string, Chain | ListedChain> = this.#actual?.chains ?? new Map<string, Chain>();
-    if (chains !== this.#table.chains || this.#remade.size > 0) this.#planChains(chains);
+    // A rule of any chain may use a set that is made anew.
+    const some = this.#remade.size > 0 ? undefined : touched(this.#table.since?.chains, chains);
+    if (chains !== this.#table.chains || this.#remade.size > 0) this.#planChains(chains, some);
   }
 
-  #planSets(actual: ReadonlyMap<string, NftSet>): void {
+  /** `some`: the only names that have to be looked at. */
+  #planSets(actual: ReadonlyMap<string, NftSet>, some: ReadonlySet<string> | undefined): void {
     const table = this.#table;
-    for (const [name, set] of actual) {
+    for (const [name, set] of entries(actual, some)) {
       const wanted = table.sets.get(name);
       if (wanted === set) continue;
       if (wanted !== undefined && sameDefinition(wanted, set)) {
@@ -115,7 +129,7 @@ class TablePlan {
       if (wanted !== undefined) this.#remade.add(name);
       this.#phases.setsOut.push({ kind: "delete-set", table, name, set });
     }
-    for (const [name, set] of table.sets) {
+    for (const [name, set] of entries(table.sets, some)) {
       if (actual.has(name) && !this.#remade.has(name)) continue;
       this.#phases.setsIn.push({ kind: "add-set", table, name, set });
       const { elements } = set;
@@ -130,15 +144,15 @@ class TablePlan {
     if (added.size > 0) this.#phases.elementsIn.push({ kind: "add-elements", ...common, elements: added });
   }
 
-  #planChains(actual: ReadonlyMap<string, Chain | ListedChain>): void {
+  #planChains(actual: ReadonlyMap<string, Chain | ListedChain>, some: ReadonlySet<string> | undefined): void {
     const table = this.#table;
-    for (const [chain, have] of actual) {
+    for (const [chain, have] of entries(actual, some)) {
       const wanted = table.chains.get(chain);
       if (wanted !== undefined && sameHook(wanted.base, have.base)) continue;
       this.#flush(chain, have.rules.length);
       this.#phases.chainsOut.push({ kind: "delete-chain", table, chain });
     }
-    for (const [chain, wanted] of table.chains) {
+    for (const [chain, wanted] of entries(table.chains, some)) {
       const have = actual.get(chain);
       if (have === wanted && this.#remade.size === 0) continue;
       if (have !== undefined && sameHook(wanted.base, have.base)) {
@@ -184,6 +198,25 @@ class TablePlan {
 
   #usesRemade(rule: Rule): boolean {
     return this.#remade.size > 0 && rule.steps.some((step) => this.#remade.has(setOf(step) ?? ""));
+  }
+}
+
+/** The keys that may differ from `actual`; undefined: any. */
+function touched(
+  since: Touched<unknown> | undefined,
+  actual: ReadonlyMap<string, unknown>,
+): Touched<unknown>["keys"] | undefined {
+  return since?.from === actual ? since.keys : undefined;
+}
+
+function* entries<V>(
+  map: ReadonlyMap<string, V>,
+  some: ReadonlySet<string> | undefined,
+): Iterable<readonly [string, V]> {
+  if (some === undefined) yield* map;
+  for (const key of some ?? []) {
+    const value = map.get(key);
+    if (value !== undefined) yield [key, value];
   }
 }
 

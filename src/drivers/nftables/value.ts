@@ -2,7 +2,15 @@
  * One value of a key: its canonical text and its bytes. Text that is not canonical is refused, because elements are
  * compared by their text: two texts for one key would be two elements here and one in the kernel.
  */
-import { type Address, formatAddress, fromBytes, parseAddress, toBytes, width } from "../../core/net/address.ts";
+import {
+  type Address,
+  canonicalBytes,
+  formatAddress,
+  fromBytes,
+  parseAddress,
+  toBytes,
+  width,
+} from "../../core/net/address.ts";
 import { type Cidr, lastAddress, parseCidr } from "../../core/net/cidr.ts";
 import type { FieldType } from "../../core/rules/ir.ts";
 
@@ -125,8 +133,8 @@ function addressCodec(family: 4 | 6, id: number): Codec {
       const dash = text.indexOf("-");
       if (dash >= 0) return addressRange(text, single(text.slice(0, dash)), single(text.slice(dash + 1)), want);
       if (!text.includes("/")) {
-        const parsed = single(text);
-        return parsed === undefined ? refuse(text, want) : same(toBytes(parsed));
+        const bytes = canonicalBytes(text);
+        return bytes?.length !== (family === 4 ? 4 : 16) ? refuse(text, want) : same(bytes);
       }
       const block = net(text);
       return block === undefined ? refuse(text, want) : { first: toBytes(block), last: toBytes(lastAddress(block)) };
