@@ -164,11 +164,12 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
   const forwardedBefore = state.meta("forwarded-before") ?? readSysctl("net/ipv4/ip_forward") ?? "0";
   state.setMeta("forwarded-before", forwardedBefore);
   const settings: Settings = { endpointToHost: options.endpointToHost, guardForwarding: forwardedBefore === "0" };
+  const thisNode = (): Node => membership?.node() ?? hostNetwork.node;
   const snapshots = new Snapshots({
     host: options.host,
     local: state,
     cluster,
-    node: () => membership?.node() ?? hostNetwork.node,
+    node: thisNode,
     mtu: () => hostNetwork.mtu,
     interfaces: () => hostNetwork.interfaces,
     blocks: () => addresses.blocks(),
@@ -184,7 +185,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
   // Nothing before in-sync: rules without the endpoints of the other hosts would cut their connections.
   await membership?.remote.known();
 
-  const bgp = openBgp({ options, cluster, hostNetwork, addresses, health, log });
+  const bgp = openBgp({ options, cluster, hostNetwork, node: thisNode, addresses, health, log });
   if (bgp !== undefined) undo.use(bgp);
   const dataplane = new Dataplane(kernel.targets);
   const cutter = undo.use(

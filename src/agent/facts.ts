@@ -64,7 +64,10 @@ export async function hostFacts(agent: Agent, signal?: AbortSignal): Promise<Hos
     ],
     ...around,
     tools: { ...(nft === undefined ? {} : { nft }), ...(bird === undefined ? {} : { bird }) },
-    bgp: { wanted: false, running: false },
+    bgp: {
+      wanted: (agent.bgp?.stage.state?.sessions.length ?? 0) > 0,
+      running: agent.bgp?.bird.running === true,
+    },
     store: { path: options.stateFile, ...(trouble === undefined ? {} : { trouble }) },
     overlaps: poolOverlaps(agent),
     ...(exhausted === undefined ? {} : { exhausted }),

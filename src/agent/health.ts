@@ -89,6 +89,11 @@ export const CONDITIONS = {
     severity: "warning",
     remedy: "Correct the resource: manx edit KIND NAME.",
   },
+  "bgp-session-down": {
+    title: "a BGP session is down",
+    severity: "warning",
+    remedy: "manx bgp status --probe looks at the way to the peer; manx bgp config prints what the peer needs.",
+  },
   "bgp-secret": {
     title: "a BGP password cannot be read; the session that needs it is left out",
     severity: "error",

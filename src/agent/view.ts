@@ -11,6 +11,7 @@ import { validateResource } from "../core/model/validate.ts";
 import { formatProblems, type Problem } from "../core/problem.ts";
 import { AddressError } from "./addresses.ts";
 import type { Agent } from "./agent.ts";
+import { bgpView } from "./bgp/view.ts";
 import { type Changed, ChangeRefused } from "./changes.ts";
 import { clusterView } from "./cluster/cluster-view.ts";
 import { hostFacts } from "./facts.ts";
@@ -33,6 +34,10 @@ const PARTS: readonly { name: Component["name"]; codes: readonly ConditionCode[]
       "foreign-firewall",
     ],
   },
+  {
+    name: "bgp",
+    codes: ["bgp-in-the-way", "bgp-not-applied", "bgp-secret", "bgp-resource", "bgp-session-down"],
+  },
 ];
 
 export function agentView(agent: Agent): AgentView {
@@ -49,7 +54,8 @@ export function agentView(agent: Agent): AgentView {
     },
     components: (signal) => components(agent, signal),
     snapshot: () => Promise.resolve(agent.takeSnapshot()),
-    announcing: () => false,
+    announcing: () => agent.bgp?.bird.running === true && (agent.bgp.stage.state?.sessions.length ?? 0) > 0,
+    bgp: bgpView(agent.bgp, agent.options),
     poolUsage: () => Promise.resolve(poolUsage(agent)),
     addPool: (pool, signal) => {
       agent.link.assertThere("add the pool");
@@ -86,14 +92,15 @@ async function components(agent: Agent, signal?: AbortSignal): Promise<readonly 
     engine: engine === undefined ? "does not answer" : `Docker ${engine.version}, ${state.networks.size} networks`,
     store: storeSummary(agent),
     dataplane: dataplaneSummary(agent),
-    bgp: "off: routes stay on this host",
+    bgp: bgpSummary(agent),
   };
   const conditions = agent.health.list();
-  return [...PARTS, { name: "bgp" as const, codes: [] }].map(({ name, codes }) => {
+  return PARTS.map(({ name, codes }) => {
     const found = conditions.find(({ code }) => codes.includes(code));
     if (found === undefined) {
-      const off = name === "bgp" ? { state: "off" as const, why: "this host has no peers" } : { state: "ok" as const };
-      return { name, summary: summaries[name], ...off };
+      const isOff = name === "bgp" && (agent.bgp?.stage.state?.sessions.length ?? 0) === 0;
+      const why = agent.bgp === undefined ? "switched off by MANX_BGP" : "this host has no peers";
+      return { name, summary: summaries[name], ...(isOff ? { state: "off" as const, why } : { state: "ok" as const }) };
     }
     const part = found.severity === "error" ? ("failed" as const) : ("degraded" as const);
     return { name, state: part, summary: summaries[name], why: `${found.title}: ${found.why}`, remedy: found.remedy };
@@ -109,6 +116,13 @@ function storeSummary({ options, cluster, link }: Agent): string {
   const waiting = link.waiting();
   const waits = waiting.length === 0 ? "nothing waits for it" : `waiting to be published: ${waiting.join(", ")}`;
   return `${known}, away since ${link.away.since}; ${waits}`;
+}
+
+function bgpSummary({ bgp }: Agent): string {
+  const state = bgp?.stage.state;
+  if (state === undefined || state.sessions.length === 0) return "off: routes stay on this host";
+  const announced = state.routes.own.length + state.routes.borrowed.length;
+  return `AS ${state.asNumber}, ${state.sessions.length} sessions, ${announced} prefixes of this host`;
 }
 
 function dataplaneSummary(agent: Agent): string {

@@ -8,6 +8,15 @@
 import type { Snapshot } from "../core/calc/snapshot.ts";
 import type { AnyResource, IPPool } from "../core/model/resources.ts";
 import type { HostFacts } from "./doctor/facts.ts";
+import type {
+  BgpDifference,
+  BgpOtherSide,
+  BgpReset,
+  BgpResetReport,
+  BgpRouteQuery,
+  BgpRoutes,
+  BgpView,
+} from "./schema/bgp.ts";
 import type { FixAction } from "./schema/doctor.ts";
 import type { IpamExplanation, IpamProblemView, IpamRelease, IpamView } from "./schema/ipam.ts";
 import type { NodeRemoval, NodeView } from "./schema/node.ts";
@@ -64,8 +73,22 @@ export interface AgentView {
   confirm(signal?: AbortSignal): Promise<ConfirmReport>;
   why(query: WhyQuery, signal?: AbortSignal): Promise<WhyView>;
 
+  readonly bgp: BgpAgentView;
+
   /** Changes as they happen, until the signal aborts; a slow reader loses none, but may get several in one. */
   watch(signal: AbortSignal): AsyncIterable<AgentEvent>;
+}
+
+/** BGP on this host. */
+export interface BgpAgentView {
+  /** `probe`: send packets to each peer as well. */
+  status(options: { readonly probe: boolean }, signal?: AbortSignal): Promise<BgpView>;
+  routes(query: BgpRouteQuery): Promise<BgpRoutes>;
+  diff(): Promise<readonly BgpDifference[]>;
+  /** `not-found` for a session that does not exist. */
+  reset(request: BgpReset): Promise<BgpResetReport>;
+  /** By the name of the BGPPeer or its address. */
+  otherSide(peer: string): Promise<BgpOtherSide>;
 }
 
 export interface PoolUsage {

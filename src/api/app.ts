@@ -9,6 +9,7 @@ import { OpenAPIHono } from "@hono/zod-openapi";
 import { bodyLimit } from "hono/body-limit";
 import type { AgentView } from "./agent.ts";
 import { ApiError, HTTP_STATUS } from "./error.ts";
+import { bgpRoutes } from "./routes/bgp.ts";
 import { clusterRoutes } from "./routes/cluster.ts";
 import { toApiError } from "./routes/common.ts";
 import { doctorRoutes } from "./routes/doctor.ts";
@@ -40,6 +41,7 @@ export function createApp(agent: AgentView, onInternalError: (error: unknown) =>
   clusterRoutes(app, agent);
   doctorRoutes(app, agent);
   resourceRoutes(app, agent);
+  bgpRoutes(app, agent);
   app.doc31("/openapi.json", {
     openapi: "3.1.0",
     info: { title: "Manx agent", version: "1", description: "On /run/manx/manx.sock. Errors have the schema Error." },

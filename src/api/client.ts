@@ -7,6 +7,15 @@
 import { existsSync } from "node:fs";
 import type { AnyResource } from "../core/model/resources.ts";
 import { ApiError } from "./error.ts";
+import type {
+  BgpDifference,
+  BgpOtherSide,
+  BgpReset,
+  BgpResetReport,
+  BgpRouteQuery,
+  BgpRoutes,
+  BgpView,
+} from "./schema/bgp.ts";
 import type { DoctorView, FixReport } from "./schema/doctor.ts";
 import type { EndpointView } from "./schema/endpoint.ts";
 import type { ErrorBody } from "./schema/error.ts";
@@ -22,6 +31,7 @@ import { SOCKET_PATH } from "./socket.ts";
 import { type HttpResponse, request } from "./transport.ts";
 
 export { ApiError } from "./error.ts";
+export type * from "./schema/bgp.ts";
 export type * from "./schema/doctor.ts";
 export type * from "./schema/endpoint.ts";
 export type * from "./schema/ipam.ts";
@@ -81,6 +91,11 @@ export interface AgentClient {
   change(request: ChangeRequest): Promise<ChangeReport>;
   confirm(): Promise<ConfirmReport>;
   why(query: WhyQuery): Promise<WhyView>;
+  bgp(options?: { readonly probe?: boolean }): Promise<BgpView>;
+  bgpRoutes(query: BgpRouteQuery): Promise<BgpRoutes>;
+  bgpDiff(): Promise<BgpDifference[]>;
+  bgpReset(request: BgpReset): Promise<BgpResetReport>;
+  bgpOtherSide(peer: string): Promise<BgpOtherSide>;
   /** Changes as they happen, until the signal aborts. */
   watch(topics: readonly AgentEvent["topic"][], signal: AbortSignal): AsyncIterable<AgentEvent>;
 }
@@ -113,6 +128,11 @@ export function createClient(options: ClientOptions = {}): AgentClient {
     change: (request) => post("/v1/change", request),
     confirm: () => post("/v1/confirm"),
     why: (query) => post("/v1/why", query),
+    bgp: ({ probe } = {}) => get("/v1/bgp", { probe: probe === true ? "true" : undefined }),
+    bgpRoutes: (query) => get("/v1/bgp/routes", query),
+    bgpDiff: () => get("/v1/bgp/diff"),
+    bgpReset: (request) => post("/v1/bgp/reset", request),
+    bgpOtherSide: (peer) => get(`/v1/bgp/other-side/${part(peer)}`),
     watch: (topics, signal) => wire.events(`/v1/watch${search({ topics: topics.join(",") })}`, signal),
   };
 }

@@ -6,6 +6,7 @@ import { overlaps, parseCidr } from "../core/net/cidr.ts";
 import type { AgentView, PoolUsage } from "./agent.ts";
 import type { HostFacts } from "./doctor/facts.ts";
 import { ApiError } from "./error.ts";
+import { FakeBgp } from "./fake-bgp.ts";
 import { FakeResources } from "./fake-resources.ts";
 import type { FixAction } from "./schema/doctor.ts";
 import type { IpamProblemView } from "./schema/ipam.ts";
@@ -174,6 +175,8 @@ export class FakeAgent implements AgentView {
   /** Every change and every question that came, in order. */
   readonly requests: ChangeRequest[] = [];
   readonly queries: WhyQuery[] = [];
+  /** What BGP is like, and which sessions were reset. */
+  readonly bgp = new FakeBgp();
   /** What `why` answers. */
   answer: WhyView | undefined;
   readonly #listeners = new Set<(event: AgentEvent) => void>();

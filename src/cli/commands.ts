@@ -62,6 +62,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/ipam.ts"),
   },
   {
+    name: "bgp",
+    summary: "routers and other hosts: status, routes, diff, add, rm, config, reset",
+    group: LOOK,
+    load: () => import("./commands/bgp.ts"),
+  },
+  {
     name: "allow",
     summary: "let A reach B, on these ports",
     group: POLICY,

@@ -1,6 +1,7 @@
 /** BGP as a part of the agent: where its facts come from, and which BIRD it drives. */
 import { dirname, join } from "node:path";
 import type { BgpInput } from "../../core/bgp/state.ts";
+import type { Node } from "../../core/model/resources.ts";
 import { BirdDaemon } from "../../drivers/bird/daemon.ts";
 import { ROUTE_PROTOCOL } from "../../drivers/netlink/ownership.ts";
 import { readSecret } from "../../drivers/system/secrets.ts";
@@ -10,6 +11,7 @@ import type { HostNetwork } from "../host-network.ts";
 import type { LocalAddresses } from "../ipam/local-addresses.ts";
 import type { Logger } from "../log.ts";
 import type { AgentOptions } from "../options.ts";
+import { BgpMonitor } from "./monitor.ts";
 import { SelfNode } from "./self.ts";
 import { BgpStage } from "./stage.ts";
 
@@ -17,6 +19,8 @@ export interface BgpSources {
   readonly options: AgentOptions;
   readonly cluster: ClusterCache;
   readonly hostNetwork: HostNetwork;
+  /** This host's Node. */
+  readonly node: () => Node;
   readonly addresses: LocalAddresses;
   readonly health: Health;
   readonly log: Logger;
@@ -25,6 +29,8 @@ export interface BgpSources {
 export interface Bgp extends Disposable {
   readonly stage: BgpStage;
   readonly bird: BirdDaemon;
+  readonly monitor: BgpMonitor;
+  readonly input: () => BgpInput;
 }
 
 /** Undefined where BGP is switched off. */
@@ -33,6 +39,7 @@ export function openBgp(sources: BgpSources): Bgp | undefined {
   if (options.bgp === "off") return undefined;
   const folder = join(dirname(options.socket), "bird");
   const stack = new DisposableStack();
+  const input = bgpInput(sources);
   let stage: BgpStage | undefined;
   const bird = stack.use(
     new BirdDaemon({
@@ -46,7 +53,7 @@ export function openBgp(sources: BgpSources): Bgp | undefined {
   stage = stack.use(
     new BgpStage({
       bird,
-      input: bgpInput(sources),
+      input,
       readSecret: (name, key) => readSecret(options.secrets, name, key),
       health,
       logFile: join(folder, "bird.log"),
@@ -54,18 +61,19 @@ export function openBgp(sources: BgpSources): Bgp | undefined {
       onApplied: (what) => log.info({ what }, "BIRD has a new configuration"),
     }),
   );
-  return { stage, bird, [Symbol.dispose]: () => stack.dispose() };
+  const monitor = stack.use(new BgpMonitor(bird, stage, health));
+  return { stage, bird, monitor, input, [Symbol.dispose]: () => stack.dispose() };
 }
 
-function bgpInput({ options: { host }, cluster, hostNetwork, addresses }: BgpSources): () => BgpInput {
+function bgpInput({ options: { host }, cluster, hostNetwork, addresses, node }: BgpSources): () => BgpInput {
   const self = new SelfNode();
   return () => {
-    const { connected, node } = hostNetwork;
+    const { connected } = hostNetwork;
     const stored = cluster.all("Node");
     const own = stored.find(({ metadata }) => metadata.name === host);
     return {
       host,
-      nodes: [self.merge(node, own, connected), ...stored.filter(({ metadata }) => metadata.name !== host)],
+      nodes: [self.merge(node(), own, connected), ...stored.filter(({ metadata }) => metadata.name !== host)],
       configurations: cluster.all("BGPConfiguration"),
       peers: cluster.all("BGPPeer"),
       filters: cluster.all("BGPFilter"),

@@ -101,6 +101,7 @@ function channel(session: Session, state: BgpState, family: Family): string[] {
     // A link-local next hop means nothing but on its link.
     `    gateway ${isLinkLocal(session) ? "direct" : "recursive"};`,
     "    add paths on;",
+    "    import keep filtered on;", // so that what filters refuse can be shown
     "    import filter {",
     ...importFilter(session, state, family).map((line) => `      ${line}`),
     "    };",
