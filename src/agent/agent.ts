@@ -43,6 +43,7 @@ import { type LocalState, openLocalState } from "./local-state.ts";
 import type { Logger } from "./log.ts";
 import { Loop } from "./loop.ts";
 import type { AgentOptions } from "./options.ts";
+import { cutsSession, type GuardSources } from "./session-guard.ts";
 import { Snapshots } from "./snapshot.ts";
 import { StoreLink } from "./store-link.ts";
 import { SysctlOriginals } from "./sysctl-originals.ts";
@@ -95,7 +96,15 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     },
     signal,
   );
-  const changes = undo.use(new Changes({ store, cluster, judge }));
+  let guard: GuardSources | undefined;
+  const changes = undo.use(
+    new Changes({
+      store,
+      cluster,
+      judge,
+      cuts: (after, session) => (guard === undefined ? undefined : cutsSession(after, session, guard)),
+    }),
+  );
   /** Does now what needs the store, or as soon as it is back; and again after each absence. */
   const withStore = async (what: string, work: () => Promise<void>): Promise<void> => {
     const attempt = async (): Promise<void> => {
@@ -163,7 +172,11 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
 
   const forwardedBefore = state.meta("forwarded-before") ?? readSysctl("net/ipv4/ip_forward") ?? "0";
   state.setMeta("forwarded-before", forwardedBefore);
-  const settings: Settings = { endpointToHost: options.endpointToHost, guardForwarding: forwardedBefore === "0" };
+  const settings: Settings = {
+    endpointToHost: options.endpointToHost,
+    guardForwarding: forwardedBefore === "0",
+    failsafe: options.failsafe,
+  };
   const thisNode = (): Node => membership?.node() ?? hostNetwork.node;
   const snapshots = new Snapshots({
     host: options.host,
@@ -198,6 +211,12 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
   );
   const deriver = new Deriver();
   let hostState: HostState | undefined;
+  guard = {
+    snapshot: () => snapshots.take(),
+    state: () => hostState,
+    surroundings: () => hostNetwork.surroundings,
+    stored: () => [...cluster.entries()].map(({ resource }) => resource),
+  };
   let outcome: Outcome | undefined;
   loop = undo.use(
     new Loop({

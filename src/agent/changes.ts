@@ -3,6 +3,7 @@
  * undone by themselves unless confirmed. What it takes to undo them is stored with the change, so a crash in between changes nothing.
  */
 import { isDeepStrictEqual } from "node:util";
+import type { Session } from "../core/calc/session.ts";
 import type { AnyResource } from "../core/model/resources.ts";
 import type { Problem } from "../core/problem.ts";
 import type { Op, Store } from "../drivers/store/store.ts";
@@ -16,6 +17,10 @@ export interface Change {
   readonly dryRun?: boolean;
   readonly confirmWithin?: number;
   readonly ignoreMissing?: boolean;
+  /** The connection over which the change is asked for. */
+  readonly session?: Session;
+  /** Even if it cuts that. */
+  readonly force?: boolean;
 }
 
 export interface ChangedResource {
@@ -35,7 +40,7 @@ export interface Changed {
 /** Refused; all reasons at once. */
 export class ChangeRefused extends Error {
   override readonly name = "ChangeRefused";
-  readonly code: "invalid" | "exists" | "not-found" | "conflict";
+  readonly code: "invalid" | "exists" | "not-found" | "conflict" | "refused";
   readonly problems: readonly Problem[];
 
   constructor(code: ChangeRefused["code"], message: string, problems: readonly Problem[] = []) {
@@ -60,6 +65,8 @@ export interface ChangesOptions {
   readonly cluster: ClusterCache;
   /** Judges the resources against everything that will be in force with them. */
   readonly judge: (after: ReadonlyMap<string, AnyResource>, changed: readonly ChangedResource[]) => readonly Problem[];
+  /** Why the resources that will be in force cut the session; undefined: they do not. */
+  readonly cuts?: (after: ReadonlyMap<string, AnyResource>, session: Session) => string | undefined;
   readonly now?: () => Date;
   readonly uid?: () => string;
 }
@@ -133,7 +140,19 @@ export class Changes implements Disposable {
     }
     const problems = this.#options.judge(after, changed);
     if (problems.length > 0) throw new ChangeRefused("invalid", "Cannot change the resources", problems);
+    this.#spareSession(change, after, changed);
     return changed;
+  }
+
+  #spareSession(
+    { session, force }: Change,
+    after: ReadonlyMap<string, AnyResource>,
+    changed: readonly ChangedResource[],
+  ): void {
+    if (session === undefined || force === true || changed.every(({ outcome }) => outcome === "unchanged")) return;
+    const why = this.#options.cuts?.(after, session);
+    if (why !== undefined)
+      throw new ChangeRefused("refused", `Cannot change the resources: ${why}. --force does it all the same`);
   }
 
   #one(

@@ -1,6 +1,7 @@
 /** How an agent is started. */
 import { hostname } from "node:os";
 import type { Settings } from "../core/calc/snapshot.ts";
+import { DEFAULT_FAILSAFE, type Failsafe, type FailsafePort, parseFailsafePorts } from "../core/rules/failsafe.ts";
 import { DriverError } from "../drivers/error.ts";
 import { parseEndpoints } from "../drivers/store/etcd.ts";
 import { CONFIG_FILE, type Config, type EtcdConfig, readConfig } from "./config-file.ts";
@@ -14,6 +15,8 @@ export interface AgentOptions {
   readonly pluginSocket: string;
   readonly dockerSocket: string;
   readonly endpointToHost: Settings["endpointToHost"];
+  /** Ports of the host that no policy can close. */
+  readonly failsafe: Failsafe;
   /** Folder of passwords: NAME/KEY. */
   readonly secrets: string;
   /** Whether BGP is spoken: by a BIRD of our own, by a BIRD that the host has (it includes what we write), or not at all. */
@@ -49,6 +52,10 @@ export function agentOptions(env: Environment, config: Config = {}): AgentOption
     pluginSocket: env["MANX_PLUGIN_SOCKET"] ?? config.pluginSocket ?? "/run/docker/plugins/manx.sock",
     dockerSocket: env["MANX_DOCKER_SOCKET"] ?? config.dockerSocket ?? "/var/run/docker.sock",
     endpointToHost,
+    failsafe: {
+      inbound: failsafePorts("MANX_FAILSAFE_IN", env["MANX_FAILSAFE_IN"], DEFAULT_FAILSAFE.inbound),
+      outbound: failsafePorts("MANX_FAILSAFE_OUT", env["MANX_FAILSAFE_OUT"], DEFAULT_FAILSAFE.outbound),
+    },
     secrets: env["MANX_SECRETS"] ?? config.secrets ?? "/etc/manx/secrets",
     bgp: choice("MANX_BGP", env["MANX_BGP"] ?? config.bgp, ["own", "external", "off"]),
     logLevel: LEVELS.find((level) => level === env["MANX_LOG_LEVEL"]) ?? config.logLevel ?? "info",
@@ -79,4 +86,18 @@ function choice<T extends string>(name: string, value: string | undefined, choic
   if (found === undefined)
     throw new DriverError("invalid", `Cannot start: ${name} is "${value ?? ""}", not ${choices.join(", ")}`);
   return found;
+}
+
+function failsafePorts(
+  name: string,
+  text: string | undefined,
+  otherwise: readonly FailsafePort[],
+): readonly FailsafePort[] {
+  if (text === undefined || text.trim() === "") return otherwise;
+  const parsed = parseFailsafePorts(text);
+  if (parsed.ok) return parsed.value;
+  throw new DriverError(
+    "invalid",
+    `Cannot start: ${name}: ${parsed.problems.map(({ message }) => message).join("; ")}`,
+  );
 }

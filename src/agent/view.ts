@@ -226,7 +226,7 @@ function workloadEndpoint(endpoint: Endpoint): WorkloadEndpoint {
 }
 
 async function change(agent: Agent, request: ChangeRequest, signal: AbortSignal = agent.signal): Promise<ChangeReport> {
-  const { mode, dryRun, confirmWithin, ignoreMissing } = request;
+  const { mode, dryRun, confirmWithin, ignoreMissing, session, force } = request;
   const resources =
     mode === "delete"
       ? request.resources.map((frame) => frame as unknown as AnyResource)
@@ -239,6 +239,8 @@ async function change(agent: Agent, request: ChangeRequest, signal: AbortSignal 
         ...(dryRun === undefined ? {} : { dryRun }),
         ...(confirmWithin === undefined ? {} : { confirmWithin }),
         ...(ignoreMissing === undefined ? {} : { ignoreMissing }),
+        ...(session === undefined ? {} : { session }),
+        ...(force === undefined ? {} : { force }),
       },
       signal,
     );

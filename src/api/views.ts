@@ -1,7 +1,9 @@
 /** The agent's facts, arranged as the API shows them. Pure; lists come sorted, so that two listings can be compared. */
+import { activeHostEndpoints } from "../core/calc/host-endpoints.ts";
 import type { Endpoint, Snapshot } from "../core/calc/snapshot.ts";
 import type { IPPool, Network } from "../core/model/resources.ts";
 import { covers, parseCidr, size } from "../core/net/cidr.ts";
+import { DEFAULT_FAILSAFE, formatFailsafePort } from "../core/rules/failsafe.ts";
 import type { AgentView, PoolUsage } from "./agent.ts";
 import { outgoing, reachability, type Surroundings } from "./reachability.ts";
 import type { EndpointView } from "./schema/endpoint.ts";
@@ -124,6 +126,7 @@ export async function statusView(agent: AgentView, signal?: AbortSignal): Promis
     agent.components(signal),
     agent.snapshot(signal),
   ]);
+  const { inbound, outbound } = snapshot.settings.failsafe ?? DEFAULT_FAILSAFE;
   const hosts = new Set([snapshot.host, ...snapshot.nodes.map(({ metadata }) => metadata.name)]);
   return {
     host: snapshot.host,
@@ -136,5 +139,10 @@ export async function statusView(agent: AgentView, signal?: AbortSignal): Promis
       endpoints: snapshot.endpoints.length,
       pools: snapshot.pools.length,
     },
+    hostEndpoints: activeHostEndpoints(snapshot).map(({ interface: name, endpoint }) => ({
+      interface: name,
+      name: endpoint.metadata.name,
+    })),
+    failsafe: { inbound: inbound.map(formatFailsafePort), outbound: outbound.map(formatFailsafePort) },
   };
 }

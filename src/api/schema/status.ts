@@ -36,6 +36,17 @@ export const StatusView = z
     version: z.string(),
     startedAt: z.string().openapi({ description: "RFC 3339", example: "2026-11-23T10:00:00.000Z" }),
     components: z.array(Component).readonly(),
+    hostEndpoints: z
+      .array(z.object({ interface: z.string(), name: z.string() }).readonly())
+      .readonly()
+      .openapi({ description: "Interfaces of this host under policy, and the HostEndpoint that stands for each" }),
+    failsafe: z
+      .object({ inbound: z.array(z.string()).readonly(), outbound: z.array(z.string()).readonly() })
+      .readonly()
+      .openapi({
+        description: "Ports of this host that no policy can close",
+        example: { inbound: ["tcp:22"], outbound: [] },
+      }),
     counts: z.object({ hosts: z.int(), networks: z.int(), endpoints: z.int(), pools: z.int() }).readonly(),
   })
   .readonly()

@@ -7,9 +7,10 @@ import type { Style } from "../terminal.ts";
 import { plain } from "../text.ts";
 
 export const define: Define = (command, cli) => {
-  agentOptions(outputOption(command, ["table", "json", "yaml"]));
+  agentOptions(outputOption(command, ["table", "wide", "json", "yaml"]));
   examples(command, [
     ["manx status", "exit 0: all is well; 1: something is not; 3: the agent does not answer"],
+    ["manx status -o wide", "with the host's interfaces under policy, and the ports that no policy closes"],
     ["manx status -o json", "for a program"],
   ]);
   command.action(async (flags: OutputFlags & AgentFlags) => {
@@ -17,6 +18,7 @@ export const define: Define = (command, cli) => {
     if (!status.components.every(isWell)) cli.exit = EXIT.no;
     if (flags.output === "json" || flags.output === "yaml") return printData(cli.terminal, flags.output, status);
     print(status, cli);
+    if (flags.output === "wide") printHost(status, cli);
   });
 };
 
@@ -34,6 +36,17 @@ function print({ host, components, counts }: StatusView, { terminal }: Cli): voi
   const { endpoints, networks, pools, hosts } = counts;
   const here = hosts === 1 ? `host ${plain(host)}` : `host ${plain(host)}, one of ${hosts}`;
   terminal.line(`${count(endpoints, "endpoint")} on ${count(networks, "network")}, ${count(pools, "pool")}; ${here}`);
+}
+
+function printHost({ hostEndpoints, failsafe }: StatusView, { terminal }: Cli): void {
+  const interfaces = hostEndpoints.map(({ interface: name, name: endpoint }) => `${name} (${endpoint})`);
+  terminal.line();
+  for (const [title, words] of [
+    ["under policy", interfaces],
+    ["failsafe in", failsafe.inbound],
+    ["failsafe out", failsafe.outbound],
+  ] as const)
+    terminal.line(`${title.padEnd(13)} ${words.length === 0 ? "none" : plain(words.join(", "))}`);
 }
 
 /** `off: routes stay on this host`, as the state already says off. */

@@ -4,7 +4,8 @@
  */
 import type { Family } from "../net/address.ts";
 import { FAMILIES } from "../net/address.ts";
-import { cidr } from "../net/cidr.ts";
+import { cidr, formatCidr, parseNet } from "../net/cidr.ts";
+import type { Problem, Result } from "../problem.ts";
 import type { Chain, Field, NftSet, Rule } from "./ir.ts";
 import { addressField } from "./match.ts";
 import { protocolNumber } from "./protocol.ts";
@@ -37,6 +38,41 @@ function tcp(port: number): FailsafePort {
 
 function udp(port: number): FailsafePort {
   return { protocol: "udp", port };
+}
+
+/**
+ * `tcp:22, udp:68, tcp:10.0.0.0/8:2222, tcp:[2001:db8::/32]:22`, as Felix writes them; `none` is no port at all. Spaces do not count.
+ */
+export function parseFailsafePorts(text: string): Result<readonly FailsafePort[]> {
+  if (text.trim().toLowerCase() === "none") return { ok: true, value: [] };
+  const problems: Problem[] = [];
+  const value: FailsafePort[] = [];
+  for (const [index, word] of text.split(",").entries()) {
+    const port = parsePort(word.trim());
+    if (port !== undefined) value.push(port);
+    else
+      problems.push({
+        path: `[${index}]`,
+        message: `"${word.trim()}" is not a port: write tcp:22, udp:68 or tcp:10.0.0.0/8:22`,
+      });
+  }
+  return problems.length > 0 ? { ok: false, problems } : { ok: true, value };
+}
+
+function parsePort(word: string): FailsafePort | undefined {
+  const [, name = "", within, digits = ""] = /^(tcp|udp|sctp):(?:(.+):)?(\d{1,5})$/i.exec(word) ?? [];
+  const protocol = (["tcp", "udp", "sctp"] as const).find((one) => one === name.toLowerCase());
+  const port = Number(digits);
+  if (protocol === undefined || port < 1 || port > 65_535) return undefined;
+  if (within === undefined) return { protocol, port };
+  const net = parseNet(within.replace(/^\[(.*)\]$/, "$1"));
+  return net === undefined ? undefined : { protocol, port, net: formatCidr(net) };
+}
+
+/** As `parseFailsafePorts` reads it. */
+export function formatFailsafePort({ protocol, port, net }: FailsafePort): string {
+  if (net === undefined) return `${protocol}:${port}`;
+  return `${protocol}:${net.includes(":") ? `[${net}]` : net}:${port}`;
 }
 
 /** `raw`: before conntrack knows which packets are replies. */
