@@ -10,7 +10,13 @@ function set(name: string, nets: string[], extra: object = {}): AnyResource {
   return { apiVersion: "projectcalico.org/v3", kind: "GlobalNetworkSet", metadata: { name, ...extra }, spec: { nets } };
 }
 
-async function fixture(options: { judge?: () => { path: string; message: string }[]; store?: MemoryStore } = {}) {
+interface Options {
+  readonly judge?: () => { path: string; message: string }[];
+  readonly cuts?: (after: ReadonlyMap<string, AnyResource>) => string | undefined;
+  readonly store?: MemoryStore;
+}
+
+async function fixture(options: Options = {}) {
   const store = options.store ?? new MemoryStore();
   const stop = new AbortController();
   const { signal } = stop;
@@ -19,7 +25,8 @@ async function fixture(options: { judge?: () => { path: string; message: string 
     signal,
   );
   const following = cluster.follow(signal);
-  const changes = new Changes({ store, cluster, judge: options.judge ?? (() => []) });
+  const { cuts } = options;
+  const changes = new Changes({ store, cluster, judge: options.judge ?? (() => []), ...(cuts && { cuts }) });
   return {
     store,
     cluster,
@@ -53,6 +60,27 @@ describe("Changes", () => {
     await using f = await fixture({ judge: () => [{ path: "b", message: "is bad" }] });
     await assert.rejects(f.make("apply", [set("a", []), set("b", [])]), ChangeRefused);
     assert.deepEqual(f.nets(), []);
+  });
+
+  it("stores nothing that would cut the session, unless forced; what changes nothing cuts nothing", async () => {
+    const session = { client: "198.51.100.7", clientPort: 50_000, server: "192.0.2.1", serverPort: 22 };
+    const cuts = (after: ReadonlyMap<string, AnyResource>): string | undefined =>
+      after.has(resourceKey(set("bad", []))) ? "it would cut the session: bad" : undefined;
+    await using f = await fixture({ cuts });
+    await f.make("apply", [set("good", [])], { session });
+    for (const dryRun of [false, true])
+      await assert.rejects(f.make("apply", [set("more", []), set("bad", [])], { session, dryRun }), (error) => {
+        assert.ok(error instanceof ChangeRefused);
+        assert.equal(error.code, "refused");
+        assert.match(error.message, /it would cut the session: bad\. --force does it all the same/);
+        return true;
+      });
+    assert.deepEqual(f.nets(), ["good="]);
+    await f.make("apply", [set("bad", [])], { session, force: true });
+    assert.deepEqual(f.nets(), ["bad=", "good="]);
+    assert.deepEqual(outcomes(await f.make("apply", [set("bad", [])], { session })), ["unchanged"]);
+    await assert.rejects(f.make("delete", [set("good", [])], { session }), ChangeRefused);
+    await f.make("delete", [set("bad", [])], { session });
   });
 
   it("tells create, replace and delete apart, with all refusals at once", async () => {
