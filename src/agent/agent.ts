@@ -37,6 +37,7 @@ import { EngineWatch } from "./engine-watch.ts";
 import { Health } from "./health.ts";
 import { HostNetwork } from "./host-network.ts";
 import { openAddresses } from "./ipam/local-addresses.ts";
+import { openJoining } from "./joining.ts";
 import { judge } from "./judge.ts";
 import { Kernel } from "./kernel.ts";
 import { type LocalState, openLocalState } from "./local-state.ts";
@@ -170,6 +171,8 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     for (const problem of await addresses.recover(signal)) log.warn(problem);
   });
 
+  const joining = openJoining({ options, shared, store, state, cluster, hostNetwork, link, log });
+  if (joining !== undefined) undo.use(joining);
   const forwardedBefore = state.meta("forwarded-before") ?? readSysctl("net/ipv4/ip_forward") ?? "0";
   state.setMeta("forwarded-before", forwardedBefore);
   const settings: Settings = {
@@ -323,6 +326,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     state,
     store,
     link,
+    joining,
     cluster,
     changes,
     addresses,

@@ -4,6 +4,7 @@ import type { AgentView, PoolUsage } from "../api/agent.ts";
 import { ApiError } from "../api/error.ts";
 import type { ChangeReport, ChangeRequest, ResourceFrame } from "../api/schema/resource.ts";
 import type { Component } from "../api/schema/status.ts";
+import type { TokenView } from "../api/schema/token.ts";
 import { TOPICS } from "../api/schema/watch.ts";
 import type { Endpoint } from "../core/calc/snapshot.ts";
 import type { AnyResource, IPPool, Kind, WorkloadEndpoint } from "../core/model/resources.ts";
@@ -16,6 +17,7 @@ import { type Changed, ChangeRefused } from "./changes.ts";
 import { clusterView } from "./cluster/cluster-view.ts";
 import { hostFacts } from "./facts.ts";
 import type { ConditionCode } from "./health.ts";
+import type { Token } from "./join/tokens.ts";
 import { repair } from "./repair.ts";
 import { VERSION } from "./version.ts";
 import { why } from "./why.ts";
@@ -80,7 +82,38 @@ export function agentView(agent: Agent): AgentView {
       return { confirmed };
     },
     why: (query, signal) => why(agent, query, signal),
+    createToken: async (request, signal) => {
+      agent.link.assertThere("make a token");
+      const { token, line } = await joining(agent).create({ host: request.host, ...request }, signal ?? agent.signal);
+      return { token: tokenView(token), line };
+    },
+    tokens: async (signal) => (await joining(agent).list(signal ?? agent.signal)).map(tokenView),
+    removeToken: (id, signal) => joining(agent).remove(id, signal ?? agent.signal),
     watch: (signal) => watch(agent, signal),
+  };
+}
+
+function joining({ joining }: Agent): NonNullable<Agent["joining"]> {
+  if (joining !== undefined) return joining;
+  throw new ApiError(
+    "refused",
+    "Cannot let other hosts in: this host has a store of its own, which others cannot reach",
+    {
+      remedy: "manx up --etcd starts one for all of them here; manx up --store etcd://... uses one that is there.",
+    },
+  );
+}
+
+function tokenView({ id, createdAt, expires, etcd, host, usedBy }: Token): TokenView {
+  const over = Date.parse(expires) <= Date.now();
+  return {
+    id,
+    createdAt,
+    expires,
+    etcd,
+    state: usedBy !== undefined ? "used" : over ? "expired" : "open",
+    ...(host !== undefined && { host }),
+    ...(usedBy !== undefined && { usedBy: usedBy.host }),
   };
 }
 

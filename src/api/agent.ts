@@ -22,6 +22,7 @@ import type { IpamExplanation, IpamProblemView, IpamRelease, IpamView } from "./
 import type { NodeRemoval, NodeView } from "./schema/node.ts";
 import type { ChangeReport, ChangeRequest, ConfirmReport } from "./schema/resource.ts";
 import type { Component, VersionView } from "./schema/status.ts";
+import type { NewToken, TokenRequest, TokenView } from "./schema/token.ts";
 import type { AgentEvent } from "./schema/watch.ts";
 import type { WhyQuery, WhyView } from "./schema/why.ts";
 
@@ -74,6 +75,10 @@ export interface AgentView {
   why(query: WhyQuery, signal?: AbortSignal): Promise<WhyView>;
 
   readonly bgp: BgpAgentView;
+  /** What lets other hosts into the cluster; `refused` where this host is alone. */
+  createToken(request: TokenRequest, signal?: AbortSignal): Promise<NewToken>;
+  tokens(signal?: AbortSignal): Promise<readonly TokenView[]>;
+  removeToken(id: string, signal?: AbortSignal): Promise<void>;
 
   /** Changes as they happen, until the signal aborts; a slow reader loses none, but may get several in one. */
   watch(signal: AbortSignal): AsyncIterable<AgentEvent>;

@@ -16,6 +16,7 @@ import { doctorRoutes } from "./routes/doctor.ts";
 import { observeRoutes } from "./routes/observe.ts";
 import { poolRoutes } from "./routes/pools.ts";
 import { resourceRoutes } from "./routes/resources.ts";
+import { tokenRoutes } from "./routes/tokens.ts";
 
 /** Bytes of a request's body: 10,000 policies of a usual size fit ten times. */
 const BODY_LIMIT = 64 * 1024 * 1024;
@@ -42,6 +43,7 @@ export function createApp(agent: AgentView, onInternalError: (error: unknown) =>
   doctorRoutes(app, agent);
   resourceRoutes(app, agent);
   bgpRoutes(app, agent);
+  tokenRoutes(app, agent);
   app.doc31("/openapi.json", {
     openapi: "3.1.0",
     info: { title: "Manx agent", version: "1", description: "On /run/manx/manx.sock. Errors have the schema Error." },

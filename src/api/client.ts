@@ -25,6 +25,7 @@ import type { NodeRemoval, NodeView } from "./schema/node.ts";
 import type { PoolRequest, PoolView } from "./schema/pool.ts";
 import type { ChangeReport, ChangeRequest, ConfirmReport } from "./schema/resource.ts";
 import type { StatusView, VersionView } from "./schema/status.ts";
+import type { NewToken, TokenRequest, TokenView } from "./schema/token.ts";
 import type { AgentEvent } from "./schema/watch.ts";
 import type { WhyQuery, WhyView } from "./schema/why.ts";
 import { SOCKET_PATH } from "./socket.ts";
@@ -40,6 +41,7 @@ export type * from "./schema/node.ts";
 export type * from "./schema/pool.ts";
 export type * from "./schema/resource.ts";
 export type * from "./schema/status.ts";
+export type * from "./schema/token.ts";
 export type * from "./schema/watch.ts";
 export type * from "./schema/why.ts";
 
@@ -96,6 +98,9 @@ export interface AgentClient {
   bgpDiff(): Promise<BgpDifference[]>;
   bgpReset(request: BgpReset): Promise<BgpResetReport>;
   bgpOtherSide(peer: string): Promise<BgpOtherSide>;
+  createToken(request: TokenRequest): Promise<NewToken>;
+  tokens(): Promise<TokenView[]>;
+  removeToken(id: string): Promise<{ readonly id: string }>;
   /** Changes as they happen, until the signal aborts. */
   watch(topics: readonly AgentEvent["topic"][], signal: AbortSignal): AsyncIterable<AgentEvent>;
 }
@@ -133,6 +138,9 @@ export function createClient(options: ClientOptions = {}): AgentClient {
     bgpDiff: () => get("/v1/bgp/diff"),
     bgpReset: (request) => post("/v1/bgp/reset", request),
     bgpOtherSide: (peer) => get(`/v1/bgp/other-side/${part(peer)}`),
+    createToken: (request) => post("/v1/tokens", request),
+    tokens: () => get("/v1/tokens"),
+    removeToken: (id) => wire.request("DELETE", `/v1/tokens/${part(id)}`),
     watch: (topics, signal) => wire.events(`/v1/watch${search({ topics: topics.join(",") })}`, signal),
   };
 }

@@ -13,6 +13,7 @@ import type { IpamProblemView } from "./schema/ipam.ts";
 import type { NodeView } from "./schema/node.ts";
 import type { ChangeRequest } from "./schema/resource.ts";
 import type { Component } from "./schema/status.ts";
+import type { NewToken, TokenRequest, TokenView } from "./schema/token.ts";
 import type { AgentEvent } from "./schema/watch.ts";
 import type { WhyQuery, WhyView } from "./schema/why.ts";
 
@@ -334,6 +335,33 @@ export class FakeAgent implements AgentView {
     if (this.answer === undefined)
       throw new ApiError("not-found", `Cannot find "${query.from}": no endpoint has that name`);
     return this.answer;
+  }
+
+  readonly openTokens: TokenView[] = [];
+
+  async createToken({ ttl, host, etcd }: TokenRequest): Promise<NewToken> {
+    this.#check();
+    const token: TokenView = {
+      id: `0000000${this.openTokens.length + 1}`,
+      createdAt: new Date(this.startedAt).toISOString(),
+      expires: new Date(this.startedAt + ttl * 1000).toISOString(),
+      state: "open",
+      etcd,
+      ...(host !== undefined && { host }),
+    };
+    this.openTokens.push(token);
+    return { token, line: "manx1.eyJ0b2tlbiI6dHJ1ZX0" };
+  }
+
+  async tokens() {
+    this.#check();
+    return this.openTokens;
+  }
+
+  async removeToken(id: string) {
+    const at = this.openTokens.findIndex((token) => token.id === id);
+    if (at < 0) throw new ApiError("not-found", `Cannot remove the token "${id}": there is none`);
+    this.openTokens.splice(at, 1);
   }
 
   emit(topic: AgentEvent["topic"]): void {

@@ -16,6 +16,7 @@ const POLICY = "Policy in one line:";
 const FILES = "Resources, from and to files:";
 const WRITE = "Write policies, without an agent:";
 const HOST = "This host:";
+const CLUSTER = "Several hosts:";
 const MORE = "More:";
 
 export const COMMANDS: readonly CommandEntry[] = [
@@ -168,6 +169,30 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: "what a selector matches",
     group: WRITE,
     load: () => import("./commands/selector.ts"),
+  },
+  {
+    name: "up",
+    summary: "go from one host to several: onto an etcd, or start one here",
+    group: CLUSTER,
+    load: () => import("./commands/up.ts"),
+  },
+  {
+    name: "token",
+    summary: "what lets other hosts in: create, ls, rm",
+    group: CLUSTER,
+    load: () => import("./commands/token.ts"),
+  },
+  {
+    name: "join",
+    summary: "bring this host into a cluster",
+    group: CLUSTER,
+    load: () => import("./commands/join.ts"),
+  },
+  {
+    name: "migrate",
+    summary: "copy this host's own store to etcd while containers run",
+    group: CLUSTER,
+    load: () => import("./commands/migrate.ts"),
   },
   {
     name: "doctor",

@@ -44,11 +44,12 @@ function packages({ docker, missing }: Survey): Change | undefined {
   return {
     title: `Install ${wanted.join(", ")}`,
     details: ["apt-get update", `apt-get install -y --no-install-recommends ${wanted.join(" ")}`, ...notes],
-    apply: (progress) => install(wanted, progress),
+    apply: (progress) => installPackages(wanted, progress),
   };
 }
 
-async function install(wanted: readonly string[], progress: (text: string) => void): Promise<void> {
+/** Those that the distribution has. What was added is noted for manx uninstall. */
+export async function installPackages(wanted: readonly string[], progress: (text: string) => void): Promise<void> {
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
   progress("apt-get update");
   await mustRun(["apt-get", "-qq", "update"], { env, timeoutMs: 600_000 });

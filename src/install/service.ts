@@ -22,7 +22,7 @@ export const DOCKER_SOCKET = "/var/run/docker.sock";
 export const LOG_FOLDER = "/var/log/manx";
 const AGENT_LOG = join(LOG_FOLDER, "agent.log");
 const DOCKER_LOG = join(LOG_FOLDER, "dockerd.log");
-const SUPERVISE = join(ROOT, "src/install/supervise");
+export const SUPERVISE = join(ROOT, "src/install/supervise");
 
 export function hasSystemd(): boolean {
   return existsSync("/run/systemd/system");
@@ -62,7 +62,7 @@ export function isAgent(argv: readonly string[]): boolean {
 }
 
 function isSupervisor(argv: readonly string[]): boolean {
-  return argv.some((part) => part.endsWith("/src/install/supervise"));
+  return argv.some((part) => part.endsWith("/src/install/supervise")) && argv.includes("agent");
 }
 
 /** Agents and supervisors of this host, not those of a lab on it. */
@@ -115,7 +115,7 @@ export async function startDocker(): Promise<void> {
 }
 
 /** Starts something that outlives this process and its terminal, its output at the end of a log file. */
-async function background(argv: readonly string[], log: string): Promise<void> {
+export async function background(argv: readonly string[], log: string): Promise<void> {
   const [name = "", ...args] = argv;
   const file = findBinary(name);
   if (file === undefined) throw new DriverError("not-found", `Cannot start "${name}": it is not installed`);

@@ -10,6 +10,7 @@ import { SysctlOriginals } from "../agent/sysctl-originals.ts";
 import { run } from "../drivers/exec.ts";
 import { kill, pidNamespace, processesIn, waitGone } from "../drivers/system/processes.ts";
 import { type AttachedNetwork, type DockerState, detach, dockerState } from "./attached.ts";
+import { hasEtcd, removeEtcd } from "./cluster/etcd-service.ts";
 import { giveBackSettings, removeFromKernel } from "./kernel-traces.ts";
 import { readInstallation } from "./record.ts";
 import { API_SOCKET, hasSystemd, LINK, LOG_FOLDER, PLUGIN_SOCKET, stopAgent, UNIT_FILE } from "./service.ts";
@@ -50,7 +51,14 @@ export interface UninstallOptions {
 export async function planUninstall(options: UninstallOptions = {}): Promise<UninstallPlan> {
   const docker = await dockerState();
   const attached = [...new Set(docker.networks.flatMap(({ containers }) => containers))].sort();
-  const all: (Step | undefined)[] = [networks(docker.networks), agent(), kernel(), settings(docker), files(options)];
+  const all: (Step | undefined)[] = [
+    networks(docker.networks),
+    agent(),
+    etcd(),
+    kernel(),
+    settings(docker),
+    files(options),
+  ];
   return { docker, attached, steps: all.filter((step) => step !== undefined) };
 }
 
@@ -103,6 +111,15 @@ function agent(): Step {
   };
 }
 
+function etcd(): Step | undefined {
+  if (!hasEtcd()) return undefined;
+  return {
+    title: "Stop this host's etcd",
+    details: ["stop and remove manx-etcd; the other members go on, if they are a majority without it"],
+    apply: removeEtcd,
+  };
+}
+
 /** A BIRD that runs with a configuration of ours; the host's own has another. */
 function isOurBird(argv: readonly string[]): boolean {
   return basename(argv[0] ?? "") === "bird" && argv.some((part) => part.includes("/manx/"));
@@ -135,7 +152,7 @@ function settings(docker: DockerState): Step | undefined {
 }
 
 function files({ keepState = false }: UninstallOptions): Step {
-  const folders = ["/run/manx", LOG_FOLDER, CACHE_FOLDER, ...(keepState ? [] : [STATE_FOLDER])];
+  const folders = ["/run/manx", LOG_FOLDER, CACHE_FOLDER, ...(keepState ? [] : [STATE_FOLDER, "/etc/manx"])];
   return {
     title: keepState ? "Remove files, but not the state" : "Remove files and the state",
     details: [LINK, PLUGIN_SOCKET, API_SOCKET, ...folders].map((path) => `remove ${path}`),

@@ -1,5 +1,7 @@
 /** A connection to one member of etcd. Knows nothing of other members, tries nothing twice. */
 
+import { isIP } from "node:net";
+import { checkServerIdentity, type PeerCertificate } from "node:tls";
 import {
   create,
   type DescMessage,
@@ -59,6 +61,7 @@ export class Channel {
       "grpc.enable_retries": 0,
       "grpc.enable_http_proxy": 0,
       "grpc.service_config_disable_resolution": 1,
+      ...(endpoint.tls && isIP(endpoint.host) !== 0 ? { "grpc.ssl_target_name_override": NO_NAME } : {}),
     });
   }
 
@@ -139,8 +142,13 @@ function metadata({ token, leaderless = false }: Pick<CallOptions, "token" | "le
   return out;
 }
 
-function credentialsOf({ tls }: Endpoint, { ca, cert, key }: Tls): ChannelCredentials {
+/** An address is no name to send in a TLS handshake (RFC 6066 section 3), and gRPC would send it; the certificate is judged by the address. */
+const NO_NAME = "address.invalid";
+
+function credentialsOf({ tls, host }: Endpoint, { ca, cert, key }: Tls): ChannelCredentials {
   if (!tls) return credentials.createInsecure();
   const pem = (text: string | undefined): Buffer | null => (text === undefined ? null : Buffer.from(text));
-  return credentials.createSsl(pem(ca), pem(key), pem(cert));
+  return credentials.createSsl(pem(ca), pem(key), pem(cert), {
+    checkServerIdentity: (_name, certificate) => checkServerIdentity(host, certificate as PeerCertificate),
+  });
 }

@@ -9,7 +9,7 @@ import { DriverError } from "../../error.ts";
 import { assertPrefix, assertTransaction } from "../contract.ts";
 import type { Compare, Entry, Listing, Op, Store, WatchBatch } from "../store.ts";
 import type { Tls } from "./channel.ts";
-import type { Endpoint } from "./endpoint.ts";
+import { type Endpoint, parseEndpoints } from "./endpoint.ts";
 import { bytesOf, entryOf, keyRange, numberOf } from "./keys.ts";
 import { Members, type Timing } from "./members.ts";
 import { watch } from "./watch.ts";
@@ -186,6 +186,19 @@ export class EtcdStore implements Store {
   /** Told of each change of `trouble`. @returns what ends that */
   onTrouble(listener: (why: string | undefined) => void): () => void {
     return this.#members.onTrouble(listener);
+  }
+
+  /** Further members to turn to, as etcd tells them. What cannot be read is left out. */
+  learn(urls: readonly string[]): void {
+    this.#members.learn(
+      urls.flatMap((url) => {
+        try {
+          return parseEndpoints(url, true);
+        } catch {
+          return [];
+        }
+      }),
+    );
   }
 
   /** Of the member in use: `3.5.16`. */

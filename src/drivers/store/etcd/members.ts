@@ -59,6 +59,7 @@ export class Members {
   readonly #timing: Timing;
   readonly #closed = new AbortController();
   readonly #listeners = new Set<(why: string | undefined) => void>();
+  #endpoints: readonly Endpoint[];
   #at: number;
   #channel: Channel | undefined;
   #token: string | undefined;
@@ -73,12 +74,19 @@ export class Members {
 
   constructor(options: MembersOptions) {
     this.#options = options;
+    this.#endpoints = options.endpoints;
     this.#timing = { ...TIMING, ...options.timing };
     // Many hosts with the same list must not all hang on its first member; a member on this host is the best there is.
     const local = options.endpoints.findIndex(
       ({ host }) => host === "127.0.0.1" || host === "::1" || host === "localhost",
     );
     this.#at = local < 0 ? Math.floor(Math.random() * options.endpoints.length) : local;
+  }
+
+  /** Further members of the same cluster. */
+  learn(endpoints: readonly Endpoint[]): void {
+    const known = new Set(this.#endpoints.map(({ authority }) => authority));
+    this.#endpoints = [...this.#endpoints, ...endpoints.filter(({ authority }) => !known.has(authority))];
   }
 
   /** Why no member can be used; undefined while one can. */
@@ -94,7 +102,7 @@ export class Members {
 
   /** The member in use. */
   get endpoint(): Endpoint {
-    return this.#options.endpoints[this.#at] as Endpoint;
+    return this.#endpoints[this.#at] as Endpoint;
   }
 
   /** @throws DriverError, or the signal's reason */
@@ -185,7 +193,7 @@ export class Members {
     this.#whys.set(channel.endpoint.authority, why);
     if (this.#channel === channel) {
       this.#channel = undefined;
-      this.#at = (this.#at + 1) % this.#options.endpoints.length;
+      this.#at = (this.#at + 1) % this.#endpoints.length;
     }
     channel.close();
     if (this.#away === undefined && !this.#isLost()) return;
@@ -194,7 +202,7 @@ export class Members {
 
   /** Who has just begun asks each member once; who had a member gives an election its time. */
   #isLost(): boolean {
-    if (this.#lastWell === undefined) return this.#whys.size === this.#options.endpoints.length;
+    if (this.#lastWell === undefined) return this.#whys.size === this.#endpoints.length;
     return performance.now() - this.#lastWell >= this.#timing.patienceMs;
   }
 
@@ -240,8 +248,7 @@ export class Members {
   async #beat(): Promise<void> {
     const { signal } = this.#closed;
     while (!signal.aborted) {
-      const pause =
-        this.#away === undefined ? this.#timing.heartbeatMs : AWAY_PAUSE_MS / this.#options.endpoints.length;
+      const pause = this.#away === undefined ? this.#timing.heartbeatMs : AWAY_PAUSE_MS / this.#endpoints.length;
       await sleep(pause, undefined, { signal, ref: false }).catch(() => {});
       if (signal.aborted) return;
       await this.#askOnce(this.#open());

@@ -115,5 +115,6 @@ const WORDS: readonly (readonly [RegExp, string])[] = [
 ];
 
 function plainWords(text: string): string {
-  return WORDS.find(([pattern]) => pattern.test(text))?.[1] ?? text;
+  const known = WORDS.find(([pattern]) => pattern.test(text))?.[1];
+  return known ?? text.replace(/^No connection established\. Last error: /, "").replace(/ ?Resolution note: ?$/, "");
 }

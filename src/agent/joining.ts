@@ -1,0 +1,63 @@
+/** What an agent on etcd does besides: lets other hosts in, and keeps track of etcd's members. */
+import type { EtcdStore } from "../drivers/store/etcd.ts";
+import type { Store } from "../drivers/store/store.ts";
+import type { ClusterCache } from "./cluster-cache.ts";
+import { knownMembers, learnMembers } from "./etcd-members.ts";
+import type { HostNetwork } from "./host-network.ts";
+import { isOwn, storeAccess } from "./join/access.ts";
+import { JoinService } from "./join/service.ts";
+import type { LocalState } from "./local-state.ts";
+import type { Logger } from "./log.ts";
+import type { AgentOptions } from "./options.ts";
+import type { StoreLink } from "./store-link.ts";
+
+const LEARN_EVERY = 60_000;
+
+export interface JoiningOptions {
+  readonly options: AgentOptions;
+  /** The driver itself, and what the agent makes of it. */
+  readonly shared: Store | undefined;
+  readonly store: Store;
+  readonly state: LocalState;
+  readonly cluster: ClusterCache;
+  readonly hostNetwork: HostNetwork;
+  readonly link: StoreLink;
+  readonly log: Logger;
+}
+
+/** Undefined where this host does not use etcd. */
+export function openJoining(parts: JoiningOptions): (JoinService & AsyncDisposable) | undefined {
+  const { options, shared, store, state, cluster, hostNetwork, link, log } = parts;
+  const { etcd: config } = options;
+  if (config === undefined || shared === undefined || !isEtcd(shared)) return undefined;
+  const stop = new AbortController();
+  const { signal } = stop;
+  const service = new JoinService({
+    store,
+    nodes: () => cluster.all("Node"),
+    addresses: () => (hostNetwork.node.spec.addresses ?? []).map(({ address }) => address.replace(/\/.*/, "")),
+    access: (callSignal) => storeAccess(config, shared, callSignal),
+    log,
+  });
+  const look = (): void => {
+    if (link.away !== undefined) return;
+    void service.resume(signal).catch((error: unknown) => log.warn({ err: error }, "no host can be let in"));
+    if (isOwn(config)) void learnMembers(shared, state, signal).catch(() => {}); // the next look asks again
+  };
+  if (isOwn(config)) shared.learn(knownMembers(state));
+  link.onReturn(look);
+  look();
+  const timer = setInterval(look, LEARN_EVERY).unref();
+  signal.addEventListener("abort", () => clearInterval(timer), { once: true });
+  const close = service[Symbol.asyncDispose].bind(service);
+  return Object.assign(service, {
+    async [Symbol.asyncDispose](): Promise<void> {
+      stop.abort(new Error("the agent is stopping"));
+      await close();
+    },
+  });
+}
+
+function isEtcd(store: Store): store is EtcdStore {
+  return "memberList" in store;
+}

@@ -1,0 +1,78 @@
+/** `manx up`: this host onto a store for several hosts, one that is there or one that is started here. */
+import type { EtcdConfig } from "../../agent/config-file.ts";
+import { DriverError } from "../../drivers/error.ts";
+import { Authority } from "../pki/authority.ts";
+import {
+  clientUrl,
+  ensureEtcdInstalled,
+  hasEtcd,
+  issueCertificates,
+  ownAccess,
+  peerUrl,
+  startEtcd,
+  untilHealthy,
+} from "./etcd-service.ts";
+import { migrate } from "./migrate.ts";
+import { currentStore, localUse, proveStore, switchStore } from "./switch.ts";
+
+export { parseEndpoints } from "../../drivers/store/etcd.ts";
+
+type Progress = (text: string) => void;
+
+/** Runs a step and shows it. */
+export type Steps = <T>(title: string, work: (progress: Progress) => Promise<T>) => Promise<T>;
+
+export interface UpReport {
+  readonly version: string;
+  /** What manx status says of the store. */
+  readonly store: string;
+  /** How much of this host's own store went over, and where the old one is kept. */
+  readonly migrated?: { readonly keys: number; readonly backup: string };
+}
+
+export async function upOnStore(access: EtcdConfig, host: string, steps: Steps): Promise<UpReport> {
+  const { version, resources } = await steps("See whether the store can be used", () => proveStore(access));
+  const current = await currentStore();
+  const { addresses } = localUse();
+  if (current === undefined && resources === 0) {
+    const { keys, backup, store } = await steps("Copy this host's store, and go over", (progress) =>
+      migrate({ host, access, progress }),
+    );
+    return { version, store, migrated: { keys, backup } };
+  }
+  if (current === undefined && addresses > 0)
+    throw new DriverError(
+      "exists",
+      `Cannot go over: ${addresses} addresses of this host's own store are in use by containers here, and other hosts of the new store may have the same. Remove the containers that are on Manx networks (manx ls), then run it again`,
+    );
+  const store = await steps("Write the configuration, start the agent anew", () =>
+    switchStore(access, { migrated: current !== undefined }),
+  );
+  return { version, store };
+}
+
+/** May be repeated: then it renews the certificates. */
+export async function upWithEtcd(host: string, address: string, steps: Steps): Promise<UpReport> {
+  const current = await currentStore();
+  if (current !== undefined && !hasEtcd())
+    throw new DriverError(
+      "exists",
+      `Cannot start an etcd here: this host is on ${current.endpoints.join(", ")}. A host becomes a member when it joins: manx join LINE --etcd`,
+    );
+  const etcd = await steps("Look for etcd, install it if need be", (progress) => ensureEtcdInstalled(progress));
+  await steps("Make the cluster's CA and certificates", async () =>
+    issueCertificates(await Authority.ensure(), host, address),
+  );
+  const access = current ?? ownAccess([localEndpoint(), clientUrl(address)]);
+  if (!hasEtcd())
+    await steps("Start etcd with TLS", () =>
+      startEtcd(etcd, { host, address, initialCluster: `${host}=${peerUrl(address)}`, state: "new" }),
+    );
+  await steps("Wait until etcd is ready", (progress) => untilHealthy(access, progress));
+  return upOnStore(access, host, steps);
+}
+
+/** The member on this host comes first: see drivers/store/etcd/members.ts. */
+export function localEndpoint(): string {
+  return clientUrl("127.0.0.1");
+}
