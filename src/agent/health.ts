@@ -13,6 +13,12 @@ export const CONDITIONS = {
     severity: "error",
     remedy: "manx status says since when. Containers start and stop from what this host already knows.",
   },
+  "certificate-expires": {
+    title: "this host's certificate for the store expires soon",
+    severity: "warning",
+    remedy:
+      "Where etcd runs: manx up --etcd. Elsewhere: manx token create --host HOST on such a host, manx join LINE --renew here.",
+  },
   "bad-resource": {
     title: "a resource in the store cannot be read",
     severity: "error",

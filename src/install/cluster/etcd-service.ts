@@ -122,12 +122,6 @@ function isOurs(argv: readonly string[]): boolean {
   return argv.includes(ETCD_CONFIG) && argv.includes("--config-file");
 }
 
-export function etcdPids(): number[] {
-  return processesIn(pidNamespace("self"))
-    .filter(({ argv }) => isOurs(argv))
-    .map(({ pid }) => pid);
-}
-
 export function hasEtcd(): boolean {
   return existsSync(ETCD_CONFIG);
 }

@@ -33,7 +33,3 @@ export const JoinAnswer = z.object({
   authorityKey: z.string().optional(),
 });
 export type JoinAnswer = Readonly<z.infer<typeof JoinAnswer>>;
-
-export interface JoinRefusal {
-  readonly message: string;
-}
