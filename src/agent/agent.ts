@@ -171,7 +171,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     for (const problem of await addresses.recover(signal)) log.warn(problem);
   });
 
-  const joining = openJoining({ options, shared, store, state, cluster, hostNetwork, link, log });
+  const joining = openJoining({ options, shared, store, state, cluster, hostNetwork, link, health, log });
   if (joining !== undefined) undo.use(joining);
   const forwardedBefore = state.meta("forwarded-before") ?? readSysctl("net/ipv4/ip_forward") ?? "0";
   state.setMeta("forwarded-before", forwardedBefore);

@@ -25,7 +25,7 @@ import { why } from "./why.ts";
 const PARTS: readonly { name: Component["name"]; codes: readonly ConditionCode[] }[] = [
   { name: "agent", codes: ["plugin-socket", "bad-resource", "reconcile-failed"] },
   { name: "engine", codes: ["engine-unreachable", "network-differs", "network-not-spread", "network-kept"] },
-  { name: "store", codes: ["name-taken", "store-unavailable", "pool-overlap"] },
+  { name: "store", codes: ["name-taken", "store-unavailable", "certificate-expires", "pool-overlap"] },
   {
     name: "dataplane",
     codes: [

@@ -29,13 +29,16 @@ export interface JoinOptions {
   readonly addresses: readonly string[];
   /** Become a member of etcd. */
   readonly etcd: boolean;
+  /** Only a new certificate, for a host that has joined. */
+  readonly renew: boolean;
   readonly version: string;
 }
 
 export async function join(options: JoinOptions, steps: Steps): Promise<UpReport> {
   const { host, addresses, etcd } = options;
   const line = parseJoinLine(options.line);
-  await assertFree();
+  const current = await currentStore();
+  if (!options.renew) assertFree(current);
   const program = etcd ? await steps("Look for etcd, install it if need be", ensureEtcdInstalled) : undefined;
   const key = await ownKey();
   const answer = await steps("Ask to be let in", async () => {
@@ -56,18 +59,18 @@ export async function join(options: JoinOptions, steps: Steps): Promise<UpReport
     );
   let access = await steps("Write certificates", () => keep(answer, key, etcd));
   const { version } = await steps("See whether the store can be used", () => proveStore(access));
+  if (options.renew && current !== undefined) access = current;
   if (program !== undefined) {
     await steps("Become a member of etcd", (progress) => become(program, options, access, progress));
     access = ownAccess([localEndpoint(), ...access.endpoints]);
   }
   const store = await steps("Write the configuration, start the agent anew", () =>
-    switchStore(access, { migrated: false }),
+    switchStore(access, { migrated: options.renew }),
   );
   return { version, store };
 }
 
-async function assertFree(): Promise<void> {
-  const current = await currentStore();
+function assertFree(current: EtcdConfig | undefined): void {
   if (current !== undefined)
     throw new DriverError(
       "exists",
