@@ -11,8 +11,9 @@ import { anyPath } from "./any-path.ts";
 import { anyFlow, HOST_ADDRESSES } from "./arbitrary.ts";
 import { run } from "./evaluated.ts";
 import type { Flow } from "./oracle.ts";
+import { interfaceTo } from "./world.ts";
 
-const AROUND = { hostAddresses: HOST_ADDRESSES, uplink: "eth0" };
+const AROUND = { hostAddresses: HOST_ADDRESSES, uplink: "eth0", interfaceTo };
 
 function connection(flow: Flow): Connection {
   const { source, destination, sourcePort, destinationPort, ...rest } = flow;
@@ -53,7 +54,7 @@ describe("what a change touches", () => {
           last = { snapshot, state };
         }
       }),
-      { numRuns: Number(process.env["RUNS"] ?? 150), interruptAfterTimeLimit: 20_000 },
+      { numRuns: Number(process.env["RUNS"] ?? 150), interruptAfterTimeLimit: 20_000, endOnFailure: true },
     );
     assert.ok(forbidden > 100 && passedOver > 100, `${forbidden} forbidden, ${passedOver} passed over`);
   });
