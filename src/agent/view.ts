@@ -19,6 +19,7 @@ import { hostFacts } from "./facts.ts";
 import type { ConditionCode } from "./health.ts";
 import type { Token } from "./join/tokens.ts";
 import { repair } from "./repair.ts";
+import { verdictsOf } from "./verdicts.ts";
 import { VERSION } from "./version.ts";
 import { why } from "./why.ts";
 
@@ -277,8 +278,12 @@ async function change(agent: Agent, request: ChangeRequest, signal: AbortSignal 
       },
       signal,
     );
-    if (dryRun !== true) await agent.settle();
-    return report(changed);
+    if (dryRun !== true) {
+      await agent.settle();
+      return report(changed);
+    }
+    const { verdicts, complete } = await verdictsOf(agent.takeSnapshot(), changed.resources, signal);
+    return { ...report(changed), verdicts, verdictsComplete: complete };
   } catch (error) {
     throw refusal(error);
   }

@@ -66,10 +66,11 @@ export const VerdictChange = z
   .object({
     from: z.string(),
     to: z.string(),
-    flow: z.string().openapi({ example: "tcp 5432" }),
+    flow: z.string().openapi({ example: "tcp 5432, other tcp" }),
     before: z.enum(["allow", "deny"]),
     after: z.enum(["allow", "deny"]),
     decidedBy: z.string().openapi({ description: "Tier, policy and rule that decide after the change" }),
+    staged: z.boolean().optional().openapi({ description: "Only if the staged policies were in force" }),
   })
   .readonly()
   .openapi("VerdictChange");
@@ -84,6 +85,7 @@ export const ChangeReport = z
       .readonly()
       .optional()
       .openapi({ description: "With dryRun: between existing endpoints" }),
+    verdictsComplete: z.boolean().optional().openapi({ description: "False: too many to ask about all of them" }),
     confirmBefore: z.string().optional().openapi({ description: "RFC 3339; without a confirmation it is undone then" }),
   })
   .readonly()

@@ -1,5 +1,5 @@
 /** `manx diff -f`: what apply would change, in resources and in who may talk to whom. */
-import type { ChangeResult, VerdictChange } from "../../api/client.ts";
+import type { ChangeReport, ChangeResult, VerdictChange } from "../../api/client.ts";
 import { lineDiff } from "../../core/model/line-diff.ts";
 import { printResource } from "../../core/model/print.ts";
 import type { AnyResource } from "../../core/model/resources.ts";
@@ -38,7 +38,7 @@ export const define: Define = (command, cli) => {
       return printData(cli.terminal, flags.output, { ...report, results: changed });
     for (const result of changed) printChange(result, cli);
     if (changed.length === 0) cli.terminal.say("Nothing would change.");
-    else printVerdicts(report.verdicts, cli);
+    else printVerdicts(report, cli);
   });
 };
 
@@ -60,7 +60,7 @@ function withoutBookkeeping(resource: NonNullable<ChangeResult["before"]>): AnyR
   return { ...resource, metadata } as unknown as AnyResource;
 }
 
-function printVerdicts(verdicts: readonly VerdictChange[] | undefined, { terminal }: Cli): void {
+function printVerdicts({ verdicts, verdictsComplete }: ChangeReport, { terminal }: Cli): void {
   if (verdicts === undefined) return;
   terminal.line();
   if (verdicts.length === 0) return terminal.line("No verdict between the present endpoints would change.");
@@ -70,11 +70,17 @@ function printVerdicts(verdicts: readonly VerdictChange[] | undefined, { termina
       { title: "TO", value: ({ to }) => to },
       { title: "FLOW", value: ({ flow }) => flow },
       { title: "BEFORE", value: ({ before }) => before },
-      { title: "AFTER", value: ({ after }) => after, style: ({ after }) => (after === "allow" ? "good" : "bad") },
+      {
+        title: "AFTER",
+        value: ({ after, staged }) => (staged === true ? `${after} (staged)` : after),
+        style: ({ after }) => (after === "allow" ? "good" : "bad"),
+      },
       { title: "DECIDED BY", value: ({ decidedBy }) => decidedBy },
     ],
     verdicts,
     terminal.paint,
   );
   for (const line of lines) terminal.line(line);
+  if (verdictsComplete === false)
+    terminal.say("There are more: not all kinds of endpoints could be asked about.", "warn");
 }

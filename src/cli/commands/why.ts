@@ -1,5 +1,5 @@
 /** `manx why A B PORT`: the way of a packet, and what decides at each step of it. */
-import type { WhyPath, WhyQuery, WhyStep, WhyView } from "../../api/client.ts";
+import { ApiError, type WhyPath, type WhyQuery, type WhyStep, type WhyView } from "../../api/client.ts";
 import { type AgentFlags, agentOptions, type Cli, type Define, examples } from "../cli.ts";
 import { CliError } from "../errors.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
@@ -38,7 +38,15 @@ export const define: Define = (command, cli) => {
   ]);
   command.action(async (from: string, to: string, port: string | undefined, flags: Flags) => {
     const query = { from, to, ...parsePort(port), ...family(flags), ...(flags.probe && { probe: true }) };
-    const view = await cli.agent(flags).why(query);
+    const view = await cli
+      .agent(flags)
+      .why(query)
+      .catch((error: unknown) => {
+        // A name that nobody has leaves it as unknown as a way that nobody knows.
+        if (error instanceof ApiError && error.code === "not-found")
+          throw new CliError(EXITS.unknown, error.message, error.remedy);
+        throw error;
+      });
     const exit = EXITS[view.verdict];
     if (exit !== EXIT.ok) cli.exit = exit;
     if (flags.output === "json" || flags.output === "yaml") return printData(cli.terminal, flags.output, view);
