@@ -37,6 +37,12 @@ spec:
   ingress: [{action: Allow, protocol: TCP, source: {selector: role == "web"}, destination: {ports: [5432]}}]
 `;
 
+const NAMESPACES = `apiVersion: v1
+kind: Namespace
+metadata: {name: front, labels: {tier: front}}
+---
+${POLICIES.replace("source: {selector: role ==", "source: {namespaceSelector: tier == 'front', selector: role ==")}`;
+
 describe("manx test", () => {
   let bench: Bench;
   let folder = "";
@@ -65,6 +71,22 @@ describe("manx test", () => {
     ]);
 
   it("passes, in a folder that holds policies as well", async () => golden("test-ok", await test(".")));
+
+  it("reads Namespaces among its files, and passes over the tests there", async () => {
+    mkdirSync(join(folder, "spaces"));
+    file("spaces/all.yaml", NAMESPACES);
+    file(
+      "spaces/test.yaml",
+      SHOP.replace("files: [policies]", "files: [.]").replace("{name: web,", "{name: web, namespace: front,"),
+    );
+    const ran = await test("spaces/test.yaml");
+    assert.match(ran.out, /12 of 12 flows as expected/);
+    assert.equal(ran.exit, 0);
+    file("spaces/all.yaml", NAMESPACES.replace("labels: {tier: front}", "labels: [front]"));
+    const wrong = await test("spaces/test.yaml");
+    assert.match(wrong.err, /spaces\/all.yaml:3:1 metadata: a Namespace has a name and labels/);
+    assert.equal(wrong.exit, 2);
+  });
 
   it("names what decided where a flow comes out otherwise", async () => {
     file("wrong.yaml", SHOP.replace("expect: allow", "expect: deny").replace("name: shop", "name: wr<o>ng"));

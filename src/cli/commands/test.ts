@@ -2,8 +2,13 @@
 import { dirname, join } from "node:path";
 import { Option } from "commander";
 import type { FlowResult } from "../../core/calc/policy-test-run.ts";
-import { formatFileProblem, parseResources } from "../../core/model/parse.ts";
-import { type PolicyTest, parsePolicyTests, policyTestJsonSchema } from "../../core/model/policy-test.ts";
+import { formatFileProblem } from "../../core/model/parse.ts";
+import {
+  type PolicyTest,
+  parsePolicyTests,
+  parseTestResources,
+  policyTestJsonSchema,
+} from "../../core/model/policy-test.ts";
 import type { AnyResource } from "../../core/model/resources.ts";
 import { type Cli, type Define, examples } from "../cli.ts";
 import { CliError } from "../errors.ts";
@@ -70,8 +75,9 @@ function isOtherKind(problems: readonly { readonly path: string; readonly messag
   return problems.every(({ path, message }) => path.endsWith("kind") && message.startsWith("a PolicyTest"));
 }
 
-async function run(file: string, test: PolicyTest, kernel: boolean): Promise<TestReport> {
-  const resources = await readMore(file, test.files);
+async function run(file: string, alone: PolicyTest, kernel: boolean): Promise<TestReport> {
+  const { resources, namespaces } = await readMore(file, alone.files);
+  const test = { ...alone, namespaces: [...namespaces, ...alone.namespaces] };
   const { PolicyTestError, runPolicyTest } = await import("../../core/calc/policy-test-run.ts");
   try {
     return { file, name: test.name, flows: kernel ? await onKernel(test, resources) : runPolicyTest(test, resources) };
@@ -92,14 +98,20 @@ async function onKernel(test: PolicyTest, resources: readonly AnyResource[]): Pr
   return runOnKernel(test, resources);
 }
 
-async function readMore(file: string, paths: readonly string[]): Promise<AnyResource[]> {
-  if (paths.length === 0) return [];
+async function readMore(
+  file: string,
+  paths: readonly string[],
+): Promise<{ resources: AnyResource[]; namespaces: PolicyTest["namespaces"] }> {
+  if (paths.length === 0) return { resources: [], namespaces: [] };
   const base = file === "stdin" ? "." : dirname(file);
   const sources = await readFiles(paths.map((path) => join(base, path)));
-  const parsed = sources.map(({ name, text }) => parseResources(text, name));
+  const parsed = sources.map(({ name, text }) => parseTestResources(text, name));
   const problems = parsed.flatMap((one) => one.problems.map(formatFileProblem));
   if (problems.length > 0) throw new CliError(EXIT.usage, `Cannot use the files of ${file}:\n${problems.join("\n")}`);
-  return parsed.flatMap((one) => one.resources);
+  return {
+    resources: parsed.flatMap((one) => one.resources),
+    namespaces: parsed.flatMap((one) => one.namespaces),
+  };
 }
 
 async function print(reports: readonly TestReport[], output: Flags["output"], { terminal }: Cli): Promise<void> {

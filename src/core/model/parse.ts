@@ -33,13 +33,21 @@ export interface ParsedFile {
 /** Bytes would be fairer, but text is what we have. */
 export const MAX_FILE_LENGTH = 8 * 1024 * 1024;
 
+/** What is no resource: its problems, or `undefined` if it is meant as a resource. */
+export type TakeAside = (item: FileItem) => readonly FileProblem[] | undefined;
+
 /** Reads a file's text. `file` is only for the problems: a path, or `-`. */
-export function parseResources(text: string, file: string): ParsedFile {
+export function parseResources(text: string, file: string, aside: TakeAside = () => undefined): ParsedFile {
   const items = parseItems(text, file);
   const problems: FileProblem[] = [...items.problems];
   const resources: AnyResource[] = [];
   const seen = new Map<string, FileItem>();
   for (const item of items.values) {
+    const taken = aside(item);
+    if (taken !== undefined) {
+      problems.push(...taken);
+      continue;
+    }
     const checked = checkResource(item.value);
     if (!checked.ok) {
       problems.push(...checked.findings.map((finding) => item.locate(finding)));

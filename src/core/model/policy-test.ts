@@ -11,7 +11,7 @@ import { fieldsIn, type JsonSchema } from "./json-schema.ts";
 import { KINDS } from "./kinds.ts";
 import { field, listField, type Segment, textField } from "./loose.ts";
 import { whyNotNamespace } from "./names.ts";
-import { type FileItem, type FileProblem, parseItems } from "./parse.ts";
+import { type FileItem, type FileProblem, parseItems, parseResources } from "./parse.ts";
 import { checkReferences } from "./policy-test-references.ts";
 import type { AnyResource, IcmpMatch, Kind, Protocol } from "./resources.ts";
 import { checkResource } from "./validate.ts";
@@ -171,7 +171,7 @@ export const PolicyTestSchema = z
     metadata: z.looseObject({ name: z.string().min(1) }).meta({ description: "Its name" }),
     endpoints: list(EndpointSchema, "The endpoints there are"),
     resources: list(resource, "The resources in force; a Namespace gives a namespace labels"),
-    files: list(z.string(), "Files and folders with more resources"),
+    files: list(z.string(), "Files and folders with more resources and Namespaces, seen from this file"),
     namespaces,
     steps: list(StepSchema, "What happens, in order"),
     flows,
@@ -217,17 +217,19 @@ interface ReadResources {
   readonly namespaces: readonly TestNamespace[];
 }
 
+export interface ParsedTestResources extends ReadResources {
+  readonly problems: readonly FileProblem[];
+}
+
 function readResources(values: readonly unknown[], at: readonly Segment[], findings: Finding[]): ReadResources {
   const resources: AnyResource[] = [];
   const namespaces: TestNamespace[] = [];
   for (const [index, value] of values.entries()) {
     const here = [...at, index];
     if (textField(value, "kind") === "Namespace") {
-      const metadata = z
-        .looseObject({ name: z.string(), labels: texts.default({}) })
-        .safeParse(field(value, "metadata"));
-      if (metadata.success) namespaces.push({ name: metadata.data.name, labels: metadata.data.labels });
-      else findings.push({ segments: [...here, "metadata"], message: "a Namespace has a name and labels" });
+      const namespace = readNamespace(value);
+      if (namespace === undefined) findings.push({ segments: [...here, "metadata"], message: NO_NAMESPACE });
+      else namespaces.push(namespace);
       continue;
     }
     const checked = checkResource(value);
@@ -235,6 +237,30 @@ function readResources(values: readonly unknown[], at: readonly Segment[], findi
     else findings.push(...checked.findings.map((one) => ({ ...one, segments: [...here, ...one.segments] })));
   }
   return { resources, namespaces };
+}
+
+const NO_NAMESPACE = "a Namespace has a name and labels";
+
+function readNamespace(value: unknown): TestNamespace | undefined {
+  const metadata = z
+    .looseObject({ name: textThat(whyNotNamespace), labels: texts.default({}) })
+    .safeParse(field(value, "metadata"));
+  return metadata.success ? { name: metadata.data.name, labels: metadata.data.labels } : undefined;
+}
+
+/** Reads one of a test's `files`: resources and Namespaces. Tests beside them are left to whoever names their file. */
+export function parseTestResources(text: string, file: string): ParsedTestResources {
+  const namespaces: TestNamespace[] = [];
+  const { resources, problems } = parseResources(text, file, (item) => {
+    const kind = textField(item.value, "kind");
+    if (kind === "PolicyTest") return [];
+    if (kind !== "Namespace") return undefined;
+    const namespace = readNamespace(item.value);
+    if (namespace === undefined) return [item.locate({ segments: ["metadata"], message: NO_NAMESPACE })];
+    namespaces.push(namespace);
+    return [];
+  });
+  return { resources, namespaces, problems };
 }
 
 function assemble(data: TestData, first: ReadResources, applied: readonly ReadResources[]): PolicyTest {
