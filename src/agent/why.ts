@@ -71,6 +71,9 @@ export async function why(agent: Agent, query: WhyQuery, signal?: AbortSignal): 
 /** The command that would let the packet through; outsiders have no policy of their own. */
 function remedyFor({ port, protocol }: WhyQuery, sender: End, receiver: End): string {
   const [from, to] = [sender, receiver].map(({ endpoint, label }) => endpoint?.container ?? label);
+  const [policed, other] = receiver.isHost ? [true, sender] : [sender.isHost, receiver];
+  if (policed && other.endpoint === undefined)
+    return "a GlobalNetworkPolicy that selects the HostEndpoint: docs/host-endpoints.md";
   if (receiver.endpoint === undefined)
     return `manx egress ${from} ${receiver.label === "internet" ? "internet" : "all"}`;
   const ports = ["tcp", "udp", "sctp"].includes(protocol) ? `${port ?? "PORT"}/${protocol}` : "";
