@@ -381,6 +381,15 @@ const BEFORE: readonly Row[] = [
       "web host tcp 53 allow",
     ],
   ],
+  [
+    "an interface with an endpoint of its own is not asked what applies to the one for all, also where its own says nothing",
+    {
+      profiles: [open],
+      hostEndpoints: [all(OPEN), hep("n", { interfaceName: "eth0", ...OPEN }, { role: "outer" })],
+      policies: [preDnat([deny(80)]), forward({ egress: [deny(81)] })],
+    },
+    ["internet host tcp 80 allow", "lan host tcp 80 deny", "web internet tcp 81 allow", "web lan tcp 81 deny"],
+  ],
 ];
 
 const UNTRACKED: readonly Row[] = [
