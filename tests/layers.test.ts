@@ -36,6 +36,7 @@ const LAYERS: readonly Layer[] = [
     mayImport: ["core/net", "core/selector", "core/model", "core/calc", "core/problem.ts"],
     packages: [],
   },
+  { folder: "core/flows", mayImport: ["core/net", "core/model", "core/calc", "core/rules"], packages: [] },
   { folder: "drivers/error.ts", mayImport: [] },
   { folder: "drivers/exec.ts", mayImport: ["drivers/error.ts"] },
   { folder: "drivers/syscall", mayImport: ["drivers/error.ts"] },

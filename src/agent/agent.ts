@@ -43,6 +43,9 @@ import { Kernel } from "./kernel.ts";
 import { type LocalState, openLocalState } from "./local-state.ts";
 import type { Logger } from "./log.ts";
 import { Loop } from "./loop.ts";
+import { HostNames } from "./observe/host-names.ts";
+import { kernelSources } from "./observe/kernel-sources.ts";
+import { Observer } from "./observe/observer.ts";
 import type { AgentOptions } from "./options.ts";
 import { cutsSession, type GuardSources } from "./session-guard.ts";
 import { Snapshots } from "./snapshot.ts";
@@ -179,6 +182,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     endpointToHost: options.endpointToHost,
     guardForwarding: forwardedBefore === "0",
     failsafe: options.failsafe,
+    ...(options.logGroup === undefined ? {} : { logGroup: options.logGroup }),
   };
   const thisNode = (): Node => membership?.node() ?? hostNetwork.node;
   const snapshots = new Snapshots({
@@ -220,11 +224,14 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     surroundings: () => hostNetwork.surroundings,
     stored: () => [...cluster.entries()].map(({ resource }) => resource),
   };
+  const hostNames = new HostNames(options.host, hostNetwork, kernel.rtnetlink);
   let outcome: Outcome | undefined;
   loop = undo.use(
     new Loop({
       step: async (stepSignal) => {
-        hostState = deriver.derive(snapshots.take());
+        const snapshot = snapshots.take();
+        hostState = deriver.derive(snapshot);
+        hostNames.take(snapshot, hostState);
         outcome = await dataplane.apply(hostState, stepSignal);
         reportOutcome(health, outcome);
         if (!outcome.failures.has("routes")) bgp?.stage.wake(); // BIRD announces what the kernel has
@@ -308,6 +315,8 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     ),
   );
   run(kernel.follow({ resync, onNetwork: refreshNetwork }, signal));
+  const observer = new Observer(kernelSources({ logGroup: options.logGroup, names: hostNames, health }));
+  if (options.logGroup !== undefined) run(observer.run(signal));
   const look = setInterval(() => {
     refreshNetwork();
     resync();
@@ -335,6 +344,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     hostNetwork,
     forward,
     bgp,
+    observer,
     takeSnapshot: (): Snapshot => snapshots.takeWhole(),
     membership,
     hostState: () => hostState,

@@ -70,6 +70,11 @@ export const CONDITIONS = {
     severity: "error",
     remedy: "manx doctor names the firewall and the rule.",
   },
+  "flows-not-seen": {
+    title: "what is dropped and who talks to whom cannot be seen",
+    severity: "warning",
+    remedy: "The firewall works. MANX_FLOWS sets another NFLOG group, or off.",
+  },
   "plugin-socket": {
     title: "Docker cannot reach Manx: the plugin socket could not be opened",
     severity: "error",

@@ -21,6 +21,8 @@ export interface AgentOptions {
   readonly secrets: string;
   /** Whether BGP is spoken: by a BIRD of our own, by a BIRD that the host has (it includes what we write), or not at all. */
   readonly bgp: "own" | "external" | "off";
+  /** NFLOG group that our rules log to; undefined: what is dropped and who talks to whom is not watched. */
+  readonly logGroup?: number;
   readonly logLevel: "debug" | "info" | "warn" | "error";
   /** The store that this host shares with others; absent: it is alone, with a store in its state file. */
   readonly etcd?: EtcdConfig;
@@ -28,6 +30,18 @@ export interface AgentOptions {
 
 const LEVELS = ["debug", "info", "warn", "error"] as const;
 const CHOICES = ["allow", "restricted", "deny"] as const;
+
+/** "MX": nobody else's by chance. */
+const LOG_GROUP = 0x4d58;
+
+/** `off`, or the number of an NFLOG group. */
+function logGroup(text: string): Pick<AgentOptions, "logGroup"> {
+  if (text === "off") return {};
+  const group = Number(text);
+  if (!/^[0-9]{1,5}$/.test(text) || group > 65_535)
+    throw new DriverError("invalid", `Cannot start: MANX_FLOWS is "${text}", not "off" or an NFLOG group (0-65535)`);
+  return { logGroup: group };
+}
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -58,6 +72,7 @@ export function agentOptions(env: Environment, config: Config = {}): AgentOption
     },
     secrets: env["MANX_SECRETS"] ?? config.secrets ?? "/etc/manx/secrets",
     bgp: choice("MANX_BGP", env["MANX_BGP"] ?? config.bgp, ["own", "external", "off"]),
+    ...logGroup(env["MANX_FLOWS"] ?? String(LOG_GROUP)),
     logLevel: LEVELS.find((level) => level === env["MANX_LOG_LEVEL"]) ?? config.logLevel ?? "info",
     ...(etcd !== undefined && { etcd }),
   };

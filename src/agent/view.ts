@@ -18,6 +18,7 @@ import { clusterView } from "./cluster/cluster-view.ts";
 import { hostFacts } from "./facts.ts";
 import type { ConditionCode } from "./health.ts";
 import type { Token } from "./join/tokens.ts";
+import { flowReport, followFlows } from "./observe/report.ts";
 import { repair } from "./repair.ts";
 import { verdictsOf } from "./verdicts.ts";
 import { VERSION } from "./version.ts";
@@ -35,6 +36,7 @@ const PARTS: readonly { name: Component["name"]; codes: readonly ConditionCode[]
       "settings-not-applied",
       "connections-not-cut",
       "foreign-firewall",
+      "flows-not-seen",
     ],
   },
   {
@@ -90,6 +92,8 @@ export function agentView(agent: Agent): AgentView {
     },
     tokens: async (signal) => (await joining(agent).list(signal ?? agent.signal)).map(tokenView),
     removeToken: (id, signal) => joining(agent).remove(id, signal ?? agent.signal),
+    flows: (filter, limit) => Promise.resolve(flowReport(agent.observer, filter, limit)),
+    followFlows: (filter, signal) => followFlows(agent.observer, filter, signal),
     watch: (signal) => watch(agent, signal),
   };
 }

@@ -6,6 +6,8 @@
  * anything else becomes "internal". Lists come in no particular order.
  */
 import type { Snapshot } from "../core/calc/snapshot.ts";
+import type { FlowFilter } from "../core/flows/filter.ts";
+import type { Flow } from "../core/flows/flow.ts";
 import type { AnyResource, IPPool } from "../core/model/resources.ts";
 import type { HostFacts } from "./doctor/facts.ts";
 import type {
@@ -74,6 +76,10 @@ export interface AgentView {
   confirm(signal?: AbortSignal): Promise<ConfirmReport>;
   why(query: WhyQuery, signal?: AbortSignal): Promise<WhyView>;
 
+  /** What was seen of packets, seen last first. */
+  flows(filter: FlowFilter, limit: number, signal?: AbortSignal): Promise<FlowReport>;
+  /** Flows as they are seen, those at hand together, until the signal aborts. Who reads slowly gets each flow once, as it is then. */
+  followFlows(filter: FlowFilter, signal: AbortSignal): AsyncIterable<readonly Flow[]>;
   readonly bgp: BgpAgentView;
   /** What lets other hosts into the cluster; `refused` where this host is alone. */
   createToken(request: TokenRequest, signal?: AbortSignal): Promise<NewToken>;
@@ -94,6 +100,14 @@ export interface BgpAgentView {
   reset(request: BgpReset): Promise<BgpResetReport>;
   /** By the name of the BGPPeer or its address. */
   otherSide(peer: string): Promise<BgpOtherSide>;
+}
+
+export interface FlowReport {
+  readonly flows: readonly Flow[];
+  /** What came faster than it could be taken, since the agent started. */
+  readonly lost: number;
+  /** Flows that went before their time, for want of room. */
+  readonly forgotten: number;
 }
 
 export interface PoolUsage {

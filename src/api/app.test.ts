@@ -3,10 +3,11 @@ import { describe, it } from "node:test";
 import { DriverError } from "../drivers/error.ts";
 import { createApp } from "./app.ts";
 import { ApiError } from "./error.ts";
-import { FakeAgent, fakeFacts, fakeSnapshot } from "./fake-agent.ts";
+import { FakeAgent, fakeFacts, fakeFlows, fakeSnapshot } from "./fake-agent.ts";
 import { DoctorView, FixReport } from "./schema/doctor.ts";
 import { EndpointView } from "./schema/endpoint.ts";
 import { ErrorBody } from "./schema/error.ts";
+import { FlowList } from "./schema/flow.ts";
 import { NetworkDetail, NetworkView } from "./schema/network.ts";
 import { PoolView } from "./schema/pool.ts";
 import { ResourceList } from "./schema/resource.ts";
@@ -39,6 +40,7 @@ describe("API", () => {
       ["/v1/networks", NetworkView.array()],
       ["/v1/networks/apps", NetworkDetail],
       ["/v1/pools", PoolView.array()],
+      ["/v1/flows", FlowList],
       ["/v1/doctor", DoctorView],
       ["/v1/resources/IPPool", ResourceList],
     ] as const;
@@ -46,6 +48,30 @@ describe("API", () => {
       const { status, body } = await ask("GET", path);
       assert.equal(status, 200, path);
       assert.deepEqual(schema.parse(body), body, path);
+    }
+  });
+
+  it("tells flows by what is asked of them, and says which word of the question is wrong", async () => {
+    const agent = new FakeAgent();
+    agent.seen = fakeFlows();
+    const { ask } = setUp(agent);
+    const count = async (query: string) => FlowList.parse((await ask("GET", `/v1/flows?${query}`)).body).flows.length;
+    assert.equal(await count(""), 3);
+    assert.equal(await count("verdict=deny,would-deny"), 2);
+    assert.equal(await count("verdict=deny&from=web&port=5432&protocol=TCP&policy=db"), 1);
+    assert.equal(await count("limit=1"), 1);
+    for (const query of [
+      "port=x",
+      "verdict=maybe",
+      "protocol=tpc",
+      "from=",
+      "since=-1",
+      "since=1e9",
+      "what=1",
+      "limit=0",
+    ]) {
+      const { status, code } = await refusal(ask("GET", `/v1/flows?${query}`));
+      assert.deepEqual([status, code], [400, "invalid"], query);
     }
   });
 

@@ -13,6 +13,7 @@ import { bgpRoutes } from "./routes/bgp.ts";
 import { clusterRoutes } from "./routes/cluster.ts";
 import { toApiError } from "./routes/common.ts";
 import { doctorRoutes } from "./routes/doctor.ts";
+import { flowRoutes } from "./routes/flows.ts";
 import { observeRoutes } from "./routes/observe.ts";
 import { poolRoutes } from "./routes/pools.ts";
 import { resourceRoutes } from "./routes/resources.ts";
@@ -38,6 +39,7 @@ export function createApp(agent: AgentView, onInternalError: (error: unknown) =>
     }),
   );
   observeRoutes(app, agent);
+  flowRoutes(app, agent);
   poolRoutes(app, agent);
   clusterRoutes(app, agent);
   doctorRoutes(app, agent);

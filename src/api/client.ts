@@ -19,6 +19,7 @@ import type {
 import type { DoctorView, FixReport } from "./schema/doctor.ts";
 import type { EndpointView } from "./schema/endpoint.ts";
 import type { ErrorBody } from "./schema/error.ts";
+import type { FlowList, FlowQuery, FlowView } from "./schema/flow.ts";
 import type { IpamExplanation, IpamProblemView, IpamRelease, IpamView } from "./schema/ipam.ts";
 import type { NetworkDetail, NetworkView } from "./schema/network.ts";
 import type { NodeRemoval, NodeView } from "./schema/node.ts";
@@ -35,6 +36,7 @@ export { ApiError } from "./error.ts";
 export type * from "./schema/bgp.ts";
 export type * from "./schema/doctor.ts";
 export type * from "./schema/endpoint.ts";
+export type * from "./schema/flow.ts";
 export type * from "./schema/ipam.ts";
 export type * from "./schema/network.ts";
 export type * from "./schema/node.ts";
@@ -101,6 +103,10 @@ export interface AgentClient {
   createToken(request: TokenRequest): Promise<NewToken>;
   tokens(): Promise<TokenView[]>;
   removeToken(id: string): Promise<{ readonly id: string }>;
+  /** What was seen of packets, seen last first. */
+  flows(query?: FlowQuery): Promise<FlowList>;
+  /** Flows as they are seen, until the signal aborts. */
+  followFlows(query: FlowQuery, signal: AbortSignal): AsyncIterable<readonly FlowView[]>;
   /** Changes as they happen, until the signal aborts. */
   watch(topics: readonly AgentEvent["topic"][], signal: AbortSignal): AsyncIterable<AgentEvent>;
 }
@@ -141,8 +147,16 @@ export function createClient(options: ClientOptions = {}): AgentClient {
     createToken: (request) => post("/v1/tokens", request),
     tokens: () => get("/v1/tokens"),
     removeToken: (id) => wire.request("DELETE", `/v1/tokens/${part(id)}`),
+    flows: (query = {}) => get("/v1/flows", texts(query)),
+    followFlows: (query, signal) => wire.events(`/v1/flows/follow${search(texts(query))}`, signal),
     watch: (topics, signal) => wire.events(`/v1/watch${search({ topics: topics.join(",") })}`, signal),
   };
+}
+
+function texts(query: FlowQuery): Query {
+  return Object.fromEntries(
+    Object.entries(query).flatMap(([key, value]) => (value === undefined ? [] : [[key, String(value)]])),
+  );
 }
 
 type Query = Readonly<Record<string, string | undefined>>;
@@ -169,11 +183,11 @@ class Wire {
     return parsed as T;
   }
 
-  async *events(path: string, signal: AbortSignal): AsyncIterable<AgentEvent> {
+  async *events<T>(path: string, signal: AbortSignal): AsyncIterable<T> {
     try {
       const response = await request({ socketPath: this.#socket, method: "GET", path, signal });
       if (response.status !== 200) throw this.#refusal(this.#parse(await readAll(response)), response.status);
-      yield* readEvents(response);
+      yield* readEvents<T>(response);
     } catch (error) {
       if (signal.aborted) return;
       throw this.#explain(error);
@@ -242,7 +256,7 @@ async function readAll({ body }: HttpResponse): Promise<string> {
 }
 
 /** Server-sent events (WHATWG HTML, 9.2): `data:` lines up to an empty line; `:` begins a comment. */
-async function* readEvents({ body }: HttpResponse): AsyncIterable<AgentEvent> {
+async function* readEvents<T>({ body }: HttpResponse): AsyncIterable<T> {
   const decoder = new TextDecoder();
   let rest = "";
   for await (const chunk of body) {
@@ -253,7 +267,7 @@ async function* readEvents({ body }: HttpResponse): AsyncIterable<AgentEvent> {
         .split("\n")
         .filter((line) => line.startsWith("data:"))
         .map((line) => line.slice(5).trimStart());
-      if (data.length > 0) yield JSON.parse(data.join("\n")) as AgentEvent;
+      if (data.length > 0) yield JSON.parse(data.join("\n")) as T;
     }
   }
 }

@@ -1,9 +1,12 @@
 /** An agent that lives in memory: for tests of the API, the CLI and the dashboard. It refuses what the real one refuses. */
 import type { Endpoint, LocalEndpoint, PublishedPort, Snapshot } from "../core/calc/snapshot.ts";
+import { type FlowFilter, matches } from "../core/flows/filter.ts";
+import type { Flow, Party, Reason } from "../core/flows/flow.ts";
+import { reasonOf } from "../core/flows/reason.ts";
 import type { IPPool, Network } from "../core/model/resources.ts";
 import { parseAddress } from "../core/net/address.ts";
 import { overlaps, parseCidr } from "../core/net/cidr.ts";
-import type { AgentView, PoolUsage } from "./agent.ts";
+import type { AgentView, FlowReport, PoolUsage } from "./agent.ts";
 import type { HostFacts } from "./doctor/facts.ts";
 import { ApiError } from "./error.ts";
 import { FakeBgp } from "./fake-bgp.ts";
@@ -126,6 +129,43 @@ export function fakeSnapshot(given: Partial<Snapshot> = {}): Snapshot {
   };
 }
 
+/** A connection that is allowed, a packet that is dropped, one that a staged policy would drop. */
+export function fakeFlows(time = Date.UTC(2026, 10, 23, 10, 0, 0)): Flow[] {
+  const party = (container: string, network: string, address: string): Party => ({
+    kind: "endpoint",
+    address,
+    container,
+    network,
+    namespace: "default",
+    host: "h1",
+  });
+  const [web, api] = [party("web", "apps", "10.65.0.2"), party("api", "apps", "10.65.0.3")];
+  const postgres = party("postgres", "db", "10.65.0.4");
+  const reason = (kind: "NetworkPolicy" | "StagedNetworkPolicy", name: string): Reason =>
+    reasonOf({ kind, tier: "default", namespace: "default", name, direction: "ingress", rule: 0, action: "Deny" });
+  const tcp = { time, first: time - 60_000, count: 1, family: 4, protocol: 6, sourcePort: 40_000 } as const;
+  const members = reasonOf({ kind: "network", name: "apps", direction: "ingress", part: "members" });
+  return [
+    { ...tcp, verdict: "allow", source: web, destination: api, destinationPort: 8080, reasons: [members], count: 12 },
+    {
+      ...tcp,
+      verdict: "deny",
+      source: web,
+      destination: postgres,
+      destinationPort: 5432,
+      reasons: [reason("NetworkPolicy", "db")],
+    },
+    {
+      ...tcp,
+      verdict: "would-deny",
+      source: { kind: "outside", address: "192.0.2.7" },
+      destination: api,
+      destinationPort: 8080,
+      reasons: [reason("StagedNetworkPolicy", "api")],
+    },
+  ];
+}
+
 export function fakeFacts(given: Partial<HostFacts> = {}): HostFacts {
   return {
     host: "h1",
@@ -180,6 +220,8 @@ export class FakeAgent implements AgentView {
   readonly bgp = new FakeBgp();
   /** What `why` answers. */
   answer: WhyView | undefined;
+  /** Seen last first. */
+  seen: readonly Flow[] = [];
   readonly #listeners = new Set<(event: AgentEvent) => void>();
   #revision = 1;
 
@@ -206,6 +248,17 @@ export class FakeAgent implements AgentView {
 
   announcing() {
     return this.isAnnouncing;
+  }
+
+  async flows(filter: FlowFilter, limit: number): Promise<FlowReport> {
+    this.#check();
+    return { flows: this.seen.filter((flow) => matches(flow, filter)).slice(0, limit), lost: 0, forgotten: 0 };
+  }
+
+  /** What has been seen so far, once. */
+  async *followFlows(filter: FlowFilter) {
+    this.#check();
+    yield this.seen.filter((flow) => matches(flow, filter));
   }
 
   async poolUsage() {

@@ -33,6 +33,18 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/why.ts"),
   },
   {
+    name: "flows",
+    summary: "who talks to whom, and which rule lets them",
+    group: LOOK,
+    load: async () => ({ define: (await import("./commands/flows.ts")).flows }),
+  },
+  {
+    name: "drops",
+    summary: "what was dropped, and the rule that did it",
+    group: LOOK,
+    load: async () => ({ define: (await import("./commands/flows.ts")).drops }),
+  },
+  {
     name: "status",
     summary: "whether all parts are well, and what to do where not",
     group: LOOK,

@@ -3,7 +3,15 @@ import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { parse } from "yaml";
-import { FakeAgent, fakeEndpoint, fakeFacts, fakeNetwork, fakeNode, fakeSnapshot } from "../../src/api/fake-agent.ts";
+import {
+  FakeAgent,
+  fakeEndpoint,
+  fakeFacts,
+  fakeFlows,
+  fakeNetwork,
+  fakeNode,
+  fakeSnapshot,
+} from "../../src/api/fake-agent.ts";
 import { golden } from "./golden.ts";
 import { type Bench, execute, MANX, setUp } from "./harness.ts";
 
@@ -64,6 +72,26 @@ describe("manx, looking", () => {
 
   for (const [name, words] of LISTINGS)
     it(`prints ${words.join(" ")}`, async () => golden(name, await bench.manx(...words)));
+
+  it("lists flows and drops, with what decided", async () => {
+    bench.agent.seen = fakeFlows(Date.now() - 300_000);
+    golden("flows", await bench.manx("flows"));
+    golden("drops", await bench.manx("drops"));
+    golden("drops-none", await bench.manx("drops", "--from", "nobody"));
+    golden("flows-wrong-port", await bench.manx("flows", "--port", "70000"));
+    golden("flows-wrong-verdict", await bench.manx("flows", "--verdict", "maybe"));
+  });
+
+  it("follows flows line by line, as JSON too", async () => {
+    bench.agent.seen = fakeFlows();
+    const { out } = await bench.manx("flows", "--follow");
+    assert.match(out, /allow {2}apps\/web -> apps\/api {2}8080\/tcp {2}x12 /);
+    const lines = (await bench.manx("drops", "--follow", "-o", "json")).out.trim().split("\n");
+    assert.deepEqual(
+      lines.map((line) => (JSON.parse(line) as { verdict: string }).verdict),
+      ["deny", "would-deny"],
+    );
+  });
 
   it("prints the same facts as JSON and YAML", async () => {
     const commands = [

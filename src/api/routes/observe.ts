@@ -10,6 +10,7 @@ import { AgentEvent, TOPICS } from "../schema/watch.ts";
 import { surroundings } from "../surroundings.ts";
 import { endpointViews, networkDetail, networkViews, statusView } from "../views.ts";
 import { answers, name } from "./common.ts";
+import { keptAlive } from "./stream.ts";
 
 const version = createRoute({
   method: "get",
@@ -64,9 +65,6 @@ const watch = createRoute({
   },
 });
 
-/** A comment line at this interval, in milliseconds, so that a reader notices a dead agent. */
-const KEEP_ALIVE = 15_000;
-
 export function observeRoutes(app: OpenAPIHono, agent: AgentView): void {
   app.openapi(version, async (c) => c.json(await agent.version(c.req.raw.signal), 200));
   app.openapi(status, async (c) => c.json(await statusView(agent, c.req.raw.signal), 200));
@@ -93,19 +91,12 @@ export function observeRoutes(app: OpenAPIHono, agent: AgentView): void {
   });
   app.openapi(watch, (c) => {
     const topics = parseTopics(c.req.valid("query").topics);
-    return streamSSE(c, async (stream) => {
-      const stop = new AbortController();
-      stream.onAbort(() => stop.abort());
-      const alive = setInterval(() => void stream.write(": alive\n\n"), KEEP_ALIVE);
-      try {
-        await stream.write(": watching\n\n");
-        for await (const event of agent.watch(stop.signal))
+    return streamSSE(c, (stream) =>
+      keptAlive(stream, async (signal) => {
+        for await (const event of agent.watch(signal))
           if (topics.has(event.topic)) await stream.writeSSE({ event: event.topic, data: JSON.stringify(event) });
-      } finally {
-        clearInterval(alive);
-        stop.abort();
-      }
-    });
+      }),
+    );
   });
 }
 

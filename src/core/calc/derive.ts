@@ -4,7 +4,7 @@
  */
 import { cidr } from "../net/cidr.ts";
 import { DEFAULT_FAILSAFE } from "../rules/failsafe.ts";
-import { FIXED_ORIGINS } from "../rules/fixed.ts";
+import { arpChain, FIXED_ORIGINS } from "../rules/fixed.ts";
 import { type HostInterface, hostChains } from "../rules/host-chains.ts";
 import type { NftSet } from "../rules/ir.ts";
 import { MERGE_LIMITS, type MergeLimits } from "../rules/merge.ts";
@@ -64,7 +64,7 @@ export function derive(snapshot: Snapshot, limits: MergeLimits = MERGE_LIMITS): 
     host,
     fixed: fixedChains(snapshot.settings, host.rules),
     interfaceSets: elements,
-    arp: arpTable(elements.get("sources4") ?? exactSet([], [])),
+    arp: arpTable(arpChain(snapshot.settings), elements.get("sources4") ?? exactSet([], [])),
     sets,
     chains: pieces.flatMap(({ chains }) => [...chains]),
     nat: compileNat({

@@ -4,7 +4,7 @@
  */
 import { cidr } from "../net/cidr.ts";
 import { DEFAULT_FAILSAFE } from "../rules/failsafe.ts";
-import { FIXED_ORIGINS } from "../rules/fixed.ts";
+import { arpChain, FIXED_ORIGINS } from "../rules/fixed.ts";
 import { hostChains } from "../rules/host-chains.ts";
 
 import type { Chain, NftSet, Ruleset, Table, Touched } from "../rules/ir.ts";
@@ -93,6 +93,7 @@ class Work {
   #hostChains: ReadonlyMap<string, Chain> = new Map();
   #hostSets: ReadonlyMap<string, NftSet> = new Map();
   #nat: Nat = { sets: new Map(), chains: new Map() };
+  #arpInput: Chain = { rules: [] };
   #last: HostState | undefined;
 
   constructor(limits: MergeLimits) {
@@ -139,6 +140,7 @@ class Work {
     if (before !== undefined && isSame(before, settings)) return;
     this.#settings = settings;
     this.#hostsStale = true;
+    this.#arpInput = arpChain(settings);
     if (before?.logGroup === settings.logGroup) return;
     const { logGroup } = settings;
     this.#book.setContext({
@@ -318,7 +320,8 @@ class Work {
     const oldInet = last?.get(INET_KEY);
     const oldArp = last?.get(ARP_KEY);
     const sameInet = oldInet?.sets === sets && oldInet.chains === chains;
-    const sameArp = senders === undefined || oldArp?.sets.get("senders") === senders;
+    const sameSenders = senders === undefined || oldArp?.sets.get("senders") === senders;
+    const sameArp = sameSenders && oldArp?.chains.get("input") === this.#arpInput;
     if (last !== undefined && sameInet && sameArp) return last;
     const inet: Table =
       sameInet && oldInet !== undefined
@@ -330,7 +333,10 @@ class Work {
             chains,
             since: { sets: touched(this.#sets, sets), chains: touched(this.#chains, chains) },
           };
-    const arp = sameArp && oldArp !== undefined ? oldArp : arpTable(senders ?? exactSet([], []));
+    const arp =
+      sameArp && oldArp !== undefined
+        ? oldArp
+        : arpTable(this.#arpInput, senders ?? oldArp?.sets.get("senders") ?? exactSet([], []));
     return new Map([
       [INET_KEY, inet],
       [ARP_KEY, arp],

@@ -13,8 +13,8 @@
  * Replies are recognised by conntrack first, so the rest is the path of new flows, and of one-way UDP.
  */
 import type { Settings } from "../calc/snapshot.ts";
-import type { Chain, Rule } from "./ir.ts";
-import type { Origin } from "./origin.ts";
+import type { Chain, Rule, Step } from "./ir.ts";
+import type { FixedRule, Origin } from "./origin.ts";
 import { ICMP, ICMPV6, TCP } from "./protocol.ts";
 import {
   accept,
@@ -30,6 +30,7 @@ import {
   isNotIn,
   jump,
   leave,
+  logSteps,
   named,
   rule,
   vmap,
@@ -74,10 +75,15 @@ export const FIXED_ORIGINS: readonly (readonly [string, Origin])[] = (
 export const notFirstSegment = { kind: "tcp-flags", mask: 23, value: 2, negate: true } as const;
 export const GUARD = "guard";
 
+/** Drops what the steps match, under the name of what is wrong with it. */
+function denied(settings: Settings, what: FixedRule, ...match: Step[]): Rule {
+  return named(what, ...match, counter, ...logSteps(settings.logGroup, "deny", what), drop);
+}
+
 export const established = rule(ctState("established", "related"), accept);
 
 /** `sources*`: interface . MAC . address of what each endpoint may send as. */
-export function rawChain(before: readonly Rule[]): Chain {
+export function rawChain(settings: Settings, before: readonly Rule[]): Chain {
   const S = FIXED_SETS;
   return baseChain(
     "filter",
@@ -86,11 +92,11 @@ export function rawChain(before: readonly Rule[]): Chain {
     ...before,
     rule(isNot("meta iifname", OURS), accept),
     // With route_localnet (ports published on 127.0.0.1) the kernel no longer refuses these by itself.
-    named("loopback-destination", is("ip daddr", "127.0.0.0/8"), counter, drop),
+    denied(settings, "loopback-destination", is("ip daddr", "127.0.0.0/8")),
     rule(isIn(["meta iifname", "ether saddr", "ip saddr"], S.sources4), accept),
     rule(is("meta l4proto", String(ICMPV6)), goto("icmpv6-source")),
     rule(isIn(["meta iifname", "ether saddr", "ip6 saddr"], S.sources6), accept),
-    named("spoofed-source", counter, drop),
+    denied(settings, "spoofed-source"),
   );
 }
 
@@ -99,35 +105,34 @@ export function rawChain(before: readonly Rule[]): Chain {
  * routers' messages are not a container's to send. Link-local sources reach this host and no further, and `::` is for
  * duplicate address detection (RFC 4862 section 5.4.2).
  */
-export function icmpv6SourceChain(): Chain {
+export function icmpv6SourceChain(settings: Settings): Chain {
   const S = FIXED_SETS;
   const fields = ["meta iifname", "ether saddr"] as const;
   return chain(
-    named("foreign-neighbour", isIn(["icmpv6 type"], S.routerMessages), counter, drop),
-    named(
+    denied(settings, "foreign-neighbour", isIn(["icmpv6 type"], S.routerMessages)),
+    denied(
+      settings,
       "foreign-neighbour",
       isIn(["icmpv6 type"], S.neighbourDiscovery),
       isNot("icmpv6 taddr", "fe80::/10"),
       isNotIn([...fields, "icmpv6 taddr"], S.sources6),
-      counter,
-      drop,
     ),
     rule(isIn([...fields, "ip6 saddr"], S.sources6), accept),
     rule(is("ip6 saddr", "fe80::/10"), isIn(fields, S.macs), accept),
     rule(is("ip6 saddr", "::"), is("icmpv6 type", "135"), isIn(fields, S.macs), accept),
-    named("spoofed-source", counter, drop),
+    denied(settings, "spoofed-source"),
   );
 }
 
-export function forwardFromChain(before: readonly Rule[]): Chain {
+export function forwardFromChain(settings: Settings, before: readonly Rule[]): Chain {
   return baseChain(
     "filter",
     "forward",
     PRIORITY.from,
     established,
-    ...newFlowChecks("meta iifname"),
+    ...newFlowChecks(settings, "meta iifname"),
     rule(vmap(["meta iifname"], FIXED_SETS.from)),
-    named("unknown-interface", is("meta iifname", OURS), counter, drop),
+    denied(settings, "unknown-interface", is("meta iifname", OURS)),
     ...before,
   );
 }
@@ -138,9 +143,9 @@ export function forwardToChain(settings: Settings, before: readonly Rule[]): Cha
     "forward",
     PRIORITY.to,
     established,
-    ...newFlowChecks("meta oifname"),
+    ...newFlowChecks(settings, "meta oifname"),
     rule(vmap(["meta oifname"], FIXED_SETS.to)),
-    named("unknown-interface", is("meta oifname", OURS), counter, drop),
+    denied(settings, "unknown-interface", is("meta oifname", OURS)),
     ...(settings.guardForwarding ? [rule(jump(GUARD))] : []),
     ...before,
   );
@@ -150,10 +155,10 @@ export function forwardToChain(settings: Settings, before: readonly Rule[]): Cha
  * A TCP segment in the middle of a connection that conntrack does not know starts no flow: otherwise the reply of a
  * connection that was just cut would open it again from the other side.
  */
-function newFlowChecks(field: "meta iifname" | "meta oifname"): Rule[] {
+function newFlowChecks(settings: Settings, field: "meta iifname" | "meta oifname"): Rule[] {
   return [
-    named("invalid", ctState("invalid"), is(field, OURS), counter, drop),
-    named("mid-stream", is("meta l4proto", String(TCP)), notFirstSegment, is(field, OURS), counter, drop),
+    denied(settings, "invalid", ctState("invalid"), is(field, OURS)),
+    denied(settings, "mid-stream", is("meta l4proto", String(TCP)), notFirstSegment, is(field, OURS)),
   ];
 }
 
@@ -161,17 +166,17 @@ function newFlowChecks(field: "meta iifname" | "meta oifname"): Rule[] {
  * Forwarding was off before us: nothing is routed that was not, but for Docker's own networks, which need it as well. Returns
  * what passes: the policies of host endpoints come after it.
  */
-export function guardChain(): Chain {
+export function guardChain(settings: Settings): Chain {
   return chain(
     rule(is("meta iifname", OURS), leave),
     rule(is("meta iifname", "docker*"), leave),
     rule(is("meta iifname", "br-*"), leave),
     rule({ kind: "ct-status", status: "dnat" }, leave),
-    named("guard", counter, drop),
+    denied(settings, "guard"),
   );
 }
 
-export function inputFromChain(before: readonly Rule[]): Chain {
+export function inputFromChain(settings: Settings, before: readonly Rule[]): Chain {
   return baseChain(
     "filter",
     "input",
@@ -181,10 +186,10 @@ export function inputFromChain(before: readonly Rule[]): Chain {
     rule(isNot("meta iifname", OURS), accept),
     // Checked in prerouting, and not tracked: the container must be able to find its gateway whatever its policy.
     rule(isIn(["icmpv6 type"], FIXED_SETS.neighbourDiscovery), accept),
-    named("invalid", ctState("invalid"), counter, drop),
-    named("mid-stream", is("meta l4proto", String(TCP)), notFirstSegment, counter, drop),
+    denied(settings, "invalid", ctState("invalid")),
+    denied(settings, "mid-stream", is("meta l4proto", String(TCP)), notFirstSegment),
     rule(vmap(["meta iifname"], FIXED_SETS.from)),
-    named("unknown-interface", counter, drop),
+    denied(settings, "unknown-interface"),
   );
 }
 
@@ -193,8 +198,8 @@ export function inputHostChain(settings: Settings): Chain {
     established,
     rule(isNot("meta iifname", OURS), accept),
     rule(isIn(["icmpv6 type"], FIXED_SETS.neighbourDiscovery), accept),
-    named("endpoint-to-host", isIn(["ip daddr"], FIXED_SETS.multicast4), counter, drop),
-    named("endpoint-to-host", is("ip6 daddr", "ff00::/8"), counter, drop),
+    denied(settings, "endpoint-to-host", isIn(["ip daddr"], FIXED_SETS.multicast4)),
+    denied(settings, "endpoint-to-host", is("ip6 daddr", "ff00::/8")),
   ];
   if (settings.endpointToHost === "restricted")
     rules.push(
@@ -202,35 +207,29 @@ export function inputHostChain(settings: Settings): Chain {
       rule(is("meta l4proto", String(ICMP)), accept),
       rule(is("meta l4proto", String(ICMPV6)), accept),
     );
-  if (settings.endpointToHost !== "allow") rules.push(named("endpoint-to-host", counter, drop));
+  if (settings.endpointToHost !== "allow") rules.push(denied(settings, "endpoint-to-host"));
   return baseChain("filter", "input", PRIORITY.to, ...rules);
 }
 
 /** The host may always reach its own containers. */
-export function outputChain(before: readonly Rule[]): Chain {
+export function outputChain(settings: Settings, before: readonly Rule[]): Chain {
   return baseChain(
     "filter",
     "output",
     PRIORITY.from,
-    named(
-      "unknown-interface",
-      is("meta oifname", OURS),
-      isNotIn(["meta oifname"], FIXED_SETS.interfaces),
-      counter,
-      drop,
-    ),
+    denied(settings, "unknown-interface", is("meta oifname", OURS), isNotIn(["meta oifname"], FIXED_SETS.interfaces)),
     ...before,
   );
 }
 
 /** ARP from a container names its own MAC and addresses as the sender, or is not heard. */
-export function arpChain(): Chain {
+export function arpChain(settings: Settings): Chain {
   return baseChain(
     "filter",
     "input",
     0,
     rule(isNot("meta iifname", OURS), accept),
     rule(isIn(["meta iifname", "arp saddr ether", "arp saddr ip"], FIXED_SETS.senders), accept),
-    named("spoofed-arp", counter, drop),
+    denied(settings, "spoofed-arp"),
   );
 }

@@ -5,6 +5,7 @@ import type { Names } from "./names.ts";
 import type { Direction, Origin } from "./origin.ts";
 import type { RuleList } from "./program.ts";
 import { type Assumption, type PeerFacts, type SetSpec, SetUses } from "./sets.ts";
+import { logSteps } from "./steps.ts";
 
 export interface Piece {
   readonly chains: ReadonlyMap<string, Chain>;
@@ -44,14 +45,9 @@ export class PieceBuilder {
     return id;
   }
 
-  /** Steps that log under the id, where logging is on. Bounded, so that a flood cannot keep the host busy. */
+  /** The step that logs under the id, where logging is on. */
   log(verb: string, id: string): Step[] {
-    const group = this.context.logGroup;
-    if (group === undefined) return [];
-    return [
-      { kind: "limit", perSecond: 100, burst: 200 },
-      { kind: "log", group, prefix: `manx ${verb} ${id} ` },
-    ];
+    return logSteps(this.context.logGroup, verb, id);
   }
 
   build(): Piece {

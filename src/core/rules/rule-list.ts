@@ -108,11 +108,9 @@ function enforcedRules(
   }
 }
 
-/** Drops what the steps match. The log stands in a rule of its own: a limit that is used up ends its rule. */
+/** Drops what the steps match. */
 export function denyRules(match: readonly Step[], id: string, piece: PieceBuilder): Rule[] {
-  const log = piece.log("deny", id);
-  const logs = log.length === 0 ? [] : [named(id, ...match, ...log)];
-  return [...logs, named(id, ...match, counter, drop)];
+  return [named(id, ...match, counter, ...piece.log("deny", id), drop)];
 }
 
 /** In a chain of its own, because a packet that matches in two ways is logged once. */
@@ -129,8 +127,5 @@ function logRules(id: string, matches: Alternatives, piece: PieceBuilder): Rule[
 function stagedRules({ action }: ResolvedRule, id: string, matches: Alternatives, piece: PieceBuilder): Rule[] {
   if (action === "Log") return [];
   const log = piece.log(`staged-${action.toLowerCase()}`, id);
-  return matches.flatMap((match) => {
-    const logs = log.length === 0 ? [] : [named(id, ...match, ...log)];
-    return [...logs, named(id, ...match, counter, leave)];
-  });
+  return matches.map((match) => named(id, ...match, counter, ...log, leave));
 }

@@ -19,6 +19,14 @@ export function goto(chain: string): Step {
   return { kind: "verdict", verdict: { kind: "goto", chain } };
 }
 
+/**
+ * Sends the packet's head to whoever listens; nothing where nobody should. Not limited here: a limit would hide one sender's
+ * packets behind another's flood. The kernel's part is 1 us a packet, and who reads takes only so many a second.
+ */
+export function logSteps(group: number | undefined, verb: string, id: string): Step[] {
+  return group === undefined ? [] : [{ kind: "log", group, prefix: `manx ${verb} ${id} ` }];
+}
+
 export function is(field: Field, value: string): Step {
   return { kind: "match", field, value };
 }

@@ -1,7 +1,6 @@
 /** All of the ruleset from its parts: the fixed chains, what each local interface adds to maps and sets, and the pieces. */
 import type { Settings } from "../calc/snapshot.ts";
 import {
-  arpChain,
   FIXED_SETS,
   forwardFromChain,
   forwardToChain,
@@ -76,14 +75,14 @@ export function assemble(parts: TableParts): Ruleset {
 
 export function fixedChains(settings: Settings, host: HostRules): [string, Chain][] {
   return [
-    ["prerouting", rawChain(host.raw)],
-    ["icmpv6-source", icmpv6SourceChain()],
-    ["forward-from", forwardFromChain(host.forwardFrom)],
+    ["prerouting", rawChain(settings, host.raw)],
+    ["icmpv6-source", icmpv6SourceChain(settings)],
+    ["forward-from", forwardFromChain(settings, host.forwardFrom)],
     ["forward-to", forwardToChain(settings, host.forwardTo)],
-    ["input-from", inputFromChain(host.input)],
+    ["input-from", inputFromChain(settings, host.input)],
     ["input-host", inputHostChain(settings)],
-    ["output", outputChain(host.output)],
-    ...(settings.guardForwarding ? [[GUARD, guardChain()] as [string, Chain]] : []),
+    ["output", outputChain(settings, host.output)],
+    ...(settings.guardForwarding ? [[GUARD, guardChain(settings)] as [string, Chain]] : []),
   ];
 }
 
@@ -144,14 +143,12 @@ export function interfaceSets(interfaces: readonly InterfaceElements[]): [string
   return [...sets, [FIXED_SETS.from, verdicts(({ from }) => from)], [FIXED_SETS.to, verdicts(({ to }) => to)]];
 }
 
-/** `senders`: the elements of `sources4`. */
-export function arpTable(senders: NftSet): Table {
+/** `input`: what `arpChain` makes; `senders`: the elements of `sources4`. */
+export function arpTable(input: Chain, senders: NftSet): Table {
   return {
     family: "arp",
     name: TABLE_NAME,
     sets: new Map([[FIXED_SETS.senders, senders]]),
-    chains: new Map([["input", ARP_CHAIN]]),
+    chains: new Map([["input", input]]),
   };
 }
-
-const ARP_CHAIN = arpChain();

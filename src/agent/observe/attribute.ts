@@ -1,0 +1,48 @@
+/** Which rules let a connection pass: the packet that began it, through the rules as they are now. */
+import { decisions } from "../../core/calc/decision.ts";
+import type { HostState } from "../../core/calc/host-state.ts";
+import { stateRouting } from "../../core/calc/state-routing.ts";
+import type { Reason } from "../../core/flows/flow.ts";
+import type { LocalLink } from "../../core/flows/parties.ts";
+import { reasonOf } from "../../core/flows/reason.ts";
+import type { Membership } from "../../core/rules/decider.ts";
+import { evaluate } from "../../core/rules/evaluate.ts";
+import type { Connection } from "../../drivers/conntrack/conntrack.ts";
+
+export interface Place {
+  readonly state: HostState;
+  readonly members: Membership;
+  /** Canonical addresses of this host. */
+  readonly own: readonly string[];
+  readonly uplink: string | undefined;
+}
+
+/** `link`: that of the sender, if it is a container of this host. */
+export function attribute({ family, original }: Connection, link: LocalLink | undefined, place: Place): Reason[] {
+  const { state, members, own, uplink } = place;
+  const { source, destination, protocol, sourcePort, destinationPort, icmp } = original;
+  const fromHost = own.includes(source);
+  const routing = stateRouting(state, {
+    hostAddresses: own,
+    ...(fromHost || uplink === undefined ? {} : { uplink }),
+  });
+  const evaluation = evaluate(
+    state.ruleset,
+    {
+      family,
+      protocol,
+      source,
+      destination,
+      ...(sourcePort === undefined ? {} : { sourcePort }),
+      ...(destinationPort === undefined ? {} : { destinationPort }),
+      ...(icmp === undefined ? {} : { icmp: { type: icmp.type, code: icmp.code } }),
+      ...(link === undefined ? {} : { mac: link.mac }),
+    },
+    fromHost ? undefined : (link?.interface ?? uplink ?? "outside"),
+    routing,
+  );
+  // A policy may have changed since: what the rules of now would drop was let through by those of then.
+  return decisions(evaluation, state.origins, members).flatMap(({ verdict, origin }) =>
+    verdict === "allow" && origin !== undefined ? [reasonOf(origin)] : [],
+  );
+}

@@ -1,0 +1,136 @@
+/**
+ * Watches what the kernel tells of packets and keeps it for a while: NFLOG for what rules of ours dropped, conntrack for what
+ * they let through. Bounded everywhere: the rules log so many packets a second, the socket hands over so many, the ledger
+ * keeps so many flows. Nothing waits for it: what it cannot take in time is lost, and counted.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { HostState } from "../../core/calc/host-state.ts";
+import type { Flow, Sighting } from "../../core/flows/flow.ts";
+import { Ledger } from "../../core/flows/ledger.ts";
+import type { Parties } from "../../core/flows/parties.ts";
+import type { Membership } from "../../core/rules/decider.ts";
+import type { Connection, ConnectionEvent } from "../../drivers/conntrack/conntrack.ts";
+import type { LogEvent } from "../../drivers/nflog/nflog.ts";
+import { attribute } from "./attribute.ts";
+import { concernsEndpoint, sightingOfConnection, sightingOfPacket } from "./sightings.ts";
+
+export interface ObserverSources {
+  readonly packets: (signal: AbortSignal) => AsyncIterable<readonly LogEvent[]>;
+  readonly connections: (signal: AbortSignal) => AsyncIterable<readonly ConnectionEvent[]>;
+  readonly parties: () => Parties;
+  /** Canonical addresses of this host. */
+  readonly own: () => readonly string[];
+  readonly hostState: () => HostState | undefined;
+  /** Whom selectors match, as of that host state. */
+  readonly membership: () => Membership;
+  readonly uplink: () => string | undefined;
+  readonly interfaceName: (index: number) => string | undefined;
+  /** Told why one of the two cannot be heard at present, and (undefined) when it can again. */
+  readonly onTrouble: (what: "packets" | "connections", error: unknown) => void;
+  readonly now: () => number;
+}
+
+/** Connections whose rules are looked for in a second; the flows of the others stay without. */
+const ATTRIBUTED_PER_SECOND = 200;
+const RETRY = 5_000;
+
+export class Observer {
+  readonly ledger = new Ledger();
+  readonly #sources: ObserverSources;
+  readonly #followers = new Set<(flow: Flow) => void>();
+  #lost = 0;
+  #budget = { second: 0, left: ATTRIBUTED_PER_SECOND };
+
+  constructor(sources: ObserverSources) {
+    this.#sources = sources;
+  }
+
+  /** Packets and connections that came faster than they could be taken. */
+  get lost(): number {
+    return this.#lost;
+  }
+
+  /** Listens until the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    await Promise.all([
+      this.#listen("packets", this.#sources.packets, (event: LogEvent) => this.#takePacket(event), signal),
+      this.#listen(
+        "connections",
+        this.#sources.connections,
+        (event: ConnectionEvent) => this.#takeEvent(event),
+        signal,
+      ),
+    ]);
+  }
+
+  /** Calls with each flow as it is after each sighting. @returns what ends it */
+  follow(listener: (flow: Flow) => void): () => void {
+    this.#followers.add(listener);
+    return () => this.#followers.delete(listener);
+  }
+
+  async #listen<E>(
+    what: "packets" | "connections",
+    open: (signal: AbortSignal) => AsyncIterable<readonly E[]>,
+    take: (event: E) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        for await (const events of open(signal)) for (const event of events) take(event);
+        this.#sources.onTrouble(what, undefined);
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#sources.onTrouble(what, error);
+      }
+      await sleep(RETRY, undefined, { signal, ref: false }).catch(() => undefined);
+    }
+  }
+
+  #takePacket(event: LogEvent): void {
+    if (event.kind === "lost") {
+      this.#lost += event.count;
+      return;
+    }
+    const { hostState, membership, interfaceName, now } = this.#sources;
+    const seen = sightingOfPacket(event, {
+      parties: this.#sources.parties(),
+      origins: hostState()?.origins ?? new Map(),
+      members: membership(),
+      interfaceName,
+      now: now(),
+    });
+    if (seen !== undefined) this.#add(seen);
+  }
+
+  #takeEvent(event: ConnectionEvent): void {
+    if (event.kind === "overrun") this.#lost++;
+    if (event.kind !== "new") return;
+    const parties = this.#sources.parties();
+    if (!concernsEndpoint(event.connection, parties)) return;
+    const seen = sightingOfConnection(event.connection, parties, this.#sources.now());
+    this.#add(this.ledger.has(seen) ? seen : { ...seen, reasons: this.#reasons(event.connection, parties) });
+  }
+
+  #reasons(connection: Connection, parties: Parties): Sighting["reasons"] {
+    const state = this.#sources.hostState();
+    if (state === undefined || !this.#spend()) return [];
+    return attribute(connection, parties.linkOf(connection.original.source), {
+      state,
+      members: this.#sources.membership(),
+      own: this.#sources.own(),
+      uplink: this.#sources.uplink(),
+    });
+  }
+
+  #spend(): boolean {
+    const second = Math.floor(this.#sources.now() / 1000);
+    if (this.#budget.second !== second) this.#budget = { second, left: ATTRIBUTED_PER_SECOND };
+    return this.#budget.left-- > 0;
+  }
+
+  #add(sighting: Sighting): void {
+    const flow = this.ledger.add(sighting);
+    for (const tell of this.#followers) tell(flow);
+  }
+}

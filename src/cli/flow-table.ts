@@ -1,0 +1,52 @@
+/** Flows as lines: for a listing, and one by one while they are followed. */
+import type { FlowView } from "../api/client.ts";
+import type { Column } from "./table.ts";
+import type { Style } from "./terminal.ts";
+
+export const FLOW_STYLES: Readonly<Record<FlowView["verdict"], Style>> = {
+  allow: "good",
+  deny: "bad",
+  log: "warn",
+  "would-allow": "dim",
+  "would-deny": "warn",
+  "would-pass": "dim",
+};
+
+export function partyText({ kind, container, network, host, address }: FlowView["source"]): string {
+  if (kind === "endpoint") return `${network}/${container}`;
+  return kind === "host" ? `host ${host}` : address;
+}
+
+export function serviceText({ protocol, destinationPort, icmp }: FlowView): string {
+  if (icmp !== undefined) return `${protocol}/${icmp.type}/${icmp.code}`;
+  return destinationPort === undefined ? protocol : `${destinationPort}/${protocol}`;
+}
+
+/** What decided; where both ends had a say, the receiver's. */
+export function reasonText({ reasons }: FlowView): string {
+  return reasons.at(-1)?.text ?? "";
+}
+
+/** `now`, `5s`, `12m`, `3h`: how long ago. */
+export function ago(time: string, now: number): string {
+  const seconds = Math.max(0, Math.round((now - Date.parse(time)) / 1000));
+  if (seconds < 1) return "now";
+  if (seconds < 120) return `${seconds}s`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 120 ? `${minutes}m` : `${Math.round(minutes / 60)}h`;
+}
+
+export function flowColumns(now: number): Column<FlowView>[] {
+  return [
+    { title: "LAST", value: ({ last }) => ago(last, now) },
+    { title: "VERDICT", value: ({ verdict }) => verdict, style: ({ verdict }) => FLOW_STYLES[verdict] },
+    { title: "COUNT", value: ({ count }) => String(count) },
+    { title: "FROM", value: ({ source }) => partyText(source) },
+    { title: "TO", value: ({ destination }) => partyText(destination) },
+    { title: "PORT", value: serviceText },
+    { title: "SOURCE", value: ({ source }) => source.address, wide: true },
+    { title: "DESTINATION", value: ({ destination }) => destination.address, wide: true },
+    { title: "FIRST", value: ({ first }) => first, wide: true },
+    { title: "BECAUSE", value: reasonText },
+  ];
+}
