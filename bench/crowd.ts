@@ -13,6 +13,8 @@ const PLUGIN = "/run/docker/plugins/manx.sock";
 /** Where the agent is told to look for Docker. */
 const CROWDED = "/run/crowded.sock";
 const NAMESPACE = "crowd";
+/** Starts that are under way at a time while the crowd grows. */
+const AT_ONCE = 8;
 
 interface Member {
   readonly container: string;
@@ -33,8 +35,8 @@ export class Crowd implements AsyncDisposable {
   readonly #pools: { readonly v4: string; readonly v6: string };
   readonly #members = new Map<string, Member>();
   readonly #server: Server;
-  /** The endpoint that is just joining: the engine lists it in another way. */
-  #joining: string | undefined;
+  /** Containers that are just joining: the engine lists them in another way. */
+  readonly #joining = new Set<string>();
   #next = 1;
 
   private constructor(host: Host, network: string, pools: { v4: string; v6: string }) {
@@ -67,7 +69,10 @@ export class Crowd implements AsyncDisposable {
   }
 
   async grow(count: number): Promise<void> {
-    for (let i = 0; i < count; i++) await this.add();
+    const workers = Array.from({ length: AT_ONCE }, async (_, worker) => {
+      for (let i = worker; i < count; i += AT_ONCE) await this.add();
+    });
+    await Promise.all(workers);
     await this.#moveAway();
   }
 
@@ -89,10 +94,10 @@ export class Crowd implements AsyncDisposable {
     await timed("NetworkDriver.CreateEndpoint", { ...both, Options: {}, Interface });
     const member = { container, endpoint, name: `crowd-${container.slice(0, 8)}`, ipv4, ipv6, calls };
     this.#members.set(container, member);
-    this.#joining = container;
+    this.#joining.add(container);
     const SandboxKey = `/var/run/docker/netns/${container.slice(0, 12)}`;
     await timed("NetworkDriver.Join", { ...both, SandboxKey, Options: {} });
-    this.#joining = undefined;
+    this.#joining.delete(container);
     await timed("NetworkDriver.ProgramExternalConnectivity", { ...both, Options: {} });
     for (const time of ["1", "2"]) await timed("NetworkDriver.EndpointOperInfo", both, `EndpointOperInfo ${time}`);
     return member;
@@ -161,7 +166,7 @@ export class Crowd implements AsyncDisposable {
 
   *#endpoints(): Generator<[string, Json]> {
     for (const { container, endpoint, name, ipv4, ipv6 } of this.#members.values()) {
-      const key = container === this.#joining ? `ep-${endpoint}` : container;
+      const key = this.#joining.has(container) ? `ep-${endpoint}` : container;
       yield [key, { Name: name, EndpointID: endpoint, MacAddress: "", IPv4Address: ipv4, IPv6Address: ipv6 }];
     }
   }

@@ -2,7 +2,7 @@
  * The figures of docs/performance.md, in one run, in a lab (root): Manx with 10 and with 1,000 endpoints on the host, side by side
  * with Docker's default bridge network and a bare veth pair. Medians of interleaved rounds.
  *
- *     npm run bench               everything, about 10 minutes
+ *     npm run bench               everything, about 15 minutes
  *     npm run bench -- --quick    the same with few rounds, to see that it works
  *
  * bench/policy.ts, bench/nftables.ts and bench/netlink.ts look at single parts.
@@ -22,11 +22,11 @@ import { containerStarts, START_NETWORKS } from "./starts.ts";
 const quick = process.argv.includes("--quick");
 const FEW = 10;
 const MANY = 1000;
-const ROUNDS = quick ? 2 : 15;
-const SECONDS = quick ? 0.2 : 1;
-const STARTS = quick ? 2 : 21;
-const CALLS = quick ? 20 : 500;
-const REST_SECONDS = quick ? 5 : 60;
+const ROUNDS = quick ? 5 : 15;
+const SECONDS = quick ? 0.5 : 1;
+const STARTS = quick ? 5 : 21;
+const CALLS = quick ? 50 : 500;
+const REST_SECONDS = quick ? 20 : 60;
 
 async function main(): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "manx-bench-"));
