@@ -125,7 +125,7 @@ function withStaged(now: Path, then: Path): Path["staged"] {
 }
 
 function walk(scene: Scene, query: WhyQuery, family: Family, around: Surroundings): Path {
-  const { state, members, from, to } = scene;
+  const { state, members, from } = scene;
   const packet = packetOf(query, scene, family);
   const outside = around.interfaceTo?.(packet.source) ?? around.uplink ?? "outside";
   const iif = from.endpoint?.local?.interface ?? (from.isHost ? undefined : outside);

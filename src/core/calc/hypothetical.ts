@@ -1,5 +1,4 @@
 /** Snapshots of what is not, but could be: what they would decide is asked of the same derivation. */
-import type { GlobalNetworkPolicy, NetworkPolicy } from "../model/resources.ts";
 import type { Endpoint, Snapshot } from "./snapshot.ts";
 
 /** With every staged policy in force: in the place of the policy of its name, or, where it says Delete, without that one. */
@@ -9,7 +8,7 @@ export function enforceStaged(snapshot: Snapshot): Snapshot {
     const { stagedAction, ...spec } = staged.spec;
     const kind = staged.kind === "StagedNetworkPolicy" ? "NetworkPolicy" : "GlobalNetworkPolicy";
     const title = titleOf(kind, staged.metadata);
-    if (stagedAction === "Set") policies.set(title, { ...staged, kind, spec } as GlobalNetworkPolicy | NetworkPolicy);
+    if (stagedAction === "Set") policies.set(title, { ...staged, kind, spec });
     else if (stagedAction === "Delete") policies.delete(title);
   }
   return { ...snapshot, policies: [...policies.values()], stagedPolicies: [] };

@@ -129,7 +129,14 @@ function labelsOf(selector: Selector): string[] {
     case "and":
     case "or":
       return selector.operands.flatMap(labelsOf);
-    default:
+    case "has":
+    case "==":
+    case "!=":
+    case "contains":
+    case "starts with":
+    case "ends with":
+    case "in":
+    case "not in":
       return [selector.label];
   }
 }
