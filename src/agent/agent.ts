@@ -280,7 +280,11 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
   });
   const forward = new Forward();
   const refreshNetwork = (): void => {
-    if (!hostNetwork.refresh()) return;
+    try {
+      if (!hostNetwork.refresh()) return;
+    } catch (error) {
+      return log.debug({ err: error }, "the host's network could not be read; the next look tries again");
+    }
     membership?.lookAtNode();
     wake();
   };
