@@ -84,7 +84,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     new StoreLink({ store, onChange: (away) => health.set("store-unavailable", away?.why, "away") }),
   );
   const kernel = undo.use(Kernel.open(new SysctlOriginals(state)));
-  const hostNetwork = new HostNetwork(options.host, kernel.rtnetlink);
+  const hostNetwork = new HostNetwork(options.host, kernel.rtnetlink, { ipv4: options.ip, ipv6: options.ip6 });
   const engine = undo.use(new EngineClient({ socketPath: options.dockerSocket }));
   const inspector = undo.use(new Inspector({ socketPath: options.dockerSocket }));
   const locks = undo.use(new LockProbe({ socketPath: options.dockerSocket }));

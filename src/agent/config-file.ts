@@ -52,6 +52,9 @@ const Config = z.strictObject({
   endpointToHost: z.enum(["allow", "restricted", "deny"]).optional(),
   logLevel: z.enum(["debug", "info", "warn", "error"]).optional(),
   bgp: z.enum(["own", "external", "off"]).optional(),
+  /** How the node's own addresses are found: see ip-method.ts. */
+  ip: z.string().optional(),
+  ip6: z.string().optional(),
   secrets: path.optional(),
   stateFile: path.optional(),
   socket: path.optional(),

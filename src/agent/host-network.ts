@@ -4,7 +4,7 @@ import type { Surroundings } from "../core/calc/state-routing.ts";
 import type { Node } from "../core/model/resources.ts";
 import { FAMILIES } from "../core/net/address.ts";
 import type { Route, Rtnetlink } from "../drivers/netlink/rtnetlink.ts";
-import { type NodeAddresses, nodeAddresses } from "./node-address.ts";
+import { type NodeAddresses, type NodeAddressOptions, nodeAddresses } from "./node-address.ts";
 import { RouteInterfaces } from "./route-interfaces.ts";
 
 /** rtproto of our own routes, of BIRD's (linux/rtnetlink.h, RTPROT_BIRD), and of the kernel's own. */
@@ -16,6 +16,7 @@ const MIN_MTU = 1280;
 export class HostNetwork {
   readonly #host: string;
   readonly #rtnetlink: Rtnetlink;
+  readonly #methods: Pick<NodeAddressOptions, "ipv4" | "ipv6">;
   #addresses: NodeAddresses = {};
   #mtu = DEFAULT_MTU;
   #routes: readonly string[] = [];
@@ -25,9 +26,11 @@ export class HostNetwork {
   #own: readonly string[] = [];
   #node: Node;
 
-  constructor(host: string, rtnetlink: Rtnetlink) {
+  /** `methods`: how the node's own addresses are found. */
+  constructor(host: string, rtnetlink: Rtnetlink, methods: Pick<NodeAddressOptions, "ipv4" | "ipv6"> = {}) {
     this.#host = host;
     this.#rtnetlink = rtnetlink;
+    this.#methods = methods;
     this.#node = nodeOf(host, {}, new Map());
     this.refresh();
   }
@@ -87,15 +90,16 @@ export class HostNetwork {
     });
     const own = [...links.values()].flatMap(({ name }) => (isContainers(name) ? [] : [interfaceOf(name, addresses)]));
     if (JSON.stringify(own) !== JSON.stringify(this.#interfaces)) this.#interfaces = own;
-    this.#ways = new RouteInterfaces(
-      routes.flatMap(({ route }) => {
-        const name = links.get(route.index ?? route.nextHops?.[0]?.index ?? -1)?.name;
-        if (route.type !== "unicast" || name === undefined) return [];
-        return [{ destination: route.destination, interface: name, metric: route.metric }];
-      }),
-    );
+    const reach = routes.flatMap(({ family, route }) => {
+      const name = links.get(route.index ?? route.nextHops?.[0]?.index ?? -1)?.name;
+      const { destination, metric, source } = route;
+      return name === undefined || route.type !== "unicast"
+        ? []
+        : [{ family, destination, interface: name, metric, ...(source === undefined ? {} : { source }) }];
+    });
+    this.#ways = new RouteInterfaces(reach);
     this.#own = [...new Set(addresses.map(({ address }) => address))];
-    const found = nodeAddresses(addresses, defaults);
+    const found = nodeAddresses(addresses, defaults, { ...this.#methods, routes: reach });
     const uplink = [...links.values()].find(({ name }) => name === found.uplink);
     const mtu = Math.max(MIN_MTU, uplink?.mtu ?? DEFAULT_MTU);
     this.#routes = routes.flatMap(({ route }) => (isTheHosts(route) ? [route.destination] : []));

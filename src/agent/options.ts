@@ -5,6 +5,7 @@ import { DEFAULT_FAILSAFE, type Failsafe, type FailsafePort, parseFailsafePorts 
 import { DriverError } from "../drivers/error.ts";
 import { parseEndpoints } from "../drivers/store/etcd.ts";
 import { CONFIG_FILE, type Config, type EtcdConfig, readConfig } from "./config-file.ts";
+import { type IpMethod, parseIpMethod } from "./ip-method.ts";
 
 export interface AgentOptions {
   /** Name of this host: of its Node. */
@@ -23,6 +24,9 @@ export interface AgentOptions {
   readonly bgp: "own" | "external" | "off";
   /** NFLOG group that our rules log to; undefined: what is dropped and who talks to whom is not watched. */
   readonly logGroup?: number;
+  /** How the node's own addresses are found. */
+  readonly ip: IpMethod;
+  readonly ip6: IpMethod;
   readonly logLevel: "debug" | "info" | "warn" | "error";
   /** The store that this host shares with others; absent: it is alone, with a store in its state file. */
   readonly etcd?: EtcdConfig;
@@ -73,6 +77,8 @@ export function agentOptions(env: Environment, config: Config = {}): AgentOption
     secrets: env["MANX_SECRETS"] ?? config.secrets ?? "/etc/manx/secrets",
     bgp: choice("MANX_BGP", env["MANX_BGP"] ?? config.bgp, ["own", "external", "off"]),
     ...logGroup(env["MANX_FLOWS"] ?? String(LOG_GROUP)),
+    ip: parseIpMethod("MANX_IP", env["MANX_IP"] ?? config.ip ?? "first-found", 4),
+    ip6: parseIpMethod("MANX_IP6", env["MANX_IP6"] ?? config.ip6 ?? "first-found", 6),
     logLevel: LEVELS.find((level) => level === env["MANX_LOG_LEVEL"]) ?? config.logLevel ?? "info",
     ...(etcd !== undefined && { etcd }),
   };
