@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { DriverError } from "../drivers/error.ts";
 import { mustRun, run } from "../drivers/exec.ts";
 import { importBox } from "../install/box-image.ts";
+import { makeCluster } from "./cluster.ts";
 import { type Engine, type EngineName, findEngine } from "./engines.ts";
 import { endHolder, enter, findHolders, type Holder, startHolder } from "./holder.ts";
 import { type AgentOptions, type EngineOptions, Host, Machine } from "./host.ts";
@@ -26,6 +27,8 @@ export interface LabOptions {
   /** Undefined: a plain engine; false: none is started. */
   readonly docker?: EngineOptions | false;
   readonly agent?: AgentOptions | false;
+  /** `etcd`: the hosts become one cluster, with etcd on the first three; default: each is alone. */
+  readonly store?: "sqlite" | "etcd";
   readonly progress?: (line: string) => void;
 }
 
@@ -143,6 +146,7 @@ async function build(
   const { docker, agent } = options;
   if (docker !== false) await startEngines(lab, engine, docker, progress);
   if (agent !== false) await startAgents(lab, agent, progress);
+  if (options.store === "etcd") await makeCluster(lab, progress);
   return lab;
 }
 

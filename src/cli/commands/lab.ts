@@ -6,6 +6,7 @@ import { CliError } from "../errors.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
 import { type OutputFlags, outputOption, printListing } from "../output.ts";
 
+const STORES = ["sqlite", "etcd"] as const;
 const ENGINES = ["installed", "20.10", "26.1"] as const;
 
 export const define: Define = (command, cli) => {
@@ -19,6 +20,7 @@ export const define: Define = (command, cli) => {
   down(command.command("down").description("end a lab; nothing of it stays"), cli);
   examples(command, [
     ["manx lab up --hosts 2", "two hosts"],
+    ["manx lab up --hosts 3 --store etcd", "three hosts that are one cluster, with etcd on each"],
     ["manx lab exec h1 docker network create -d manx --ipam-driver manx apps", "as on a real host"],
     ["manx lab exec h1 manx ls", "the agent of that host"],
     ["manx lab exec lan ping -c 1 10.65.0.2", "from outside; also: router, internet"],
@@ -38,18 +40,20 @@ interface UpFlags {
   readonly name: string;
   readonly hosts: number;
   readonly engine: (typeof ENGINES)[number];
+  readonly store: (typeof STORES)[number];
 }
 
 function up(command: Command, cli: Cli): void {
   nameOption(command)
     .addOption(new Option("--hosts <number>", "Docker hosts: h1, h2, ...").default(2).argParser(hosts))
-    .addOption(new Option("--engine <version>", "which Docker").choices([...ENGINES]).default("installed"));
-  command.action(async ({ name, hosts, engine }: UpFlags) => {
+    .addOption(new Option("--engine <version>", "which Docker").choices([...ENGINES]).default("installed"))
+    .addOption(new Option("--store <kind>", "etcd: one cluster of all hosts").choices([...STORES]).default("sqlite"));
+  command.action(async ({ name, hosts, engine, store }: UpFlags) => {
     needRoot("start a lab");
     const { up, down } = await import("../../lab/lab.ts");
     const progress = (line: string): void => cli.terminal.say(line, "dim");
     const stop = cli.signal();
-    const started = up({ name, hosts, engine, progress });
+    const started = up({ name, hosts, engine, store, progress });
     const interrupted = new Promise<"interrupted">((resolve) =>
       stop.addEventListener("abort", () => resolve("interrupted"), { once: true }),
     );

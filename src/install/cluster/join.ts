@@ -2,7 +2,7 @@
 
 import { createPrivateKey, createPublicKey } from "node:crypto";
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readFile, rename } from "node:fs/promises";
 import { join as path } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CONFIG_FILE, type EtcdConfig } from "../../agent/config-file.ts";
@@ -12,7 +12,16 @@ import type { EtcdStore } from "../../drivers/store/etcd.ts";
 import { writeFileAtomic } from "../../drivers/system/files.ts";
 import { Authority, PKI_FOLDER, writeCredentials } from "../pki/authority.ts";
 import { newKeyPair } from "../pki/certificate.ts";
-import { ensureEtcdInstalled, issueCertificates, ownAccess, peerUrl, removeEtcd, startEtcd } from "./etcd-service.ts";
+import {
+  ETCD_DATA,
+  ensureEtcdInstalled,
+  issueCertificates,
+  ownAccess,
+  peerUrl,
+  removeEtcd,
+  startEtcd,
+  stopEtcd,
+} from "./etcd-service.ts";
 import { parseJoinLine } from "./join-line.ts";
 import type { JoinAnswer } from "./join-protocol.ts";
 import { askToJoin } from "./pinned.ts";
@@ -128,10 +137,13 @@ async function become(
 ): Promise<void> {
   const [address = ""] = addresses;
   await issueCertificates(await Authority.open(), host, address);
+  await stopEtcd();
   await using store = await openSharedStore(access);
   const left = (await store.memberList()).find(({ peerUrls }) => peerUrls.includes(peerUrl(address)));
   const member = left ?? (await addPatiently(store, address, progress));
   try {
+    // What a former membership left would be taken for this one's.
+    if (left === undefined && existsSync(ETCD_DATA)) await rename(ETCD_DATA, `${ETCD_DATA}.${Date.now()}`);
     const others = (await store.memberList()).filter(({ id }) => id !== member.id);
     const initial = [...others.map(({ name, peerUrls }) => `${name}=${peerUrls[0]}`), `${host}=${peerUrl(address)}`];
     await startEtcd(program, { host, address, initialCluster: initial.join(","), state: "existing" });
