@@ -37,7 +37,7 @@ import { EngineWatch } from "./engine-watch.ts";
 import { Health } from "./health.ts";
 import { HostNetwork } from "./host-network.ts";
 import { openAddresses } from "./ipam/local-addresses.ts";
-import { openJoining } from "./joining.ts";
+import { isEtcd, openJoining } from "./joining.ts";
 import { judge } from "./judge.ts";
 import { Kernel } from "./kernel.ts";
 import { type LocalState, openLocalState } from "./local-state.ts";
@@ -340,6 +340,8 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     store,
     link,
     joining,
+    /** Members of etcd that are known; empty where the store is a file. */
+    storeEndpoints: (): readonly string[] => (shared !== undefined && isEtcd(shared) ? shared.endpoints : []),
     cluster,
     changes,
     addresses,

@@ -13,7 +13,7 @@ import type { Logger } from "./log.ts";
 import type { AgentOptions } from "./options.ts";
 import type { StoreLink } from "./store-link.ts";
 
-const LEARN_EVERY = 60_000;
+const LEARN_EVERY = 10_000;
 /** Of the 1,095 that a certificate is good for. */
 const WARN_DAYS = 60;
 
@@ -70,6 +70,6 @@ export function openJoining(parts: JoiningOptions): (JoinService & AsyncDisposab
   });
 }
 
-function isEtcd(store: Store): store is EtcdStore {
+export function isEtcd(store: Store): store is EtcdStore {
   return "memberList" in store;
 }

@@ -146,9 +146,8 @@ async function components(agent: Agent, signal?: AbortSignal): Promise<readonly 
 }
 
 /** `etcd, https://10.0.0.1:2379, revision 17`; where it is away, since when, and what waits for it. */
-function storeSummary({ options, cluster, link }: Agent): string {
-  const where =
-    options.etcd === undefined ? `SQLite, ${options.stateFile}` : `etcd, ${options.etcd.endpoints.join(", ")}`;
+function storeSummary({ options, cluster, link, storeEndpoints }: Agent): string {
+  const where = options.etcd === undefined ? `SQLite, ${options.stateFile}` : `etcd, ${storeEndpoints().join(", ")}`;
   const known = `${where}, revision ${cluster.revision}`;
   if (link.away === undefined) return known;
   const waiting = link.waiting();

@@ -109,6 +109,7 @@ describe("three hosts on etcd", { concurrency: 1 }, () => {
   });
 
   it("goes on without the member that its agent was on: killed, or frozen", async () => {
+    await eventually(async () => assert.match((await storeOf(h1)).summary, /10\.99\.0\.12.*10\.99\.0\.13/), 30);
     signal([h1], "SIGKILL"); // its supervisor brings it back
     await run(h1, "killed");
     await eventually(async () => void (await must(h1, "pool", "add", "10.78.0.0/16", "--name", "k", "--manual")), 15);

@@ -206,6 +206,11 @@ export class EtcdStore implements Store {
     return (await this.#members.call("ask for the version", Maintenance.method.status, {}, { signal })).version;
   }
 
+  /** All members that are known, as URLs. */
+  get endpoints(): readonly string[] {
+    return this.#members.endpoints.map(({ tls, authority }) => `${tls ? "https" : "http"}://${authority}`);
+  }
+
   /** The member in use. */
   get endpoint(): string {
     return this.#members.endpoint.authority;

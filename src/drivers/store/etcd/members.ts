@@ -100,6 +100,10 @@ export class Members {
     return () => void this.#listeners.delete(listener);
   }
 
+  get endpoints(): readonly Endpoint[] {
+    return this.#endpoints;
+  }
+
   /** The member in use. */
   get endpoint(): Endpoint {
     return this.#endpoints[this.#at] as Endpoint;
