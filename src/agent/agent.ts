@@ -54,6 +54,8 @@ import { SysctlOriginals } from "./sysctl-originals.ts";
 
 /** Milliseconds between two looks at what nobody tells us about. */
 const LOOK_EVERY = 30_000;
+/** Since when the store is away, for an agent that is started meanwhile. */
+const AWAY_SINCE = "store-away-since";
 
 export type Agent = Awaited<ReturnType<typeof startAgent>>;
 
@@ -67,6 +69,9 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
   const { signal } = stop;
   const background: Promise<void>[] = [];
   undo.defer(async () => void (await Promise.allSettled(background)));
+  // While all that a start waits for is a retry in the background, nothing else keeps the process from ending.
+  const awake = setInterval(() => {}, LOOK_EVERY);
+  undo.defer(() => clearInterval(awake));
   undo.defer(() => stop.abort(new Error("the agent could not start"))); // a start that fails ends what it began
   const run = (work: Promise<void>): void =>
     void background.push(work.catch((error: unknown) => log.error({ err: error }, "a part of the agent ended")));
@@ -81,7 +86,14 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     new CopiedStore(real, undo.use(new ClusterCopy(options.stateFile)), [RESOURCES, ENDPOINTS]);
   const store = undo.use(shared === undefined ? openSqliteStore({ path: options.stateFile }) : copied(shared));
   const link = undo.use(
-    new StoreLink({ store, onChange: (away) => health.set("store-unavailable", away?.why, "away") }),
+    new StoreLink({
+      store,
+      since: state.meta(AWAY_SINCE),
+      onChange: (away) => {
+        state.setMeta(AWAY_SINCE, away?.since);
+        health.set("store-unavailable", away?.why, "away");
+      },
+    }),
   );
   const kernel = undo.use(Kernel.open(new SysctlOriginals(state)));
   const hostNetwork = new HostNetwork(options.host, kernel.rtnetlink, { ipv4: options.ip, ipv6: options.ip6 });

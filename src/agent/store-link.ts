@@ -8,6 +8,8 @@ import type { Store } from "../drivers/store/store.ts";
 export interface StoreLinkOptions {
   readonly store: Store & { onTrouble?(listener: (why: string | undefined) => void): () => void };
   readonly onChange: (away: Away | undefined) => void;
+  /** RFC 3339: since when an earlier process of this host missed it. */
+  readonly since?: string | undefined;
   readonly now?: () => Date;
 }
 
@@ -26,9 +28,11 @@ export class StoreLink implements Disposable {
   readonly #returns = new Set<() => void>();
   readonly #stop: (() => void) | undefined;
   #away: Away | undefined;
+  #before: string | undefined;
 
   constructor(options: StoreLinkOptions) {
     this.#options = options;
+    this.#before = options.since;
     this.#stop = options.store.onTrouble?.((why) => this.tell(why));
   }
 
@@ -41,7 +45,8 @@ export class StoreLink implements Disposable {
     const before = this.#away;
     if (why === before?.why) return;
     const now = this.#options.now?.() ?? new Date();
-    this.#away = why === undefined ? undefined : { since: before?.since ?? now.toISOString(), why };
+    this.#away = why === undefined ? undefined : { since: before?.since ?? this.#before ?? now.toISOString(), why };
+    this.#before = undefined;
     this.#options.onChange(this.#away);
     if (before !== undefined && why === undefined) for (const back of this.#returns) back();
   }

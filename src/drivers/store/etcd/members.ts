@@ -142,9 +142,7 @@ export class Members {
         if (failure.sent) hooks.onDoubt?.();
         this.#assertUsable(what);
         if (performance.now() >= end) throw asDriverError(what, failure, channel.endpoint.authority);
-        await sleep(PAUSE_MS, undefined, { signal: hooks.signal, ref: false }).catch(() =>
-          hooks.signal?.throwIfAborted(),
-        );
+        await sleep(PAUSE_MS, undefined, { signal: hooks.signal }).catch(() => hooks.signal?.throwIfAborted());
       }
     }
   }
