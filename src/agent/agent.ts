@@ -90,7 +90,8 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
       store,
       since: state.meta(AWAY_SINCE),
       onChange: (away) => {
-        state.setMeta(AWAY_SINCE, away?.since);
+        // A store in the state file itself is away when that file is: nothing can be noted in it then.
+        if (shared !== undefined) state.setMeta(AWAY_SINCE, away?.since);
         health.set("store-unavailable", away?.why, "away");
       },
     }),
