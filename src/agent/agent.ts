@@ -15,6 +15,7 @@ import { EngineClient } from "../drivers/docker/engine.ts";
 import { Inspector } from "../drivers/docker/inspect.ts";
 import { LockProbe } from "../drivers/docker/locks.ts";
 import { Forward } from "../drivers/iptables/forward.ts";
+import { Nftables } from "../drivers/nftables/nftables.ts";
 import { openSqliteStore } from "../drivers/store/sqlite.ts";
 import type { Store } from "../drivers/store/store.ts";
 import { readSysctl } from "../drivers/system/sysctls.ts";
@@ -43,6 +44,8 @@ import { Kernel } from "./kernel.ts";
 import { type LocalState, openLocalState } from "./local-state.ts";
 import type { Logger } from "./log.ts";
 import { Loop } from "./loop.ts";
+import { Metrics } from "./metrics/metrics.ts";
+import { RuleCounters } from "./metrics/rule-counters.ts";
 import { HostNames } from "./observe/host-names.ts";
 import { kernelSources } from "./observe/kernel-sources.ts";
 import { Observer } from "./observe/observer.ts";
@@ -102,12 +105,16 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
   const inspector = undo.use(new Inspector({ socketPath: options.dockerSocket }));
   const locks = undo.use(new LockProbe({ socketPath: options.dockerSocket }));
 
+  const metrics = new Metrics();
   let loop: Loop | undefined;
   const wake = (): void => loop?.wake();
   const cluster = await ClusterCache.open(
     {
       store,
-      onChange: wake,
+      onChange: () => {
+        metrics.storeChanged();
+        wake();
+      },
       onBadValue: (key, why) => health.set("bad-resource", why === undefined ? undefined : `${key}: ${why}`, key),
       onTrouble: (error) => link.tell(error === undefined ? store.trouble() : (store.trouble() ?? messageOf(error))),
     },
@@ -241,17 +248,19 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
   let outcome: Outcome | undefined;
   loop = undo.use(
     new Loop({
-      step: async (stepSignal) => {
-        const snapshot = snapshots.take();
-        hostState = deriver.derive(snapshot);
-        hostNames.take(snapshot, hostState);
-        outcome = await dataplane.apply(hostState, stepSignal);
-        reportOutcome(health, outcome);
-        if (!outcome.failures.has("routes")) bgp?.stage.wake(); // BIRD announces what the kernel has
-        if (!outcome.failures.has("firewall")) cutter.follow(hostState);
-        const wrong = [...outcome.failures].filter(([stage]) => stage !== "sysctls");
-        if (wrong.length > 0) throw wrong[0]?.[1];
-      },
+      step: (stepSignal) =>
+        metrics.step(async () => {
+          const snapshot = snapshots.take();
+          hostState = deriver.derive(snapshot);
+          hostNames.take(snapshot, hostState);
+          outcome = await dataplane.apply(hostState, stepSignal);
+          metrics.wrote(outcome);
+          reportOutcome(health, outcome);
+          if (!outcome.failures.has("routes")) bgp?.stage.wake(); // BIRD announces what the kernel has
+          if (!outcome.failures.has("firewall")) cutter.follow(hostState);
+          const wrong = [...outcome.failures].filter(([stage]) => stage !== "sysctls");
+          if (wrong.length > 0) throw wrong[0]?.[1];
+        }),
       onOutcome: (error) =>
         error !== undefined && log.warn({ err: error }, "the kernel could not be brought up to date"),
     }),
@@ -310,7 +319,12 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     }
   };
   undo.use(
-    await PluginServer.start({ socketPath: options.pluginSocket, calls: pluginCalls(context), log: context.log }),
+    await PluginServer.start({
+      socketPath: options.pluginSocket,
+      calls: pluginCalls(context),
+      log: context.log,
+      onCall: (name, milliseconds, failed) => metrics.pluginCall(name, milliseconds, failed),
+    }),
   );
   run(watch.follow(signal));
   run(
@@ -334,6 +348,8 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
   run(kernel.follow({ resync, onNetwork: refreshNetwork }, signal));
   const observer = new Observer(kernelSources({ logGroup: options.logGroup, names: hostNames, health }));
   if (options.logGroup !== undefined) run(observer.run(signal));
+  const counterReader = undo.use(Nftables.open());
+  const ruleCounters = new RuleCounters((callSignal) => counterReader.counters(callSignal));
   const look = setInterval(() => {
     refreshNetwork();
     resync();
@@ -364,6 +380,8 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     forward,
     bgp,
     observer,
+    metrics,
+    ruleCounters,
     takeSnapshot: (): Snapshot => snapshots.takeWhole(),
     membership,
     hostState: () => hostState,

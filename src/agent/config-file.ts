@@ -6,6 +6,7 @@ import { LineCounter, parseDocument } from "yaml";
 import * as z from "zod";
 import { placeOf, toValue, type YamlDocument } from "../core/model/document.ts";
 import { type FileProblem, formatFileProblem } from "../core/model/parse.ts";
+import { parseListenAddress } from "../core/net/listen-address.ts";
 import { DriverError } from "../drivers/error.ts";
 import { parseEndpoints } from "../drivers/store/etcd.ts";
 import { readIfExists, writeFileAtomic } from "../drivers/system/files.ts";
@@ -55,6 +56,14 @@ const Config = z.strictObject({
   /** How the node's own addresses are found: see ip-method.ts. */
   ip: z.string().optional(),
   ip6: z.string().optional(),
+  /** ADDRESS:PORT of a listener for Prometheus, without login. */
+  metrics: z
+    .string()
+    .refine(
+      (text) => text === "off" || parseListenAddress(text) !== undefined,
+      "is not ADDRESS:PORT, as 127.0.0.1:7442",
+    )
+    .optional(),
   secrets: path.optional(),
   stateFile: path.optional(),
   socket: path.optional(),

@@ -4,6 +4,7 @@ import { serve } from "../api/server.ts";
 import { notify } from "../drivers/system/notify.ts";
 import { startAgent } from "./agent.ts";
 import { openLog } from "./log.ts";
+import { serveMetrics } from "./metrics/listener.ts";
 import type { AgentOptions } from "./options.ts";
 import { openSharedStore } from "./shared-store.ts";
 import { agentView } from "./view.ts";
@@ -26,6 +27,10 @@ export async function runAgent(options: AgentOptions): Promise<number> {
       options.socket,
     ),
   );
+  if (options.metrics !== undefined)
+    stack.use(
+      await serveMetrics(agentView(agent), options.metrics, (error) => log.error({ err: error }, "a scrape failed")),
+    );
   await notify("READY=1");
   log.info({ host: options.host, pid: process.pid }, "the agent is ready");
   const signal = await stop;

@@ -1,6 +1,7 @@
 /** How an agent is started. */
 import { hostname } from "node:os";
 import type { Settings } from "../core/calc/snapshot.ts";
+import { type ListenAddress, parseListenAddress } from "../core/net/listen-address.ts";
 import { DEFAULT_FAILSAFE, type Failsafe, type FailsafePort, parseFailsafePorts } from "../core/rules/failsafe.ts";
 import { DriverError } from "../drivers/error.ts";
 import { parseEndpoints } from "../drivers/store/etcd.ts";
@@ -27,6 +28,8 @@ export interface AgentOptions {
   /** How the node's own addresses are found. */
   readonly ip: IpMethod;
   readonly ip6: IpMethod;
+  /** Where /metrics, /healthz and /readyz are served to everybody who reaches the address; absent: on the API's socket only. */
+  readonly metrics?: ListenAddress;
   readonly logLevel: "debug" | "info" | "warn" | "error";
   /** The store that this host shares with others; absent: it is alone, with a store in its state file. */
   readonly etcd?: EtcdConfig;
@@ -47,6 +50,17 @@ function logGroup(text: string): Pick<AgentOptions, "logGroup"> {
   return { logGroup: group };
 }
 
+/** `off`, or ADDRESS:PORT. */
+function metricsAddress(text: string): ListenAddress | undefined {
+  if (text === "off") return undefined;
+  const parsed = parseListenAddress(text);
+  if (parsed !== undefined) return parsed;
+  throw new DriverError(
+    "invalid",
+    `Cannot start: MANX_METRICS is "${text}", not "off" or ADDRESS:PORT (127.0.0.1:7442)`,
+  );
+}
+
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Reads the configuration file ($MANX_CONFIG) and MANX_* variables over it. @throws DriverError "invalid" */
@@ -63,6 +77,7 @@ export function agentOptions(env: Environment, config: Config = {}): AgentOption
     throw new DriverError("invalid", `Cannot start: "${host}" is no host name. Set MANX_HOST`);
   }
   const etcd = etcdOf(env, config);
+  const metrics = metricsAddress(env["MANX_METRICS"] ?? config.metrics ?? "off");
   return {
     host: host.toLowerCase(),
     stateFile: env["MANX_STATE_FILE"] ?? config.stateFile ?? "/var/lib/manx/manx.db",
@@ -80,6 +95,7 @@ export function agentOptions(env: Environment, config: Config = {}): AgentOption
     ip: parseIpMethod("MANX_IP", env["MANX_IP"] ?? config.ip ?? "first-found", 4),
     ip6: parseIpMethod("MANX_IP6", env["MANX_IP6"] ?? config.ip6 ?? "first-found", 6),
     logLevel: LEVELS.find((level) => level === env["MANX_LOG_LEVEL"]) ?? config.logLevel ?? "info",
+    ...(metrics !== undefined && { metrics }),
     ...(etcd !== undefined && { etcd }),
   };
 }

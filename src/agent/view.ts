@@ -18,6 +18,8 @@ import { clusterView } from "./cluster/cluster-view.ts";
 import { hostFacts } from "./facts.ts";
 import type { ConditionCode } from "./health.ts";
 import type { Token } from "./join/tokens.ts";
+import { metricsText } from "./metrics/gather.ts";
+import { readiness } from "./metrics/readiness.ts";
 import { flowReport, followFlows } from "./observe/report.ts";
 import { repair } from "./repair.ts";
 import { verdictsOf } from "./verdicts.ts";
@@ -94,6 +96,8 @@ export function agentView(agent: Agent): AgentView {
     removeToken: (id, signal) => joining(agent).remove(id, signal ?? agent.signal),
     flows: (filter, limit) => Promise.resolve(flowReport(agent.observer, filter, limit)),
     followFlows: (filter, signal) => followFlows(agent.observer, filter, signal),
+    metrics: (signal) => metricsText(agent, signal),
+    readiness: () => Promise.resolve(readiness(agent)),
     watch: (signal) => watch(agent, signal),
   };
 }

@@ -21,6 +21,7 @@ import type {
 } from "./schema/bgp.ts";
 import type { FixAction } from "./schema/doctor.ts";
 import type { IpamExplanation, IpamProblemView, IpamRelease, IpamView } from "./schema/ipam.ts";
+import type { Readiness } from "./schema/metrics.ts";
 import type { NodeRemoval, NodeView } from "./schema/node.ts";
 import type { ChangeReport, ChangeRequest, ConfirmReport } from "./schema/resource.ts";
 import type { Component, VersionView } from "./schema/status.ts";
@@ -80,6 +81,10 @@ export interface AgentView {
   flows(filter: FlowFilter, limit: number, signal?: AbortSignal): Promise<FlowReport>;
   /** Flows as they are seen, those at hand together, until the signal aborts. Who reads slowly gets each flow once, as it is then. */
   followFlows(filter: FlowFilter, signal: AbortSignal): AsyncIterable<readonly Flow[]>;
+  /** In Prometheus' text format. */
+  metrics(signal?: AbortSignal): Promise<string>;
+  /** As the agent believes it now: no waiting for the outside world. */
+  readiness(): Promise<Readiness>;
   readonly bgp: BgpAgentView;
   /** What lets other hosts into the cluster; `refused` where this host is alone. */
   createToken(request: TokenRequest, signal?: AbortSignal): Promise<NewToken>;

@@ -8,6 +8,7 @@ import { DoctorView, FixReport } from "./schema/doctor.ts";
 import { EndpointView } from "./schema/endpoint.ts";
 import { ErrorBody } from "./schema/error.ts";
 import { FlowList } from "./schema/flow.ts";
+import { Readiness } from "./schema/metrics.ts";
 import { NetworkDetail, NetworkView } from "./schema/network.ts";
 import { PoolView } from "./schema/pool.ts";
 import { ResourceList } from "./schema/resource.ts";
@@ -49,6 +50,23 @@ describe("API", () => {
       assert.equal(status, 200, path);
       assert.deepEqual(schema.parse(body), body, path);
     }
+  });
+
+  it("tells whoever watches it whether it lives, whether it is ready, and its numbers", async () => {
+    const agent = new FakeAgent();
+    const { app, ask } = setUp(agent);
+    const metrics = await app.request("/metrics");
+    assert.equal(metrics.status, 200);
+    assert.match(metrics.headers.get("content-type") ?? "", /^text\/plain; version=0\.0\.4/);
+    assert.match(await metrics.text(), /^manx_endpoints 3$/m);
+    assert.equal((await ask("GET", "/healthz")).status, 200);
+    assert.equal((await ask("GET", "/readyz")).status, 200);
+    agent.isReady = false;
+    const { status, body } = await ask("GET", "/readyz");
+    assert.equal(status, 503);
+    assert.match(Readiness.parse(body).checks[0]?.why ?? "", /firewall/);
+    agent.failure = new DriverError("unavailable", "Cannot list nftables: no");
+    assert.equal((await app.request("/metrics")).status, 503);
   });
 
   it("tells flows by what is asked of them, and says which word of the question is wrong", async () => {

@@ -14,6 +14,7 @@ import { clusterRoutes } from "./routes/cluster.ts";
 import { toApiError } from "./routes/common.ts";
 import { doctorRoutes } from "./routes/doctor.ts";
 import { flowRoutes } from "./routes/flows.ts";
+import { metricRoutes } from "./routes/metrics.ts";
 import { observeRoutes } from "./routes/observe.ts";
 import { poolRoutes } from "./routes/pools.ts";
 import { resourceRoutes } from "./routes/resources.ts";
@@ -40,6 +41,7 @@ export function createApp(agent: AgentView, onInternalError: (error: unknown) =>
   );
   observeRoutes(app, agent);
   flowRoutes(app, agent);
+  metricRoutes(app, agent);
   poolRoutes(app, agent);
   clusterRoutes(app, agent);
   doctorRoutes(app, agent);

@@ -13,6 +13,7 @@ import { FakeBgp } from "./fake-bgp.ts";
 import { FakeResources } from "./fake-resources.ts";
 import type { FixAction } from "./schema/doctor.ts";
 import type { IpamProblemView } from "./schema/ipam.ts";
+import type { Readiness } from "./schema/metrics.ts";
 import type { NodeView } from "./schema/node.ts";
 import type { ChangeRequest } from "./schema/resource.ts";
 import type { Component } from "./schema/status.ts";
@@ -259,6 +260,19 @@ export class FakeAgent implements AgentView {
   async *followFlows(filter: FlowFilter) {
     this.#check();
     yield this.seen.filter((flow) => matches(flow, filter));
+  }
+
+  isReady = true;
+
+  async metrics() {
+    this.#check();
+    return "# HELP manx_endpoints Endpoints on this host.\n# TYPE manx_endpoints gauge\nmanx_endpoints 3\n";
+  }
+
+  async readiness(): Promise<Readiness> {
+    const { isReady } = this;
+    const why = isReady ? {} : { why: "the firewall is not in force" };
+    return { ready: isReady, checks: [{ name: "kernel", ok: isReady, ...why }] };
   }
 
   async poolUsage() {

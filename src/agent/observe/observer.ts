@@ -5,7 +5,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { HostState } from "../../core/calc/host-state.ts";
-import type { Flow, Sighting } from "../../core/flows/flow.ts";
+import type { Flow, FlowVerdict, Sighting } from "../../core/flows/flow.ts";
 import { Ledger } from "../../core/flows/ledger.ts";
 import type { Parties } from "../../core/flows/parties.ts";
 import type { Membership } from "../../core/rules/decider.ts";
@@ -38,6 +38,7 @@ export class Observer {
   readonly ledger = new Ledger();
   readonly #sources: ObserverSources;
   readonly #followers = new Set<(flow: Flow) => void>();
+  readonly #seen = new Map<FlowVerdict, number>();
   #lost = 0;
   #budget = { second: 0, left: ATTRIBUTED_PER_SECOND };
 
@@ -48,6 +49,11 @@ export class Observer {
   /** Packets and connections that came faster than they could be taken. */
   get lost(): number {
     return this.#lost;
+  }
+
+  /** Connections and logged packets that were taken, by verdict. */
+  get seen(): ReadonlyMap<FlowVerdict, number> {
+    return this.#seen;
   }
 
   /** Listens until the signal aborts. */
@@ -130,6 +136,8 @@ export class Observer {
   }
 
   #add(sighting: Sighting): void {
+    const { verdict } = sighting;
+    this.#seen.set(verdict, (this.#seen.get(verdict) ?? 0) + 1);
     const flow = this.ledger.add(sighting);
     for (const tell of this.#followers) tell(flow);
   }

@@ -88,6 +88,8 @@ export function readRule(message: NetlinkMessage): ListedRule & { readonly chain
 }
 
 export interface RuleCount extends Count {
+  /** The kernel's name for the rule, for as long as it lives; never given again in its table. */
+  readonly handle: bigint;
   readonly chain: string;
   readonly comment: string | undefined;
 }
@@ -104,6 +106,7 @@ export function readRuleCount(message: NetlinkMessage): RuleCount | undefined {
   if (found === undefined) return undefined;
   const userdata = rule.bytes(nft.NFTA_RULE.USERDATA);
   return {
+    handle: rule.u64Be(nft.NFTA_RULE.HANDLE) ?? 0n,
     chain: rule.string(nft.NFTA_RULE.CHAIN) ?? "",
     comment: userdata === undefined ? undefined : readRuleUserdata(userdata).comment,
     ...found,

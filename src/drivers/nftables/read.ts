@@ -23,6 +23,7 @@ import type { ChainId } from "./plan.ts";
 import * as nft from "./uapi.ts";
 
 interface RuleCounter extends Count {
+  readonly handle: bigint;
   /** "family name" */
   readonly table: string;
   readonly chain: string;
