@@ -1,6 +1,6 @@
 /** What etcd and networks do to a client: freeze, die, lose their quorum, compact, forget tokens, change members. */
 import assert from "node:assert/strict";
-import { generateKeyPairSync } from "node:crypto";
+import { generateKeyPairSync, randomUUID } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -16,6 +16,8 @@ const put = (key: string, value: string) => ({ kind: "put", key, value }) as con
 /** Writes every 50 ms and watches what it writes; tells the longest time without either. */
 class Traffic implements AsyncDisposable {
   readonly #enough = new AbortController();
+  /** Several runs on one cluster must not meet each other's keys. */
+  readonly #run = randomUUID().slice(0, 8);
   readonly #stop = new AbortController();
   readonly #store: Store;
   readonly acknowledged: string[] = [];
@@ -51,9 +53,10 @@ class Traffic implements AsyncDisposable {
       const begun = performance.now();
       try {
         // With a compare, what is repeated because its outcome is unknown is still done once.
-        const compares = [{ key: `/t/${i}`, modRevision: 0 }];
-        const { ok } = await this.#store.commit({ compares, ops: [put(`/t/${i}`, String(i))] });
-        if (ok) this.acknowledged.push(String(i));
+        const value = `${this.#run}-${i}`;
+        const compares = [{ key: `/t/${value}`, modRevision: 0 }];
+        const { ok } = await this.#store.commit({ compares, ops: [put(`/t/${value}`, value)] });
+        if (ok) this.acknowledged.push(value);
         else this.failures.push(`${i} was refused`);
       } catch (error) {
         this.failures.push(String(error));
