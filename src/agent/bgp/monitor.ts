@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { explainSession, type SessionReport, type Surroundings } from "../../core/bgp/status.ts";
 import type { Bird } from "../../drivers/bird/bird.ts";
+import { withLastWords } from "../../drivers/bird/log.ts";
 import { parseSessions } from "../../drivers/bird/protocols.ts";
 import type { Health } from "../health.ts";
 import type { BgpStage } from "./stage.ts";
@@ -40,7 +41,8 @@ export class BgpMonitor implements Disposable {
   async look(): Promise<ReadonlyMap<string, SessionReport>> {
     if (!this.#bird.running) return new Map();
     const reply = await this.#bird.ask("show protocols all").catch(() => []);
-    return parseSessions(reply);
+    const log = await this.#bird.log();
+    return new Map([...parseSessions(reply)].map(([name, report]) => [name, withLastWords(report, name, log)]));
   }
 
   async #watch(): Promise<void> {

@@ -33,8 +33,10 @@ const NORMAL_PRIORITY = 1024;
 const NORMAL_METRIC = NORMAL_PRIORITY + 1;
 /** LOCAL_PREF above this is a priority in Calico's way of writing. */
 const PRIORITY_FLOOR = MAX_PRIORITY >> 1;
-/** Enough for a burst of 10,000 routes; with the kernel's default they are lost until the next scan. */
-const NETLINK_BUFFER = 33_554_432;
+/** Bytes. Enough for a burst of 100,000 routes; what does not fit is lost until the next scan. */
+const NETLINK_BUFFER = 268_435_456;
+/** Seconds between two looks at all of the kernel's routes: 100,000 take BIRD a tenth of a second. */
+const SCAN_TIME = 20;
 const ECMP_LIMIT = 16;
 
 /** Never a route of a peer's: this network, loopback, link-local, multicast and above (RFC 6890). */
@@ -151,7 +153,7 @@ function kernel({ routes, addresses }: BgpState, family: Family, options: Render
     `protocol kernel manx_kernel${family} {`,
     "  learn;",
     ...(options.persist ? ["  persist;"] : []),
-    "  scan time 60;",
+    `  scan time ${SCAN_TIME};`,
     `  netlink rx buffer ${NETLINK_BUFFER};`,
     "  metric 0;",
     "  graceful restart;",

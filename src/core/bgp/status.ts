@@ -74,7 +74,7 @@ function whyDown(session: Session, { state, lastError, peerFamilies }: SessionRe
   if (reason === "Connection refused") return `connection refused, nothing listens on port ${remotePort} of ${peer}`;
   if (reason === "No route to host") return `${peer} is not there: nobody on the network answers for it`;
   if (reason === "Network is unreachable") return `no route to ${peer}`;
-  if (reason === "Bad peer AS" && kind === "Error")
+  if (reason === "Bad peer AS" && kind !== "Received")
     return `wrong AS: the peer says ${detail === "" ? "another" : detail}, expected is ${peerAs}`;
   if (reason === "Bad peer AS") return `wrong AS: the peer does not expect ${localAs} from this host`;
   if (reason === "Connection closed" || reason === "Connection rejected" || reason === "Connection reset by peer")

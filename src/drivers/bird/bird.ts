@@ -17,5 +17,7 @@ export interface Bird {
   stop(last: string): Promise<void>;
   /** Asks the running BIRD. @throws DriverError `unavailable` if none runs */
   ask(command: string): Promise<Reply>;
+  /** The end of what BIRD has logged. */
+  log(): Promise<string>;
   readonly running: boolean;
 }

@@ -28,6 +28,7 @@ export interface DaemonOptions {
 /** Milliseconds: a BIRD that ended within this time of its start makes the next start wait. */
 const SHORT_LIFE = 30_000;
 const MAX_DELAY = 30_000;
+const LOG_TAIL = 65_536;
 const START_MS = 10_000;
 /** A configuration of thousands of sessions takes BIRD a while to read. */
 const CONFIGURE_MS = 60_000;
@@ -62,6 +63,11 @@ export class BirdDaemon implements Bird, Disposable {
   async ask(command: string): Promise<Reply> {
     if (!(await this.#connect())) throw new DriverError("unavailable", "Cannot ask BIRD: it does not run");
     return await (this.#control as Control).ask(command);
+  }
+
+  async log(): Promise<string> {
+    const text = await readFile(this.#path("bird.log"), "utf8").catch(() => "");
+    return text.slice(-LOG_TAIL);
   }
 
   async stop(last: string): Promise<void> {

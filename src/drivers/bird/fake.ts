@@ -31,6 +31,10 @@ export class FakeBird implements Bird {
     return Promise.resolve();
   }
 
+  log(): Promise<string> {
+    return Promise.resolve("");
+  }
+
   ask(): Promise<Reply> {
     return this.running
       ? Promise.resolve([{ code: 0, text: "" }])
