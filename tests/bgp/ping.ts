@@ -13,8 +13,19 @@ export class PingStream {
   readonly #end;
   #output = "";
 
-  constructor(from: Machine, to: string) {
-    const [file = "", ...args] = [...from.within, "ping", "-n", "-q", "-i", "0.001", "-W", "2", to];
+  constructor(from: Machine, to: string, source?: string) {
+    const [file = "", ...args] = [
+      ...from.within,
+      "ping",
+      "-n",
+      "-q",
+      "-i",
+      "0.001",
+      "-W",
+      "2",
+      ...(source === undefined ? [] : ["-I", source]),
+      to,
+    ];
     this.#child = spawn(file, args, { stdio: ["ignore", "pipe", "ignore"] });
     this.#child.stdout.on("data", (piece: Buffer) => void (this.#output += piece.toString()));
     this.#end = once(this.#child, "close");

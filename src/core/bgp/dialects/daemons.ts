@@ -48,7 +48,9 @@ function birdRestart({ bfd }: Router): string[] {
     `  bfd { interval ${bfd.intervalMs} ms; multiplier ${bfd.multiplier}; };`,
     "  bfd graceful;",
     "  graceful restart on;",
+    "  graceful restart time 0;",
     "  long lived graceful restart on;",
+    "  long lived stale time 120;",
   ];
 }
 
