@@ -26,7 +26,7 @@ export function endpointViews(around: Surroundings): EndpointView[] {
 function endpointView(endpoint: Endpoint, around: Surroundings): EndpointView {
   const { local } = endpoint;
   return {
-    id: endpoint.id,
+    id: endpoint.id.split("@")[0] ?? "",
     container: endpoint.container,
     namespace: endpoint.namespace,
     network: endpoint.network,

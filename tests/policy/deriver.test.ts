@@ -79,6 +79,39 @@ describe("the deriver", () => {
       { numRuns: Number(process.env["RUNS"] ?? 300) },
     );
   });
+  it("gives the same where the endpoints come in two parts, own ones and a journal of the others", () => {
+    fc.assert(
+      fc.property(anyPath, (path) => {
+        const deriver = new Deriver();
+        const remote = new Map<string, Parameters<Deriver["derive"]>[0]["endpoints"][number]>();
+        const changes: string[] = [];
+        for (const snapshot of path) {
+          const own = snapshot.endpoints.filter(({ host }) => host === snapshot.host);
+          const apart = snapshot.endpoints.filter((one) => !own.includes(one));
+          const others = new Map(
+            apart.map((one) => [`${one.id}@${one.host}`, { ...one, id: `${one.id}@${one.host}` }]),
+          );
+          for (const id of new Set([...remote.keys(), ...others.keys()])) {
+            const [before, after] = [remote.get(id), others.get(id)];
+            if (before === after) continue;
+            if (after === undefined) remote.delete(id);
+            else remote.set(id, after);
+            changes.push(id);
+          }
+          const journal = {
+            version: changes.length,
+            get: (id: string) => remote.get(id),
+            keys: () => remote.keys(),
+            changedSince: (version: number) => (version % 7 === 6 ? undefined : changes.slice(version)),
+          };
+          const state = deriver.derive({ ...snapshot, parts: { own, remote: journal } });
+          const whole = { ...snapshot, endpoints: [...own, ...others.values()] };
+          assert.deepEqual(plain(state), plain(derive(whole)));
+        }
+      }),
+      { numRuns: Number(process.env["RUNS"] ?? 100) },
+    );
+  });
   it("gives the same object for the same snapshot, and for an equal one", () => {
     fc.assert(
       fc.property(anySnapshot, (snapshot) => {

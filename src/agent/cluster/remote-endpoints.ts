@@ -28,8 +28,6 @@ export class RemoteEndpoints implements Journal<Endpoint> {
   readonly #byKey = new Map<string, Endpoint>();
   /** By network name, how many by host. */
   readonly #networks = new Map<string, Map<string, Set<Endpoint>>>();
-  /** Whose key has the ID: hosts made from one disk image may publish the same ones for a while. */
-  readonly #keyOfId = new Map<string, string>();
   readonly #words = new Map<string, string>();
   readonly #bad = new Set<string>();
   #changes: string[] = [];
@@ -103,7 +101,8 @@ export class RemoteEndpoints implements Journal<Endpoint> {
     const read = name === undefined ? undefined : readEndpoint(name, value, (text) => this.#intern(text));
     this.#tellBad(key, read === undefined);
     if (read === undefined) return this.#drop(key, true);
-    const endpoint = { ...read, id: this.#idFor(key, read) };
+    // Hosts made from one disk image may publish the same IDs for a while, this host's own among them.
+    const endpoint = { ...read, id: `${read.id}@${read.host}` };
     this.#count(this.#byKey.get(key), endpoint);
     this.#byKey.set(key, endpoint);
     this.departed.cameBack(endpoint);
@@ -115,17 +114,9 @@ export class RemoteEndpoints implements Journal<Endpoint> {
     const before = this.#byKey.get(key);
     if (before === undefined) return;
     this.#byKey.delete(key);
-    if (this.#keyOfId.get(before.id) === key) this.#keyOfId.delete(before.id);
     this.#count(before, undefined);
     this.departed.went(before);
     this.#note(key);
-  }
-
-  #idFor(key: string, { id, host }: Endpoint): string {
-    const owner = this.#keyOfId.get(id);
-    if (owner !== undefined && owner !== key) return `${id}@${host}`;
-    this.#keyOfId.set(id, key);
-    return id;
   }
 
   #tellBad(key: string, bad: boolean): void {
