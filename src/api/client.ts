@@ -21,6 +21,7 @@ import type { EndpointView } from "./schema/endpoint.ts";
 import type { ErrorBody } from "./schema/error.ts";
 import type { FlowList, FlowQuery, FlowView } from "./schema/flow.ts";
 import type { IpamExplanation, IpamProblemView, IpamRelease, IpamView } from "./schema/ipam.ts";
+import type { Readiness } from "./schema/metrics.ts";
 import type { NetworkDetail, NetworkView } from "./schema/network.ts";
 import type { NodeRemoval, NodeView } from "./schema/node.ts";
 import type { PoolRequest, PoolView } from "./schema/pool.ts";
@@ -38,6 +39,7 @@ export type * from "./schema/doctor.ts";
 export type * from "./schema/endpoint.ts";
 export type * from "./schema/flow.ts";
 export type * from "./schema/ipam.ts";
+export type * from "./schema/metrics.ts";
 export type * from "./schema/network.ts";
 export type * from "./schema/node.ts";
 export type * from "./schema/pool.ts";
@@ -103,6 +105,10 @@ export interface AgentClient {
   createToken(request: TokenRequest): Promise<NewToken>;
   tokens(): Promise<TokenView[]>;
   removeToken(id: string): Promise<{ readonly id: string }>;
+  /** In Prometheus' text format. */
+  metrics(): Promise<string>;
+  /** Also where the answer is no. */
+  readiness(): Promise<Readiness>;
   /** What was seen of packets, seen last first. */
   flows(query?: FlowQuery): Promise<FlowList>;
   /** Flows as they are seen, until the signal aborts. */
@@ -147,6 +153,8 @@ export function createClient(options: ClientOptions = {}): AgentClient {
     createToken: (request) => post("/v1/tokens", request),
     tokens: () => get("/v1/tokens"),
     removeToken: (id) => wire.request("DELETE", `/v1/tokens/${part(id)}`),
+    metrics: () => wire.text("/metrics"),
+    readiness: () => wire.request("GET", "/readyz", undefined, [200, 503]),
     flows: (query = {}) => get("/v1/flows", texts(query)),
     followFlows: (query, signal) => wire.events(`/v1/flows/follow${search(texts(query))}`, signal),
     watch: (topics, signal) => wire.events(`/v1/watch${search({ topics: topics.join(",") })}`, signal),
@@ -176,10 +184,17 @@ class Wire {
     this.#timeout = options.timeout ?? 30_000;
   }
 
-  async request<T>(method: string, path: string, body?: unknown): Promise<T> {
+  async text(path: string): Promise<string> {
+    const { status, text } = await this.#exchange("GET", path, undefined);
+    if (status !== 200) throw this.#refusal(this.#parse(text), status);
+    return text;
+  }
+
+  /** `good`: statuses whose content is the answer. */
+  async request<T>(method: string, path: string, body?: unknown, good: readonly number[] = [200]): Promise<T> {
     const { status, text } = await this.#exchange(method, path, body);
     const parsed = this.#parse(text);
-    if (status !== 200) throw this.#refusal(parsed, status);
+    if (!good.includes(status)) throw this.#refusal(parsed, status);
     return parsed as T;
   }
 

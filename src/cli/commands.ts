@@ -213,6 +213,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/doctor.ts"),
   },
   {
+    name: "diags",
+    summary: "pack what a report of a trouble needs, without secrets",
+    group: HOST,
+    load: () => import("./commands/diags.ts"),
+  },
+  {
     name: "agent",
     summary: "run the agent in the foreground, as the system's service does",
     group: HOST,
