@@ -45,6 +45,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => ({ define: (await import("./commands/flows.ts")).drops }),
   },
   {
+    name: "suggest",
+    summary: "the smallest policy that allows what was seen",
+    group: LOOK,
+    load: () => import("./commands/suggest.ts"),
+  },
+  {
     name: "status",
     summary: "whether all parts are well, and what to do where not",
     group: LOOK,
