@@ -44,7 +44,7 @@ const LAYERS: readonly Layer[] = [
     folder: `drivers/${name}`,
     mayImport: ["core", "drivers/error.ts", "drivers/exec.ts", "drivers/syscall"],
   })),
-  { folder: "agent", mayImport: ["core", "drivers", "plugin", "api", "install"] },
+  { folder: "agent", mayImport: ["core", "drivers", "plugin", "api", "install", "web"] },
   {
     folder: "plugin",
     mayImport: ["core", "drivers", "agent/records.ts", "agent/local-state.ts", "agent/addresses.ts"],
@@ -67,7 +67,12 @@ const LAYERS: readonly Layer[] = [
     ],
   },
   { folder: "lab", mayImport: ["core", "drivers", "install"] },
-  { folder: "web", mayImport: ["core", "api/client.ts"] },
+  { folder: "web", mayImport: ["core", "api", "drivers/error.ts", "drivers/system"] },
+  {
+    folder: "web/page",
+    mayImport: ["api/client.ts"],
+    packages: ["preact", "preact/hooks", "@preact/signals"],
+  },
   { folder: "cli", mayImport: ["core", "api", "lab", "install", "agent/main.ts", "drivers/error.ts"] },
 ];
 

@@ -69,6 +69,18 @@ const Config = z.strictObject({
   socket: path.optional(),
   pluginSocket: path.optional(),
   dockerSocket: path.optional(),
+  /** The dashboard. */
+  ui: z
+    .union([
+      z.literal("off"),
+      z.strictObject({
+        address: z.string().optional(),
+        certFile: path.optional(),
+        keyFile: path.optional(),
+        names: z.array(z.string()).optional(),
+      }),
+    ])
+    .optional(),
   /** Absent: this host alone, its store in its own file. */
   store: z.strictObject({ etcd: EtcdConfig }).optional(),
 });

@@ -100,6 +100,11 @@ export const CONDITIONS = {
     severity: "warning",
     remedy: "Correct the resource: manx edit KIND NAME.",
   },
+  "dashboard-not-served": {
+    title: "the dashboard cannot listen",
+    severity: "warning",
+    remedy: "Another program has its port: ss -ltnp shows which. MANX_UI sets another address, or off.",
+  },
   "bgp-session-down": {
     title: "a BGP session is down",
     severity: "warning",

@@ -2,7 +2,9 @@
 import { createApp } from "../api/app.ts";
 import { serve } from "../api/server.ts";
 import { notify } from "../drivers/system/notify.ts";
+import type { Dashboard } from "../web/dashboard.ts";
 import { startAgent } from "./agent.ts";
+import { openDashboard } from "./dashboard.ts";
 import { openLog } from "./log.ts";
 import { serveMetrics } from "./metrics/listener.ts";
 import type { AgentOptions } from "./options.ts";
@@ -21,16 +23,14 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   const agent = await startAgent(options, log, shared);
   await using stack = new AsyncDisposableStack();
   stack.use(agent);
-  stack.use(
-    await serve(
-      createApp(agentView(agent), (error) => log.error({ err: error }, "a request failed unexpectedly")),
-      options.socket,
-    ),
-  );
+  const onInternalError = (error: unknown): void => log.error({ err: error }, "a request failed unexpectedly");
+  let dashboard: Dashboard | undefined;
+  const view = agentView(agent, () => dashboard);
+  stack.use(await serve(createApp(view, onInternalError), options.socket));
+  dashboard = await openDashboard(agent, view, onInternalError);
+  if (dashboard !== undefined) stack.use(dashboard);
   if (options.metrics !== undefined)
-    stack.use(
-      await serveMetrics(agentView(agent), options.metrics, (error) => log.error({ err: error }, "a scrape failed")),
-    );
+    stack.use(await serveMetrics(view, options.metrics, (error) => log.error({ err: error }, "a scrape failed")));
   await notify("READY=1");
   log.info({ host: options.host, pid: process.pid }, "the agent is ready");
   const signal = await stop;

@@ -5,6 +5,7 @@ import { type ListenAddress, parseListenAddress } from "../core/net/listen-addre
 import { DEFAULT_FAILSAFE, type Failsafe, type FailsafePort, parseFailsafePorts } from "../core/rules/failsafe.ts";
 import { DriverError } from "../drivers/error.ts";
 import { parseEndpoints } from "../drivers/store/etcd.ts";
+import { isLoopback } from "../web/address.ts";
 import { CONFIG_FILE, type Config, type EtcdConfig, readConfig } from "./config-file.ts";
 import { type IpMethod, parseIpMethod } from "./ip-method.ts";
 
@@ -23,6 +24,8 @@ export interface AgentOptions {
   readonly secrets: string;
   /** Whether BGP is spoken: by a BIRD of our own, by a BIRD that the host has (it includes what we write), or not at all. */
   readonly bgp: "own" | "external" | "off";
+  /** The dashboard; absent: there is none. */
+  readonly ui?: UiOptions;
   /** NFLOG group that our rules log to; undefined: what is dropped and who talks to whom is not watched. */
   readonly logGroup?: number;
   /** How the node's own addresses are found. */
@@ -33,6 +36,14 @@ export interface AgentOptions {
   readonly logLevel: "debug" | "info" | "warn" | "error";
   /** The store that this host shares with others; absent: it is alone, with a store in its state file. */
   readonly etcd?: EtcdConfig;
+}
+
+export interface UiOptions {
+  readonly address: ListenAddress;
+  readonly certFile?: string;
+  readonly keyFile?: string;
+  /** Names by which browsers may call this host, besides its own. */
+  readonly names: readonly string[];
 }
 
 const LEVELS = ["debug", "info", "warn", "error"] as const;
@@ -78,6 +89,10 @@ export function agentOptions(env: Environment, config: Config = {}): AgentOption
   }
   const etcd = etcdOf(env, config);
   const metrics = metricsAddress(env["MANX_METRICS"] ?? config.metrics ?? "off");
+  const ui = uiOf(env, config, host.toLowerCase());
+  // Whoever moved the dashboard off loopback would be locked out of it by the first policy of a host endpoint.
+  const uiPorts: FailsafePort[] =
+    ui === undefined || isLoopback(ui.address) ? [] : [{ protocol: "tcp", port: ui.address.port }];
   return {
     host: host.toLowerCase(),
     stateFile: env["MANX_STATE_FILE"] ?? config.stateFile ?? "/var/lib/manx/manx.db",
@@ -86,7 +101,7 @@ export function agentOptions(env: Environment, config: Config = {}): AgentOption
     dockerSocket: env["MANX_DOCKER_SOCKET"] ?? config.dockerSocket ?? "/var/run/docker.sock",
     endpointToHost,
     failsafe: {
-      inbound: failsafePorts("MANX_FAILSAFE_IN", env["MANX_FAILSAFE_IN"], DEFAULT_FAILSAFE.inbound),
+      inbound: failsafePorts("MANX_FAILSAFE_IN", env["MANX_FAILSAFE_IN"], [...DEFAULT_FAILSAFE.inbound, ...uiPorts]),
       outbound: failsafePorts("MANX_FAILSAFE_OUT", env["MANX_FAILSAFE_OUT"], DEFAULT_FAILSAFE.outbound),
     },
     secrets: env["MANX_SECRETS"] ?? config.secrets ?? "/etc/manx/secrets",
@@ -97,6 +112,33 @@ export function agentOptions(env: Environment, config: Config = {}): AgentOption
     logLevel: LEVELS.find((level) => level === env["MANX_LOG_LEVEL"]) ?? config.logLevel ?? "info",
     ...(metrics !== undefined && { metrics }),
     ...(etcd !== undefined && { etcd }),
+    ...(ui !== undefined && { ui }),
+  };
+}
+
+/** The dashboard's port: nobody else's at IANA. */
+const UI_ADDRESS = "127.0.0.1:7441";
+
+function uiOf(env: Environment, config: Config, host: string): UiOptions | undefined {
+  const given = config.ui === "off" ? { address: "off" } : config.ui;
+  const text = env["MANX_UI"] ?? given?.address ?? UI_ADDRESS;
+  if (text === "off") return undefined;
+  const no = (why: string): DriverError => new DriverError("invalid", `Cannot start: MANX_UI is "${text}", ${why}`);
+  const address = parseListenAddress(text);
+  if (address === undefined) throw no('not "off" or ADDRESS:PORT, as 127.0.0.1:7441 or [::1]:7441');
+  const certFile = env["MANX_UI_CERT_FILE"] ?? given?.certFile;
+  const keyFile = env["MANX_UI_KEY_FILE"] ?? given?.keyFile;
+  if ((certFile === undefined) !== (keyFile === undefined)) throw no("and a certificate and its key belong together");
+  if (!isLoopback(address) && certFile === undefined)
+    throw no(
+      "beyond loopback, where the token would go in the clear: set MANX_UI_CERT_FILE and MANX_UI_KEY_FILE, or stay on 127.0.0.1",
+    );
+  const names = env["MANX_UI_NAMES"]?.split(",").map((name) => name.trim()) ?? given?.names ?? [];
+  return {
+    address,
+    names: [...names.filter((name) => name !== "").map((name) => name.toLowerCase()), host],
+    ...(certFile !== undefined && { certFile }),
+    ...(keyFile !== undefined && { keyFile }),
   };
 }
 

@@ -10,11 +10,14 @@ import type { Endpoint } from "../core/calc/snapshot.ts";
 import type { AnyResource, IPPool, Kind, WorkloadEndpoint } from "../core/model/resources.ts";
 import { validateResource } from "../core/model/validate.ts";
 import { formatProblems, type Problem } from "../core/problem.ts";
+import type { Dashboard } from "../web/dashboard.ts";
 import { AddressError } from "./addresses.ts";
 import type { Agent } from "./agent.ts";
 import { bgpView } from "./bgp/view.ts";
 import { type Changed, ChangeRefused } from "./changes.ts";
 import { clusterView } from "./cluster/cluster-view.ts";
+import { counters } from "./counters.ts";
+import { uiView } from "./dashboard.ts";
 import { hostFacts } from "./facts.ts";
 import type { ConditionCode } from "./health.ts";
 import type { Token } from "./join/tokens.ts";
@@ -27,7 +30,7 @@ import { VERSION } from "./version.ts";
 import { why } from "./why.ts";
 
 const PARTS: readonly { name: Component["name"]; codes: readonly ConditionCode[] }[] = [
-  { name: "agent", codes: ["plugin-socket", "bad-resource", "reconcile-failed"] },
+  { name: "agent", codes: ["plugin-socket", "bad-resource", "reconcile-failed", "dashboard-not-served"] },
   { name: "engine", codes: ["engine-unreachable", "network-differs", "network-not-spread", "network-kept"] },
   { name: "store", codes: ["name-taken", "store-unavailable", "certificate-expires", "pool-overlap"] },
   {
@@ -47,7 +50,8 @@ const PARTS: readonly { name: Component["name"]; codes: readonly ConditionCode[]
   },
 ];
 
-export function agentView(agent: Agent): AgentView {
+/** `dashboard`: the one there is by then. */
+export function agentView(agent: Agent, dashboard: () => Dashboard | undefined = () => undefined): AgentView {
   return {
     startedAt: agent.startedAt,
     version: async (signal) => {
@@ -98,6 +102,8 @@ export function agentView(agent: Agent): AgentView {
     followFlows: (filter, signal) => followFlows(agent.observer, filter, signal),
     metrics: (signal) => metricsText(agent, signal),
     readiness: () => Promise.resolve(readiness(agent)),
+    counters,
+    ui: ({ renew }) => uiView(dashboard(), renew),
     watch: (signal) => watch(agent, signal),
   };
 }

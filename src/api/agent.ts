@@ -5,7 +5,7 @@
  * Every method may throw `ApiError` (its code and text go to the user as they are) or `DriverError` (mapped by its code);
  * anything else becomes "internal". Lists come in no particular order.
  */
-import type { Snapshot } from "../core/calc/snapshot.ts";
+import type { Endpoint, Snapshot } from "../core/calc/snapshot.ts";
 import type { FlowFilter } from "../core/flows/filter.ts";
 import type { Flow } from "../core/flows/flow.ts";
 import type { AnyResource, IPPool } from "../core/model/resources.ts";
@@ -20,12 +20,14 @@ import type {
   BgpView,
 } from "./schema/bgp.ts";
 import type { FixAction } from "./schema/doctor.ts";
+import type { EndpointCounters } from "./schema/endpoint-policies.ts";
 import type { IpamExplanation, IpamProblemView, IpamRelease, IpamView } from "./schema/ipam.ts";
 import type { Readiness } from "./schema/metrics.ts";
 import type { NodeRemoval, NodeView } from "./schema/node.ts";
 import type { ChangeReport, ChangeRequest, ConfirmReport } from "./schema/resource.ts";
 import type { Component, VersionView } from "./schema/status.ts";
 import type { NewToken, TokenRequest, TokenView } from "./schema/token.ts";
+import type { UiView } from "./schema/ui.ts";
 import type { AgentEvent } from "./schema/watch.ts";
 import type { WhyQuery, WhyView } from "./schema/why.ts";
 
@@ -86,6 +88,10 @@ export interface AgentView {
   /** As the agent believes it now: no waiting for the outside world. */
   readiness(): Promise<Readiness>;
   readonly bgp: BgpAgentView;
+  /** What has gone through the endpoint's interface; `refused` for an endpoint of another host, or one that does not run. */
+  counters(endpoint: Endpoint): Promise<EndpointCounters>;
+  /** Where the dashboard is. Makes its token where there is none yet, or, with `renew`, another. */
+  ui(options: { readonly renew: boolean }): Promise<UiView>;
   /** What lets other hosts into the cluster; `refused` where this host is alone. */
   createToken(request: TokenRequest, signal?: AbortSignal): Promise<NewToken>;
   tokens(signal?: AbortSignal): Promise<readonly TokenView[]>;

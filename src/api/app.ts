@@ -3,7 +3,8 @@
  * type what goes out, and make the OpenAPI 3.1 document at /openapi.json.
  *
  * It keeps nothing of its own and decides nothing: facts come from `AgentView`, views are pure functions of them. Whoever may
- * open the socket may administer the host, so there is no login here; the socket's mode is the lock (server.ts).
+ * open the socket may administer the host, so there is no login here; the socket's mode is the lock (server.ts). On TCP the
+ * dashboard's server stands in front of it (src/web), and asks for a token.
  */
 import { OpenAPIHono } from "@hono/zod-openapi";
 import { bodyLimit } from "hono/body-limit";
@@ -19,11 +20,22 @@ import { observeRoutes } from "./routes/observe.ts";
 import { poolRoutes } from "./routes/pools.ts";
 import { resourceRoutes } from "./routes/resources.ts";
 import { tokenRoutes } from "./routes/tokens.ts";
+import { uiRoutes } from "./routes/ui.ts";
+import { webRoutes } from "./routes/web.ts";
 
 /** Bytes of a request's body: 10,000 policies of a usual size fit ten times. */
 const BODY_LIMIT = 64 * 1024 * 1024;
 
-export function createApp(agent: AgentView, onInternalError: (error: unknown) => void = () => {}): OpenAPIHono {
+export interface AppOptions {
+  /** Without what hands out the dashboard's token. */
+  readonly overTcp?: boolean;
+}
+
+export function createApp(
+  agent: AgentView,
+  onInternalError: (error: unknown) => void = () => {},
+  { overTcp = false }: AppOptions = {},
+): OpenAPIHono {
   const app = new OpenAPIHono({
     defaultHook: (result) => {
       if (result.success) return;
@@ -48,6 +60,8 @@ export function createApp(agent: AgentView, onInternalError: (error: unknown) =>
   resourceRoutes(app, agent);
   bgpRoutes(app, agent);
   tokenRoutes(app, agent);
+  webRoutes(app, agent);
+  if (!overTcp) uiRoutes(app, agent);
   app.doc31("/openapi.json", {
     openapi: "3.1.0",
     info: { title: "Manx agent", version: "1", description: "On /run/manx/manx.sock. Errors have the schema Error." },

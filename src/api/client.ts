@@ -18,6 +18,7 @@ import type {
 } from "./schema/bgp.ts";
 import type { DoctorView, FixReport } from "./schema/doctor.ts";
 import type { EndpointView } from "./schema/endpoint.ts";
+import type { EndpointCounters, EndpointPolicies } from "./schema/endpoint-policies.ts";
 import type { ErrorBody } from "./schema/error.ts";
 import type { FlowList, FlowQuery, FlowView } from "./schema/flow.ts";
 import type { IpamExplanation, IpamProblemView, IpamRelease, IpamView } from "./schema/ipam.ts";
@@ -28,6 +29,8 @@ import type { PoolRequest, PoolView } from "./schema/pool.ts";
 import type { ChangeReport, ChangeRequest, ConfirmReport } from "./schema/resource.ts";
 import type { StatusView, VersionView } from "./schema/status.ts";
 import type { NewToken, TokenRequest, TokenView } from "./schema/token.ts";
+import type { UiView } from "./schema/ui.ts";
+import type { ValidateReport } from "./schema/validate.ts";
 import type { AgentEvent } from "./schema/watch.ts";
 import type { WhyQuery, WhyView } from "./schema/why.ts";
 import { SOCKET_PATH } from "./socket.ts";
@@ -37,6 +40,7 @@ export { ApiError } from "./error.ts";
 export type * from "./schema/bgp.ts";
 export type * from "./schema/doctor.ts";
 export type * from "./schema/endpoint.ts";
+export type * from "./schema/endpoint-policies.ts";
 export type * from "./schema/flow.ts";
 export type * from "./schema/ipam.ts";
 export type * from "./schema/metrics.ts";
@@ -46,6 +50,8 @@ export type * from "./schema/pool.ts";
 export type * from "./schema/resource.ts";
 export type * from "./schema/status.ts";
 export type * from "./schema/token.ts";
+export type * from "./schema/ui.ts";
+export type * from "./schema/validate.ts";
 export type * from "./schema/watch.ts";
 export type * from "./schema/why.ts";
 
@@ -76,6 +82,9 @@ export interface AgentClient {
     readonly container?: string;
     readonly host?: string;
   }): Promise<EndpointView[]>;
+  /** What decides about an endpoint, in order; the ID is that of `endpoints()`. */
+  endpointPolicies(id: string): Promise<EndpointPolicies>;
+  endpointCounters(id: string): Promise<EndpointCounters>;
   networks(): Promise<NetworkView[]>;
   network(name: string): Promise<NetworkDetail>;
   pools(): Promise<PoolView[]>;
@@ -109,6 +118,10 @@ export interface AgentClient {
   metrics(): Promise<string>;
   /** Also where the answer is no. */
   readiness(): Promise<Readiness>;
+  /** The resources of a text, and every problem with its line and column. */
+  validate(text: string): Promise<ValidateReport>;
+  /** Where the dashboard is, with what lets in. */
+  ui(options?: { readonly renew?: boolean }): Promise<UiView>;
   /** What was seen of packets, seen last first. */
   flows(query?: FlowQuery): Promise<FlowList>;
   /** Flows as they are seen, until the signal aborts. */
@@ -126,6 +139,8 @@ export function createClient(options: ClientOptions = {}): AgentClient {
     version: () => get("/v1/version"),
     status: () => get("/v1/status"),
     endpoints: (filter = {}) => get("/v1/endpoints", filter),
+    endpointPolicies: (id) => get(`/v1/endpoints/${part(id)}/policies`),
+    endpointCounters: (id) => get(`/v1/endpoints/${part(id)}/counters`),
     networks: () => get("/v1/networks"),
     network: (name) => get(`/v1/networks/${part(name)}`),
     pools: () => get("/v1/pools"),
@@ -155,6 +170,8 @@ export function createClient(options: ClientOptions = {}): AgentClient {
     removeToken: (id) => wire.request("DELETE", `/v1/tokens/${part(id)}`),
     metrics: () => wire.text("/metrics"),
     readiness: () => wire.request("GET", "/readyz", undefined, [200, 503]),
+    validate: (text) => post("/v1/validate", { text }),
+    ui: ({ renew = false } = {}) => (renew ? post("/v1/ui/renew") : get("/v1/ui")),
     flows: (query = {}) => get("/v1/flows", texts(query)),
     followFlows: (query, signal) => wire.events(`/v1/flows/follow${search(texts(query))}`, signal),
     watch: (topics, signal) => wire.events(`/v1/watch${search({ topics: topics.join(",") })}`, signal),

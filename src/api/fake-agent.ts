@@ -12,12 +12,14 @@ import { ApiError } from "./error.ts";
 import { FakeBgp } from "./fake-bgp.ts";
 import { FakeResources } from "./fake-resources.ts";
 import type { FixAction } from "./schema/doctor.ts";
+import type { EndpointCounters } from "./schema/endpoint-policies.ts";
 import type { IpamProblemView } from "./schema/ipam.ts";
 import type { Readiness } from "./schema/metrics.ts";
 import type { NodeView } from "./schema/node.ts";
 import type { ChangeRequest } from "./schema/resource.ts";
 import type { Component } from "./schema/status.ts";
 import type { NewToken, TokenRequest, TokenView } from "./schema/token.ts";
+import type { UiView } from "./schema/ui.ts";
 import type { AgentEvent } from "./schema/watch.ts";
 import type { WhyQuery, WhyView } from "./schema/why.ts";
 
@@ -402,6 +404,24 @@ export class FakeAgent implements AgentView {
     if (this.answer === undefined)
       throw new ApiError("not-found", `Cannot find "${query.from}": no endpoint has that name`);
     return this.answer;
+  }
+
+  async counters({ local }: Endpoint): Promise<EndpointCounters> {
+    this.#check();
+    if (local === undefined)
+      throw new ApiError("refused", "Cannot count the endpoint's packets: it is on another host");
+    return {
+      sent: { packets: 1_204, bytes: 98_304, dropped: 0 },
+      received: { packets: 990, bytes: 1_048_576, dropped: 3 },
+    };
+  }
+
+  dashboard: UiView = { state: "off", why: "MANX_UI is off" };
+
+  async ui({ renew }: { readonly renew: boolean }) {
+    this.#check();
+    if (renew && this.dashboard.state === "on") this.dashboard = { ...this.dashboard, token: "renewed" };
+    return this.dashboard;
   }
 
   readonly openTokens: TokenView[] = [];

@@ -57,6 +57,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/status.ts"),
   },
   {
+    name: "ui",
+    summary: "the link to the dashboard: a live map, policies, routes, addresses, health",
+    group: LOOK,
+    load: () => import("./commands/ui.ts"),
+  },
+  {
     name: "network",
     summary: "networks of the driver manx: ls, inspect",
     group: LOOK,

@@ -1,0 +1,422 @@
+/**
+ * The picture on the canvas: a camera, and everything drawn through it. It moves only while something changes: a node goes to
+ * its new place, or a connection was seen just now.
+ */
+import type { Edge, Graph, MapNode } from "./graph.ts";
+import type { Layout, Point } from "./layout.ts";
+
+export interface Colours {
+  readonly [name: string]: string;
+}
+
+export interface Picked {
+  readonly node?: string | undefined;
+  readonly edge?: string | undefined;
+}
+
+const MOVE = 450;
+const FRESH = 2_500;
+const NAMES = ["ink", "dim", "line", "disc", "disc-line", "accent", "node", "allow", "deny", "log", "would", "panel"];
+
+export class Scene {
+  readonly #canvas: HTMLCanvasElement;
+  readonly #paint: CanvasRenderingContext2D;
+  #graph: Graph = { nodes: [], edges: [], flows: [] };
+  #byId: ReadonlyMap<string, MapNode> = new Map();
+  #layout: Layout = { places: new Map(), discs: [], box: { left: 0, top: 0, right: 1, bottom: 1 } };
+  #from: ReadonlyMap<string, Point> = new Map();
+  #movedAt = -Infinity;
+  #colours: Colours = {};
+  #frame = 0;
+  /** Whether the camera follows the whole; ends when somebody moves it. */
+  #fits = true;
+  #lastSeen = new Map<string, { last: string; at: number }>();
+  /** Pixels at the edges that something covers. */
+  inset = { top: 0, right: 0 };
+  scale = 1;
+  shift: Point = { x: 0, y: 0 };
+  picked: Picked = {};
+  hovered: Picked = {};
+
+  constructor(canvas: HTMLCanvasElement) {
+    this.#canvas = canvas;
+    const paint = canvas.getContext("2d");
+    if (paint === null) throw new Error("Cannot draw: the browser gives no canvas");
+    this.#paint = paint;
+    this.recolour();
+  }
+
+  show(graph: Graph, layout: Layout): void {
+    const now = performance.now();
+    const first = this.#byId.size === 0;
+    if (layout !== this.#layout) {
+      this.#from = first
+        ? new Map()
+        : new Map([...layout.places.keys()].map((id) => [id, this.place(id) ?? { x: 0, y: 0 }]));
+      this.#movedAt = first || isStill() ? -Infinity : now;
+    }
+    const seen = new Map<string, { last: string; at: number }>();
+    for (const { id, last } of graph.edges) {
+      const before = this.#lastSeen.get(id);
+      seen.set(
+        id,
+        before !== undefined && before.last === last
+          ? before
+          : { last, at: this.#lastSeen.size === 0 ? -Infinity : now },
+      );
+    }
+    this.#lastSeen = seen;
+    this.#graph = graph;
+    this.#byId = new Map(graph.nodes.map((node) => [node.id, node]));
+    this.#layout = layout;
+    if (this.#fits) this.fit();
+    this.redraw();
+  }
+
+  recolour(): void {
+    const style = getComputedStyle(document.documentElement);
+    this.#colours = Object.fromEntries(NAMES.map((name) => [name, style.getPropertyValue(`--map-${name}`).trim()]));
+    this.redraw();
+  }
+
+  resize(): void {
+    const { clientWidth, clientHeight } = this.#canvas;
+    const dense = Math.min(2, devicePixelRatio);
+    this.#canvas.width = Math.max(1, Math.round(clientWidth * dense));
+    this.#canvas.height = Math.max(1, Math.round(clientHeight * dense));
+    if (this.#fits) this.fit();
+    this.redraw();
+  }
+
+  /** Keeps clear of what covers the canvas. */
+  keepClear(inset: { readonly top: number; readonly right: number }): void {
+    if (inset.top === this.inset.top && inset.right === this.inset.right) return;
+    this.inset = inset;
+    if (this.#fits) this.fit();
+  }
+
+  fit(): void {
+    const { clientWidth: width, clientHeight: height } = this.#canvas;
+    const { left, top, right, bottom } = this.#layout.box;
+    const [wide, high] = [Math.max(80, width - this.inset.right), Math.max(80, height - this.inset.top)];
+    this.scale = Math.max(0.05, Math.min(1.5, (wide - 32) / (right - left), (high - 32) / (bottom - top)));
+    const x = wide / 2 - ((left + right) / 2) * this.scale;
+    this.shift = { x, y: this.inset.top + high / 2 - ((top + bottom) / 2) * this.scale };
+    this.#fits = true;
+    this.redraw();
+  }
+
+  zoom(factor: number, at: Point = { x: this.#canvas.clientWidth / 2, y: this.#canvas.clientHeight / 2 }): void {
+    const next = Math.max(0.05, Math.min(6, this.scale * factor));
+    const by = next / this.scale;
+    this.shift = { x: at.x - (at.x - this.shift.x) * by, y: at.y - (at.y - this.shift.y) * by };
+    this.scale = next;
+    this.#fits = false;
+    this.redraw();
+  }
+
+  pan(x: number, y: number): void {
+    this.shift = { x: this.shift.x + x, y: this.shift.y + y };
+    this.#fits = false;
+    this.redraw();
+  }
+
+  /** Where the node is now, also on its way. */
+  place(id: string): Point | undefined {
+    const to = this.#layout.places.get(id);
+    const from = this.#from.get(id);
+    const done = (performance.now() - this.#movedAt) / MOVE;
+    if (to === undefined || from === undefined || done >= 1) return to;
+    const eased = 1 - (1 - done) ** 3;
+    return { x: from.x + (to.x - from.x) * eased, y: from.y + (to.y - from.y) * eased };
+  }
+
+  /** On the page, for who wants to click there. */
+  onScreen(id: string): Point | undefined {
+    const place = this.place(id);
+    return place === undefined
+      ? undefined
+      : { x: place.x * this.scale + this.shift.x, y: place.y * this.scale + this.shift.y };
+  }
+
+  at(x: number, y: number): Picked {
+    const [px, py] = [(x - this.shift.x) / this.scale, (y - this.shift.y) / this.scale];
+    const near = 14 / Math.min(1.5, Math.max(this.scale, 0.4));
+    let [best, distance]: [string | undefined, number] = [undefined, near];
+    for (const { id } of this.#graph.nodes) {
+      const place = this.place(id);
+      if (place === undefined) continue;
+      const away = Math.hypot(place.x - px, place.y - py);
+      if (away < distance) [best, distance] = [id, away];
+    }
+    if (best !== undefined) return { node: best };
+    let [edge, gap]: [string | undefined, number] = [undefined, 7 / this.scale];
+    for (const one of this.#graph.edges) {
+      const away = this.#distance(one, px, py, gap);
+      if (away < gap) [edge, gap] = [one.id, away];
+    }
+    return edge === undefined ? {} : { edge };
+  }
+
+  #curve({ from, to }: Edge): readonly [Point, Point, Point] | undefined {
+    const [a, b] = [this.place(from), this.place(to)];
+    if (a === undefined || b === undefined) return undefined;
+    if (from === to) return [a, { x: a.x + 40, y: a.y - 40 }, b];
+    return [a, { x: (a.x + b.x) / 2 - (b.y - a.y) * 0.12, y: (a.y + b.y) / 2 + (b.x - a.x) * 0.12 }, b];
+  }
+
+  #distance(edge: Edge, x: number, y: number, most: number): number {
+    const curve = this.#curve(edge);
+    if (curve === undefined) return Infinity;
+    const [a, c, b] = curve;
+    if (x < Math.min(a.x, b.x, c.x) - most || x > Math.max(a.x, b.x, c.x) + most) return Infinity;
+    if (y < Math.min(a.y, b.y, c.y) - most || y > Math.max(a.y, b.y, c.y) + most) return Infinity;
+    let least = Infinity;
+    let last = a;
+    for (let step = 1; step <= 16; step++) {
+      const next = bezier(a, c, b, step / 16);
+      least = Math.min(least, toSegment(x, y, last, next));
+      last = next;
+    }
+    return least;
+  }
+
+  /** At the next frame, once. */
+  redraw(): void {
+    if (this.#frame !== 0) return;
+    this.#frame = requestAnimationFrame(() => {
+      this.#frame = 0;
+      if (this.#draw()) this.redraw();
+    });
+  }
+
+  stop(): void {
+    cancelAnimationFrame(this.#frame);
+    this.#frame = -1;
+  }
+
+  /** Answers whether something still moves. */
+  #draw(): boolean {
+    const paint = this.#paint;
+    const now = performance.now();
+    const dense = this.#canvas.width / Math.max(1, this.#canvas.clientWidth);
+    paint.setTransform(1, 0, 0, 1, 0, 0);
+    paint.clearRect(0, 0, this.#canvas.width, this.#canvas.height);
+    paint.setTransform(dense * this.scale, 0, 0, dense * this.scale, dense * this.shift.x, dense * this.shift.y);
+    this.#drawDiscs();
+    const fresh = this.#drawEdges(now);
+    this.#drawNodes();
+    return fresh || now - this.#movedAt < MOVE;
+  }
+
+  #drawDiscs(): void {
+    const paint = this.#paint;
+    const c = this.#colours;
+    const size = 13 / Math.min(1, Math.max(this.scale, 0.35));
+    paint.textAlign = "center";
+    for (const { x, y, radius, name, count } of this.#layout.discs) {
+      paint.beginPath();
+      paint.arc(x, y, radius, 0, 2 * Math.PI);
+      paint.fillStyle = c["disc"] ?? "";
+      paint.fill();
+      paint.strokeStyle = c["disc-line"] ?? "";
+      paint.lineWidth = 1 / this.scale;
+      paint.stroke();
+      paint.font = `600 ${size}px system-ui, sans-serif`;
+      paint.fillStyle = c["dim"] ?? "";
+      paint.fillText(
+        short(name === "" ? "gone" : name, 28) + (count > 1 ? `  ${count}` : ""),
+        x,
+        y + radius + size + 2,
+      );
+    }
+  }
+
+  #drawEdges(now: number): boolean {
+    const paint = this.#paint;
+    const many = this.#graph.edges.length > 600;
+    const focus = this.hovered.node ?? this.picked.node;
+    const picked = this.hovered.edge ?? this.picked.edge;
+    let moves = false;
+    // One path a colour and width: thousands of edges are a few strokes.
+    const strokes = new Map<string, { path: Path2D; colour: string; width: number; alpha: number; dashed: boolean }>();
+    for (const edge of this.#graph.edges) {
+      const curve = this.#curve(edge);
+      if (curve === undefined) continue;
+      const touches = focus !== undefined && (edge.from === focus || edge.to === focus);
+      const isPicked = edge.id === picked;
+      const colour = colourOf(edge.verdict);
+      const strong = Math.min(3, 1 + Math.log10(1 + edge.count) * 0.7);
+      const width = Math.round((isPicked ? strong + 2 : touches ? strong + 0.8 : strong) * 2) / 2;
+      const faded = (focus !== undefined || picked !== undefined) && !touches && !isPicked;
+      const alpha = faded ? 0.12 : isPicked || touches ? 1 : many ? 0.35 : 0.7;
+      const key = `${colour} ${width} ${alpha}`;
+      const stroke = strokes.get(key) ?? {
+        path: new Path2D(),
+        colour,
+        width,
+        alpha,
+        dashed: edge.verdict.startsWith("would"),
+      };
+      strokes.set(key, stroke);
+      const [a, c, b] = curve;
+      stroke.path.moveTo(a.x, a.y);
+      stroke.path.quadraticCurveTo(c.x, c.y, b.x, b.y);
+    }
+    for (const { path, colour, width, alpha, dashed } of strokes.values()) {
+      paint.globalAlpha = alpha;
+      paint.strokeStyle = this.#colours[colour] ?? "";
+      paint.lineWidth = width / Math.max(0.5, Math.min(1.4, this.scale));
+      paint.setLineDash(dashed ? [6, 5] : []);
+      paint.stroke(path);
+    }
+    paint.setLineDash([]);
+    paint.globalAlpha = 1;
+    for (const edge of this.#graph.edges) {
+      const age = now - (this.#lastSeen.get(edge.id)?.at ?? -Infinity);
+      const curve = age < FRESH && !isStill() ? this.#curve(edge) : undefined;
+      if (curve === undefined) continue;
+      moves = true;
+      this.#drawPulse(curve, edge, age);
+    }
+    if (!many || this.scale > 1) this.#drawHeads(focus, picked);
+    return moves;
+  }
+
+  /** A dot on its way; one that is dropped gets half way. */
+  #drawPulse([a, c, b]: readonly [Point, Point, Point], { verdict }: Edge, age: number): void {
+    const paint = this.#paint;
+    const stops = verdict === "deny" ? 0.62 : 1;
+    const way = ((age / 800) % 1) * stops;
+    const { x, y } = bezier(a, c, b, way);
+    paint.globalAlpha = 1 - age / FRESH;
+    paint.fillStyle = this.#colours[colourOf(verdict)] ?? "";
+    paint.beginPath();
+    paint.arc(x, y, 4, 0, 2 * Math.PI);
+    paint.fill();
+    paint.globalAlpha = 1;
+  }
+
+  /** An arrow for who is let in, a cross for who is not. */
+  #drawHeads(focus: string | undefined, picked: string | undefined): void {
+    const paint = this.#paint;
+    for (const edge of this.#graph.edges) {
+      const faded =
+        (focus !== undefined && edge.from !== focus && edge.to !== focus) ||
+        (picked !== undefined && edge.id !== picked);
+      const curve = faded ? undefined : this.#curve(edge);
+      if (curve === undefined) continue;
+      const [a, c, b] = curve;
+      const length = Math.max(1, Math.hypot(b.x - a.x, b.y - a.y));
+      const tip = bezier(a, c, b, Math.max(0.5, 1 - 13 / length));
+      const back = bezier(a, c, b, Math.max(0.4, 1 - 21 / length));
+      const angle = Math.atan2(tip.y - back.y, tip.x - back.x);
+      paint.save();
+      paint.strokeStyle = paint.fillStyle = this.#colours[colourOf(edge.verdict)] ?? "";
+      paint.lineWidth = 2;
+      paint.translate(tip.x, tip.y);
+      paint.rotate(angle);
+      paint.beginPath();
+      if (edge.verdict === "deny") {
+        paint.moveTo(-8, -4);
+        paint.lineTo(0, 4);
+        paint.moveTo(-8, 4);
+        paint.lineTo(0, -4);
+        paint.stroke();
+      } else {
+        paint.moveTo(0, 0);
+        paint.lineTo(-8, -4);
+        paint.lineTo(-8, 4);
+        paint.fill();
+      }
+      paint.restore();
+    }
+  }
+
+  #drawNodes(): void {
+    const paint = this.#paint;
+    const c = this.#colours;
+    const neighbours = this.#neighbours();
+    const labelled = this.scale > 0.9 || this.#graph.nodes.length <= 40;
+    const ends: string[] = [];
+    const picked = this.#graph.edges.find(({ id }) => id === (this.hovered.edge ?? this.picked.edge));
+    if (picked !== undefined) ends.push(picked.from, picked.to);
+    for (const node of this.#graph.nodes) {
+      const place = this.place(node.id);
+      if (place === undefined) continue;
+      const isFocus = node.id === this.picked.node || node.id === this.hovered.node;
+      const near = neighbours === undefined || neighbours.has(node.id) || ends.includes(node.id);
+      paint.globalAlpha = near ? 1 : 0.25;
+      this.#drawShape(node, place, isFocus);
+      if (
+        labelled ||
+        isFocus ||
+        node.kind !== "endpoint" ||
+        ends.includes(node.id) ||
+        (neighbours?.has(node.id) === true && neighbours.size < 30)
+      ) {
+        const size = 11.5 / Math.max(0.35, Math.min(1.15, this.scale));
+        paint.font = `${isFocus ? 600 : 400} ${size}px system-ui, sans-serif`;
+        paint.textAlign = "center";
+        paint.lineWidth = 3 / Math.min(1, this.scale);
+        paint.strokeStyle = c["panel"] ?? "";
+        const [text, y] = [short(node.label, 22), place.y + (node.kind === "endpoint" ? 8 : 16) + size];
+        paint.strokeText(text, place.x, y);
+        paint.fillStyle = c["ink"] ?? "";
+        paint.fillText(text, place.x, y);
+      }
+    }
+    paint.globalAlpha = 1;
+  }
+
+  #drawShape(node: MapNode, { x, y }: Point, isFocus: boolean): void {
+    const paint = this.#paint;
+    const c = this.#colours;
+    const runs = node.endpoint?.running ?? node.kind !== "endpoint";
+    paint.beginPath();
+    if (node.kind === "host") paint.roundRect(x - 14, y - 10, 28, 20, 5);
+    else if (node.kind === "outside") paint.ellipse(x, y, 24, 13, 0, 0, 2 * Math.PI);
+    else paint.arc(x, y, isFocus ? 8 : 6, 0, 2 * Math.PI);
+    paint.fillStyle = runs ? (node.kind === "endpoint" ? (c["node"] ?? "") : (c["panel"] ?? "")) : (c["panel"] ?? "");
+    paint.fill();
+    paint.lineWidth = isFocus ? 3 : 1.6;
+    paint.strokeStyle = (isFocus ? c["accent"] : node.kind === "endpoint" ? c["node"] : c["dim"]) ?? "";
+    paint.stroke();
+  }
+
+  #neighbours(): ReadonlySet<string> | undefined {
+    const focus = this.hovered.node ?? this.picked.node;
+    if (focus === undefined || !this.#byId.has(focus)) return undefined;
+    const out = new Set([focus]);
+    for (const { from, to } of this.#graph.edges) {
+      if (from === focus) out.add(to);
+      if (to === focus) out.add(from);
+    }
+    return out;
+  }
+}
+
+/** Names of strangers have any length. */
+function short(text: string, most: number): string {
+  return text.length <= most ? text : `${text.slice(0, most - 1)}…`;
+}
+
+function isStill(): boolean {
+  return matchMedia("(prefers-reduced-motion: reduce)").matches;
+}
+
+function colourOf(verdict: Edge["verdict"]): string {
+  if (verdict === "allow" || verdict === "deny" || verdict === "log") return verdict;
+  return verdict === "would-deny" ? "would" : "allow";
+}
+
+function bezier(a: Point, c: Point, b: Point, t: number): Point {
+  const u = 1 - t;
+  return { x: u * u * a.x + 2 * u * t * c.x + t * t * b.x, y: u * u * a.y + 2 * u * t * c.y + t * t * b.y };
+}
+
+function toSegment(x: number, y: number, a: Point, b: Point): number {
+  const [dx, dy] = [b.x - a.x, b.y - a.y];
+  const t = Math.max(0, Math.min(1, ((x - a.x) * dx + (y - a.y) * dy) / (dx * dx + dy * dy || 1)));
+  return Math.hypot(x - a.x - t * dx, y - a.y - t * dy);
+}

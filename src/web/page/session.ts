@@ -1,0 +1,100 @@
+/** Logged in or not; and, while logged in, what is known of the agent, kept up to date by its events. */
+import { batch, signal } from "@preact/signals";
+import type { EndpointView, FlowView, NetworkView, NodeView, StatusView } from "../../api/client.ts";
+import { api, Refusal, whenLoggedOut } from "./api.ts";
+import { FlowBook } from "./flow-book.ts";
+
+export const session = signal<"unknown" | "in" | "out">("unknown");
+export const online = signal(true);
+export const status = signal<StatusView | undefined>(undefined);
+export const endpoints = signal<readonly EndpointView[]>([]);
+export const networks = signal<readonly NetworkView[]>([]);
+export const nodes = signal<readonly NodeView[]>([]);
+/** Rises whenever resources change. */
+export const resourcesAt = signal(0);
+/** Whether the first picture is complete. */
+export const loaded = signal(false);
+export const flows = new FlowBook();
+
+const FLOWS = 10_000;
+let streams: EventSource[] = [];
+
+export async function start(): Promise<void> {
+  whenLoggedOut(loggedOut);
+  const token = /^#token=([\w-]{1,256})$/.exec(location.hash)?.[1];
+  if (token !== undefined) {
+    history.replaceState(null, "", "/"); // the token does not stay in the history
+    dispatchEvent(new HashChangeEvent("hashchange"));
+    await login(token).catch(() => {});
+    if (session.value === "in") return;
+  }
+  await enter();
+}
+
+export async function login(token: string): Promise<void> {
+  const response = await fetch("/login", { method: "POST", body: token, credentials: "same-origin" });
+  if (response.ok) return enter();
+  session.value = "out";
+  const said = (await response.json().catch(() => ({}))) as { message?: string; remedy?: string };
+  throw new Refusal(response.status, said.message ?? "Cannot log in", said.remedy);
+}
+
+export async function logout(): Promise<void> {
+  await fetch("/logout", { method: "POST", credentials: "same-origin" });
+  loggedOut();
+}
+
+function loggedOut(): void {
+  for (const stream of streams) stream.close();
+  streams = [];
+  session.value = "out";
+}
+
+async function enter(): Promise<void> {
+  try {
+    await refresh();
+    session.value = "in";
+    follow();
+    const seen = await api.flows({ limit: String(FLOWS) });
+    flows.add(seen.flows);
+  } catch (error) {
+    if (error instanceof Refusal && error.status === 401) return;
+    online.value = false;
+    session.value = "in"; // the shell says that the agent is away
+    setTimeout(() => void enter(), 3_000);
+  }
+}
+
+async function refresh(): Promise<void> {
+  const [state, all, nets, hosts] = await Promise.all([api.status(), api.endpoints(), api.networks(), api.nodes()]);
+  batch(() => {
+    status.value = state;
+    endpoints.value = all;
+    networks.value = nets;
+    nodes.value = hosts;
+    resourcesAt.value++;
+    online.value = true;
+    loaded.value = true;
+  });
+}
+
+let waiting: ReturnType<typeof setTimeout> | undefined;
+
+/** Many events are one look. */
+function soon(): void {
+  waiting ??= setTimeout(() => {
+    waiting = undefined;
+    refresh().catch(() => (online.value = false));
+  }, 250);
+}
+
+function follow(): void {
+  for (const stream of streams) stream.close();
+  const watch = new EventSource("/v1/watch");
+  for (const topic of ["endpoints", "networks", "pools", "status", "resources"]) watch.addEventListener(topic, soon);
+  watch.addEventListener("open", soon); // what happened while it was away
+  watch.addEventListener("error", soon);
+  const seen = new EventSource("/v1/flows/follow");
+  seen.addEventListener("flows", (event) => flows.add(JSON.parse((event as MessageEvent<string>).data) as FlowView[]));
+  streams = [watch, seen];
+}
