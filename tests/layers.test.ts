@@ -23,7 +23,7 @@ const LAYERS: readonly Layer[] = [
   { folder: "core/ipam", mayImport: ["core/net", "core/model", "core/problem.ts"], packages: [] },
   {
     folder: "core/calc",
-    mayImport: ["core/net", "core/selector", "core/model", "core/rules", "core/problem.ts"],
+    mayImport: ["core/net", "core/selector", "core/model", "core/reconcile", "core/rules", "core/problem.ts"],
     packages: [],
   },
   {

@@ -27,6 +27,8 @@ export class BgpStage implements Disposable {
   #input: BgpInput | undefined;
   #state: BgpState | undefined;
   #complaints = new Set<string>();
+  /** Nobody to speak with, and BIRD has been told so. */
+  #isStopped = false;
 
   constructor(options: BgpStageOptions) {
     this.#options = options;
@@ -50,13 +52,17 @@ export class BgpStage implements Disposable {
   async #step(): Promise<void> {
     const { bird, input, onApplied } = this.#options;
     const now = input();
-    if (this.#input === undefined || this.#state === undefined || !sameInput(now, this.#input))
+    if (this.#input === undefined || this.#state === undefined || !sameInput(now, this.#input)) {
       this.#state = deriveBgp(now);
+      this.#isStopped = false;
+    }
     this.#input = now;
     const state = this.#state;
+    if (this.#isStopped) return;
     this.#complain(state.problems.map(({ path, message }) => `${path}: ${message}`));
     if (state.sessions.length === 0) {
       await bird.stop(this.#render({ ...state, sessions: [], filters: [] }, new Map(), false));
+      this.#isStopped = true;
       return;
     }
     const secrets = await this.#secrets(state);

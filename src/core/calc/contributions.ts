@@ -3,7 +3,7 @@
  * `take` gives an immutable map, the same object where nothing differs. Where two owners contribute one key, the greater
  * owner's value counts, so that the result does not depend on the order of events.
  */
-import { type MapDelta, patch } from "./patched-map.ts";
+import { type MapDelta, patch } from "../reconcile/patched-map.ts";
 
 type Entries<V> = readonly (readonly [key: string, value: V])[];
 

@@ -1,6 +1,7 @@
 /** As Contributions, for keys without values: elements of a set, each there as long as somebody contributes it. */
+
+import { type MapDelta, patch } from "../reconcile/patched-map.ts";
 import type { ElementData } from "../rules/ir.ts";
-import { type MapDelta, patch } from "./patched-map.ts";
 
 export class CountedSet {
   readonly #owners = new Map<string, readonly string[]>();

@@ -2,11 +2,11 @@
 import type { Family } from "../net/address.ts";
 import { address } from "../net/address.ts";
 import { type Cidr, cidr, lastAddress } from "../net/cidr.ts";
+import { patch } from "../reconcile/patched-map.ts";
 import type { ElementData, ElementsDelta, FieldType, NftSet } from "../rules/ir.ts";
 import { addressType, disjointNets } from "../rules/sets.ts";
 import { CountedSet } from "./counted-set.ts";
 import { familyOf } from "./local.ts";
-import { patch } from "./patched-map.ts";
 import type { Peer } from "./peers.ts";
 
 /** Whose contents are said owner by owner, and taken as a set. */

@@ -1,3 +1,5 @@
+import { mayDiffer } from "./patched-map.ts";
+
 /** What must change so that `actual` becomes `desired`. */
 export interface Delta<K, V> {
   readonly upserts: ReadonlyMap<K, V>;
@@ -11,6 +13,15 @@ export function diff<K, V>(
 ): Delta<K, V> {
   const upserts = new Map<K, V>();
   const deletes = new Set<K>();
+  const keys = mayDiffer(desired, actual);
+  if (keys !== undefined) {
+    for (const key of keys) {
+      const [want, have] = [desired.get(key), actual.get(key)];
+      if (want !== undefined && (have === undefined || !equal(want, have))) upserts.set(key, want);
+      else if (want === undefined && actual.has(key)) deletes.add(key);
+    }
+    return { upserts, deletes };
+  }
   for (const [key, value] of desired) {
     const have = actual.get(key);
     if (have === undefined || !equal(value, have)) upserts.set(key, value);

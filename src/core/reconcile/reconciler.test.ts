@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { type Delta, diff } from "./delta.ts";
+import { patch } from "./patched-map.ts";
 import { Reconciler, type Target } from "./reconciler.ts";
 
 class FakeTarget implements Target<string, number> {
@@ -89,6 +90,27 @@ describe("Reconciler", () => {
 });
 
 describe("diff", () => {
+  it("says of maps that were patched what it says of their copies", () => {
+    const key = fc.nat(200).map(String);
+    const changes = fc.array(fc.tuple(fc.array(fc.tuple(key, fc.nat(3))), fc.uniqueArray(key)), { maxLength: 6 });
+    const begin: ReadonlyMap<string, number> = new Map(Array.from({ length: 100 }, (_, i) => [String(i), i % 4]));
+    const grow = (steps: readonly (readonly [[string, number][], string[]])[]): ReadonlyMap<string, number> =>
+      steps.reduce(
+        (from, [added, removed]) => patch({ from, added: new Map(added), removed: new Set(removed) }),
+        begin,
+      );
+    const same = (a: number, b: number): boolean => a === b;
+    fc.assert(
+      fc.property(changes, changes, (left, right) => {
+        const [desired, actual] = [grow(left), grow(right)];
+        const quick = diff(desired, actual, same);
+        const slow = diff(new Map(desired), new Map(actual), same);
+        assert.deepEqual(quick.upserts, slow.upserts); // order does not matter to deepEqual of maps
+        assert.deepEqual(quick.deletes, slow.deletes);
+      }),
+    );
+  });
+
   it("gives a delta that turns actual into desired, and an empty one for equals", () => {
     const state = fc
       .uniqueArray(fc.tuple(fc.string(), fc.integer()), { selector: ([key]) => key })

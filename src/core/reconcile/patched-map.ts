@@ -13,7 +13,7 @@ const SMALL = 64;
 
 /** The map `from` without `removed`, then with `added`. */
 export function patch<V>({ from, added, removed }: MapDelta<V>): ReadonlyMap<string, V> {
-  const layers = from instanceof PatchedMap ? (from as PatchedMap<V>).layers : { base: from, over: EMPTY, gone: NONE };
+  const layers = layersOf(from);
   const { base } = layers;
   const limit = Math.max(SMALL, base.size / 16);
   if (base.size < SMALL || layers.over.size + layers.gone.size + added.size + removed.size > limit) {
@@ -36,20 +36,36 @@ export function patch<V>({ from, added, removed }: MapDelta<V>): ReadonlyMap<str
   return new PatchedMap({ base, over, gone });
 }
 
-interface Layers<V> {
-  readonly base: ReadonlyMap<string, V>;
-  readonly over: ReadonlyMap<string, V>;
-  /** Keys of the base that are not to be seen. */
-  readonly gone: ReadonlySet<string>;
+/**
+ * Keys at which the two can differ, where both came out of one map by `patch`: their changes, and not all that they hold.
+ * Undefined where they have nothing in common.
+ */
+export function mayDiffer<K, V>(a: ReadonlyMap<K, V>, b: ReadonlyMap<K, V>): Iterable<K> | undefined {
+  if (a === b) return [];
+  const [left, right] = [layersOf(a), layersOf(b)];
+  if (left.base !== right.base) return undefined;
+  return new Set([...left.over.keys(), ...left.gone, ...right.over.keys(), ...right.gone]);
 }
 
-const EMPTY: ReadonlyMap<string, never> = new Map<string, never>();
-const NONE: ReadonlySet<string> = new Set();
+function layersOf<K, V>(map: ReadonlyMap<K, V>): Layers<K, V> {
+  if (map instanceof PatchedMap) return (map as PatchedMap<K, V>).layers;
+  return { base: map, over: EMPTY as ReadonlyMap<K, V>, gone: NONE as ReadonlySet<K> };
+}
 
-class PatchedMap<V> implements ReadonlyMap<string, V> {
-  readonly layers: Layers<V>;
+interface Layers<K, V> {
+  readonly base: ReadonlyMap<K, V>;
+  readonly over: ReadonlyMap<K, V>;
+  /** Keys of the base that are not to be seen. */
+  readonly gone: ReadonlySet<K>;
+}
 
-  constructor(layers: Layers<V>) {
+const EMPTY: ReadonlyMap<never, never> = new Map<never, never>();
+const NONE: ReadonlySet<never> = new Set();
+
+class PatchedMap<K, V> implements ReadonlyMap<K, V> {
+  readonly layers: Layers<K, V>;
+
+  constructor(layers: Layers<K, V>) {
     this.layers = layers;
   }
 
@@ -58,25 +74,25 @@ class PatchedMap<V> implements ReadonlyMap<string, V> {
     return base.size - gone.size + over.size;
   }
 
-  get(key: string): V | undefined {
+  get(key: K): V | undefined {
     const { base, over, gone } = this.layers;
     const found = over.get(key);
     if (found !== undefined || over.has(key)) return found;
     return gone.has(key) ? undefined : base.get(key);
   }
 
-  has(key: string): boolean {
+  has(key: K): boolean {
     const { base, over, gone } = this.layers;
     return over.has(key) || (base.has(key) && !gone.has(key));
   }
 
-  *entries(): MapIterator<[string, V]> {
+  *entries(): MapIterator<[K, V]> {
     const { base, over, gone } = this.layers;
     for (const entry of base) if (!gone.has(entry[0])) yield entry;
     yield* over;
   }
 
-  *keys(): MapIterator<string> {
+  *keys(): MapIterator<K> {
     for (const [key] of this.entries()) yield key;
   }
 
@@ -84,11 +100,11 @@ class PatchedMap<V> implements ReadonlyMap<string, V> {
     for (const [, value] of this.entries()) yield value;
   }
 
-  forEach(visit: (value: V, key: string, map: ReadonlyMap<string, V>) => void): void {
+  forEach(visit: (value: V, key: K, map: ReadonlyMap<K, V>) => void): void {
     for (const [key, value] of this.entries()) visit(value, key, this);
   }
 
-  [Symbol.iterator](): MapIterator<[string, V]> {
+  [Symbol.iterator](): MapIterator<[K, V]> {
     return this.entries();
   }
 }
