@@ -4,9 +4,10 @@
  */
 import { existsSync } from "node:fs";
 import { readdir, readlink, rm, rmdir } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { openLocalState } from "../agent/local-state.ts";
 import { SysctlOriginals } from "../agent/sysctl-originals.ts";
+import { retireBird } from "../drivers/bird/daemon.ts";
 import { run } from "../drivers/exec.ts";
 import { kill, pidNamespace, processesIn, waitGone } from "../drivers/system/processes.ts";
 import { type AttachedNetwork, type DockerState, detach, dockerState } from "./attached.ts";
@@ -104,6 +105,7 @@ function agent(): Step {
         await rm(UNIT_FILE, { force: true });
         await run(["systemctl", "daemon-reload"]);
       }
+      await retireBird(join(dirname(API_SOCKET), "bird")).catch(() => {}); // what does not answer is ended below
       const birds = processesIn(pidNamespace("self")).filter(({ argv }) => isOurBird(argv));
       for (const { pid } of birds) kill(pid, "SIGTERM");
       await waitGone(birds.map(({ pid }) => pid));

@@ -104,9 +104,7 @@ describe("a leaf-spine fabric with two route reflectors and four hosts", () => {
     const at = performance.now();
     cut(third, "to-spine1");
     cut(spineMachines[0] as Machine, "to-host3");
-    await eventually("the first host uses the other spine only", () =>
-      /^10\.65\.3\.0\/26 via 10\.2\.1\.0 /.test(ways()),
-    );
+    await eventually("the first host uses the other spine only", () => ways().startsWith("10.65.3.0/26 via 10.2.1.0 "));
     const moved = performance.now() - at;
     // The spine keeps the silent host's route as a last resort, and says so to all (RFC 9494, LLGR_STALE).
     await eventually("the first spine has marked it", async () => {
@@ -114,7 +112,7 @@ describe("a leaf-spine fabric with two route reflectors and four hosts", () => {
       return /\(65535, ?6\)|llgr_stale/i.test(rows.map(({ text }) => text).join());
     });
     await eventually("the cut host uses the other spine only", () =>
-      /^10\.65\.1\.0\/26 via 10\.2\.3\.0 /.test(third.ip("route show 10.65.1.0/26")),
+      third.ip("route show 10.65.1.0/26").startsWith("10.65.1.0/26 via 10.2.3.0 "),
     );
     await sleep(Math.max(0, 1500 - moved));
     const { sent, received } = await pings.stop();
@@ -214,7 +212,7 @@ describe("a peer that announces what is not its own", () => {
     const shown = await host.ask("show route table master4 filtered protocol 'peer-192.0.2.2'");
     const refused = shown.split("\n").flatMap((line) => (/^\d/.test(line) ? [line.split(" ")[0]] : []));
     const impossible = ["127.0.0.0/8", "224.0.0.0/4"]; // BIRD itself lets nobody say those
-    assert.deepEqual(refused.sort(), lies.filter((prefix) => !impossible.includes(prefix)).sort());
+    assert.deepEqual(new Set(refused), new Set(lies.filter((prefix) => !impossible.includes(prefix))));
     // And the thief hears of nothing but the host's own, though the filter accepts everything.
     assert.deepEqual(await bird.table(), ["10.65.0.0/26", "10.65.9.9/32"]);
   });

@@ -19,12 +19,12 @@ export class Machine {
     mkdirSync(folder, { recursive: true });
   }
 
-  get within(): readonly string[] {
+  get within(): readonly [string, ...string[]] {
     return ["ip", "netns", "exec", this.namespace];
   }
 
   run(...argv: readonly string[]): string {
-    const [file = "", ...args] = [...this.within, ...argv];
+    const [file, ...args] = [...this.within, ...argv];
     return execFileSync(file, args, { encoding: "utf8", maxBuffer: 1 << 28, stdio: ["ignore", "pipe", "pipe"] });
   }
 
@@ -118,7 +118,7 @@ export function kill(pid: number, signal: NodeJS.Signals = "SIGKILL"): void {
 
 /** Something that runs in a machine until the fabric ends. */
 export function background(machine: Machine, ...argv: readonly string[]): number {
-  const [file = "", ...args] = [...machine.within, ...argv];
+  const [file, ...args] = [...machine.within, ...argv];
   const child = spawn(file, args, { stdio: "ignore" });
   child.unref();
   return child.pid ?? 0;

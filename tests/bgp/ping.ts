@@ -14,7 +14,7 @@ export class PingStream {
   #output = "";
 
   constructor(from: Machine, to: string, source?: string) {
-    const [file = "", ...args] = [
+    const [file, ...args] = [
       ...from.within,
       "ping",
       "-n",

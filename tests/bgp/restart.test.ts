@@ -96,7 +96,7 @@ describe("an agent", () => {
       NODE_TEST_CONTEXT: undefined,
     };
     const log = openSync(at("agent.log"), "a");
-    const [file = "", ...args] = [...machine.within, AGENT, "agent"];
+    const [file, ...args] = [...machine.within, AGENT, "agent"];
     spawn(file, args, { env, stdio: ["ignore", log, log], detached: true }).unref();
     await eventually(
       "the agent answers",
@@ -135,8 +135,7 @@ describe("an agent", () => {
     assert.match(manx("bgp", "diff"), /^$/);
     const birdPid = readFileSync(join(host.folder, "run/bird/bird.pid"), "utf8");
     const since = (await bird.sessions()).get("host")?.since;
-    const target = `${address}`;
-    const pings = new PingStream(router, target);
+    const pings = new PingStream(router, address);
     await sleep(300);
     for (const signal of ["SIGKILL", "SIGTERM"] as const) {
       for (const pid of pids()) kill(pid, signal);

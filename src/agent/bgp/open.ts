@@ -2,7 +2,9 @@
 import { dirname, join } from "node:path";
 import type { BgpInput } from "../../core/bgp/state.ts";
 import type { Node } from "../../core/model/resources.ts";
+import type { Bird } from "../../drivers/bird/bird.ts";
 import { BirdDaemon } from "../../drivers/bird/daemon.ts";
+import { ExternalBird } from "../../drivers/bird/external.ts";
 import { ROUTE_PROTOCOL } from "../../drivers/netlink/ownership.ts";
 import { readSecret } from "../../drivers/system/secrets.ts";
 import type { ClusterCache } from "../cluster-cache.ts";
@@ -28,7 +30,7 @@ export interface BgpSources {
 
 export interface Bgp extends Disposable {
   readonly stage: BgpStage;
-  readonly bird: BirdDaemon;
+  readonly bird: Bird;
   readonly monitor: BgpMonitor;
   readonly input: () => BgpInput;
 }
@@ -41,14 +43,14 @@ export function openBgp(sources: BgpSources): Bgp | undefined {
   const stack = new DisposableStack();
   const input = bgpInput(sources);
   let stage: BgpStage | undefined;
+  const onDeath = (): void => {
+    log.warn("BIRD ended; it is started again, its routes stay");
+    stage?.wake();
+  };
   const bird = stack.use(
-    new BirdDaemon({
-      folder,
-      onDeath: () => {
-        log.warn("BIRD ended; it is started again, its routes stay");
-        stage?.wake();
-      },
-    }),
+    options.bgp === "external"
+      ? new ExternalBird({ file: join(dirname(options.stateFile), "bgp/manx.conf") })
+      : new BirdDaemon({ folder, onDeath }),
   );
   stage = stack.use(
     new BgpStage({
@@ -58,6 +60,7 @@ export function openBgp(sources: BgpSources): Bgp | undefined {
       health,
       logFile: join(folder, "bird.log"),
       routeProtocol: ROUTE_PROTOCOL,
+      form: options.bgp === "external" ? "snippet" : "whole",
       onApplied: (what) => log.info({ what }, "BIRD has a new configuration"),
     }),
   );

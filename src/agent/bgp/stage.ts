@@ -18,6 +18,7 @@ export interface BgpStageOptions {
   readonly health: Pick<Health, "set" | "clear">;
   readonly logFile: string;
   readonly routeProtocol: number;
+  readonly form?: "whole" | "snippet";
   readonly onApplied?: (what: string) => void;
 }
 
@@ -72,8 +73,8 @@ export class BgpStage implements Disposable {
   }
 
   #render(state: BgpState, secrets: ReadonlyMap<string, string>, persist: boolean): string {
-    const { logFile, routeProtocol } = this.#options;
-    return renderBird(state, { logFile, secrets, routeProtocol, persist });
+    const { logFile, routeProtocol, form = "whole" } = this.#options;
+    return renderBird(state, { logFile, secrets, routeProtocol, persist, form });
   }
 
   /** Those that can be read; a session without the password that it needs is not made. */

@@ -76,16 +76,17 @@ export class BirdDaemon implements Bird, Disposable {
     await this.#place(last);
     await control.ask("configure", CONFIGURE_MS).catch(() => {});
     this.#control = undefined; // its end is no death
+    const pid = await this.#pid();
     await control.ask("down").catch(() => {}); // it may close the socket before it answers
-    await this.#gone();
+    await this.#gone(pid);
     control[Symbol.dispose]();
     await this.#forget();
   }
 
-  /** Waits until the process has ended; helps if it does not. */
-  async #gone(): Promise<void> {
+  /** Waits until the process has ended, which is later than its pid file's end; helps if it does not. */
+  async #gone(pid: number | undefined): Promise<void> {
     const end = Date.now() + START_MS;
-    for (let pid = await this.#pid(); pid !== undefined; pid = await this.#pid()) {
+    while (pid !== undefined && (await this.#isOurs(pid))) {
       if (Date.now() > end) kill(pid);
       await sleep(20);
     }
@@ -114,7 +115,10 @@ export class BirdDaemon implements Bird, Disposable {
     await writeFile(candidate, config, { mode: 0o600, flag: "wx" });
     const { code, stdout, stderr } = await run([binary, "-p", "-c", candidate], { timeoutMs: CONFIGURE_MS });
     if (code !== 0) {
-      const said = (stderr.trim() || stdout.trim()).replaceAll(candidate, "bird.conf").slice(0, 500);
+      const said = (stderr.trim() || stdout.trim())
+        .replace(/^bird: /, "")
+        .replaceAll(candidate, "bird.conf")
+        .slice(0, 500);
       throw new DriverError("invalid", `Cannot use the BGP configuration: BIRD says ${said}`);
     }
     await rename(candidate, this.#path("bird.conf"));
@@ -174,9 +178,13 @@ export class BirdDaemon implements Bird, Disposable {
   /** The process of the pid file, if it still is BIRD with our socket. */
   async #pid(): Promise<number | undefined> {
     const pid = Number(await readFile(this.#path("bird.pid"), "utf8").catch(() => ""));
-    if (!Number.isInteger(pid) || pid <= 1 || nameOf(pid) !== "bird") return undefined;
+    return Number.isInteger(pid) && pid > 1 && (await this.#isOurs(pid)) ? pid : undefined;
+  }
+
+  async #isOurs(pid: number): Promise<boolean> {
+    if (nameOf(pid) !== "bird") return false;
     const command = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
-    return command.split("\0").includes(this.#path("bird.ctl")) ? pid : undefined;
+    return command.split("\0").includes(this.#path("bird.ctl"));
   }
 
   /** Lets go of BIRD, which runs on. */
@@ -192,4 +200,12 @@ function kill(pid: number): void {
   } catch {
     // gone meanwhile
   }
+}
+
+/** Ends the BIRD of the folder, if one runs, and takes what it learned out of the kernel: for an agent that is gone for good. */
+export async function retireBird(folder: string): Promise<void> {
+  const config = await readFile(join(folder, "bird.conf"), "utf8").catch(() => undefined);
+  if (config === undefined) return;
+  using bird = new BirdDaemon({ folder, onDeath: () => {} });
+  await bird.stop(config.replaceAll(/^ *persist;\n/gm, ""));
 }
