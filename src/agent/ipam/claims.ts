@@ -61,7 +61,8 @@ export class BlockClaims {
       if (isDisabled(stored)) return { ok: false, why: "is disabled" };
       const owners = await this.#owners(signal);
       const block = wish.exact ?? nextBlock({ ...search(wish), taken: owners.map((o) => o.block), host: this.#host });
-      if (block === undefined) return { ok: false, why: "has no free block left" };
+      if (block === undefined)
+        return { ok: false, why: `has no free block left${wish.within === undefined ? "" : " there"}` };
       const owner = owners.find((o) => overlaps(o.block, block));
       if (owner !== undefined && owner.host !== this.#host)
         return {

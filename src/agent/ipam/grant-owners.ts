@@ -56,6 +56,7 @@ export class GrantOwners {
   bind(networkId: string, data: readonly BindAsk[], pools: readonly string[] | undefined): string[] {
     return this.#options.state.change(() => {
       const chosen = new Set<string>();
+      if (pools !== undefined) this.#allThere(pools);
       for (const ask of data) {
         const grant = this.#match(networkId, ask, chosen);
         if (grant === undefined)
@@ -100,21 +101,30 @@ export class GrantOwners {
         "invalid",
         `Cannot use both the subnet ${grant.subnet} and the pools ${pools.join(", ")}: choose one of them`,
       );
+    const asked = parsePoolId(grant.id)?.pools?.filter((name) => !pools.includes(name));
+    if (asked !== undefined && asked.length > 0)
+      throw new AddressError(
+        "invalid",
+        `Cannot use both the IPAM option pool "${asked.join(",")}" and the pools ${pools.join(", ")}: choose one of them`,
+      );
     const own = pools.filter((name) => this.#options.pools.named(name)?.cidr.family === grant.family);
     const tied = { ...grant, networkId, pools: own };
     const { usable, refused } = this.#options.choose(tied);
-    const none = `none of the pools ${pools.join(", ")} is an IPv${grant.family} pool`;
+    const none = `none of the pools ${pools.join(", ")} is an IPv${grant.family} pool${grant.family === 4 ? ". Name one, or add --ipam-opt ipv4=off" : ""}`;
     if (usable.length === 0 || refused.length > 0)
       throw new AddressError("not-found", `Cannot make the network: ${refused.length > 0 ? explain(refused) : none}`);
     this.#put(tied);
   }
 
+  #allThere(pools: readonly string[]): void {
+    const missing = pools.find((name) => this.#options.pools.named(name) === undefined);
+    if (missing !== undefined)
+      throw new AddressError("not-found", `Cannot make the network: pool "${missing}" does not exist`);
+  }
+
   #allServed(pools: readonly string[], data: readonly BindAsk[]): void {
     for (const name of pools) {
-      const pool = this.#options.pools.named(name);
-      if (pool === undefined)
-        throw new AddressError("not-found", `Cannot make the network: pool "${name}" does not exist`);
-      const { family } = pool.cidr;
+      const family = this.#options.pools.named(name)?.cidr.family;
       if (!data.some((ask) => ask.family === family))
         throw new AddressError(
           "invalid",

@@ -56,10 +56,17 @@ export class Grants {
   }
 
   async request(ask: PoolAsk, signal: AbortSignal): Promise<PoolGrant> {
-    const asked = describe(ask);
+    const asked = this.#ofFamily(describe(ask));
     const ready = await this.#ready(asked, signal);
     const { id, pool, tag } = this.#put(makePoolId(ready), ready);
     return { poolId: id, pool, data: { [GATEWAY]: noGateway(ask.family, tag ?? 0) } };
+  }
+
+  /** Docker asks for each family with the same options. */
+  #ofFamily(asked: PoolDescription): PoolDescription {
+    const familyOf = (name: string): Family | undefined => this.#options.pools.named(name)?.cidr.family;
+    const own = asked.pools?.filter((name) => (familyOf(name) ?? asked.family) === asked.family) ?? [];
+    return own.length === 0 ? asked : { ...asked, pools: own };
   }
 
   /** Makes sure that there is a pool for what is asked, and says which. @throws AddressError */

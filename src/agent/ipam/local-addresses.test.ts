@@ -75,7 +75,7 @@ describe("addresses: pools", () => {
     await host.network("n1", { pool: "172.20.0.0/24" });
     await assert.rejects(
       host.addresses.requestPool({ family: 4 }),
-      refusal("not-found", /"subnet-172-20-0-0-24" gives addresses only to networks that name it/),
+      refusal("not-found", /there is no IP pool/),
     );
   });
 
@@ -188,11 +188,24 @@ describe("addresses: pools", () => {
     await using host = await Host.with([...DEFAULTS, pool("other", "10.77.0.0/24", { nodeSelector: "none()" })]);
     const grant = await host.addresses.requestPool({ family: 4 });
     const bind = (pools: string[]) => host.addresses.bind("n1", [{ family: 4, pool: grant.pool }], pools);
-    assert.throws(() => bind(["nowhere"]), /none of the pools nowhere|does not exist/);
+    assert.throws(() => bind(["nowhere"]), /pool "nowhere" does not exist/);
+    assert.throws(() => bind(["v6"]), /none of the pools v6 is an IPv4 pool.*ipv4=off/);
     assert.throws(() => bind(["other", "v6"]), /IPv6, which the network does not have/);
     assert.equal(host.state.ipam.grants.all.get(grant.poolId)?.networkId, undefined);
     assert.deepEqual(bind(["other"]), [grant.poolId]);
     assert.ok(inside("10.77.0.0/24", (await take(host, grant.poolId, 1))[0] as string));
+  });
+
+  it("takes of the pools that IPAM options name those of the family, and lets no other option overrule them", async () => {
+    await using host = await Host.with([...DEFAULTS, pool("other", "10.77.0.0/24", { assignmentMode: "Manual" })]);
+    const options = { pool: "other,v6" };
+    const v4 = await host.addresses.requestPool({ family: 4, options });
+    const v6 = await host.addresses.requestPool({ family: 6, options });
+    assert.ok(inside("10.77.0.0/24", (await take(host, v4.poolId, 1))[0] as string));
+    assert.ok(inside("fd65::/64", (await take(host, v6.poolId, 1))[0] as string));
+    const bind = (pools: string[]) => host.addresses.bind("n1", [{ family: 4, pool: v4.pool }], pools);
+    assert.throws(() => bind(["v4"]), /both the IPAM option pool "other" and the pools v4: choose one/);
+    assert.deepEqual(bind(["other"]), [v4.poolId]);
   });
 
   it("makes a grant again from its ID, and refuses IDs that are not ours", async () => {

@@ -2,8 +2,8 @@
 import type { IPPool } from "../model/resources.ts";
 import type { Family } from "../net/address.ts";
 import { type Cidr, cidr, covers, mergeRanges, overlaps, parseCidr, type Range, size, toRange } from "../net/cidr.ts";
-
 import { BLOCK_SIZES } from "./block.ts";
+import { isSubnetPool } from "./pools.ts";
 
 /** An IP pool with its CIDR parsed. */
 export interface Pool {
@@ -50,13 +50,20 @@ export function usablePools(
 ): PoolChoice {
   const usable: Pool[] = [];
   const refused: Refusal[] = [];
-  const wanted = ask.names === undefined ? pools : named(pools, ask.names, refused);
+  const wanted = ask.names === undefined ? forAll(pools, ask.family) : named(pools, ask.names, refused);
   for (const pool of wanted) {
     const why = reasonAgainst(pool, ask, selects);
     if (why === undefined) usable.push(pool);
     else refused.push({ pool: pool.name, why });
   }
   return { usable, refused };
+}
+
+/** Pools from which nobody who names none can get anything, and knows that, are not worth a word. */
+function forAll(pools: readonly Pool[], family: Family): Pool[] {
+  const isOneNetworks = ({ resource }: Pool): boolean =>
+    isSubnetPool(resource) && resource.spec.assignmentMode === "Manual";
+  return pools.filter((pool) => pool.cidr.family === family && !isOneNetworks(pool));
 }
 
 function named(pools: readonly Pool[], names: readonly string[], refused: Refusal[]): Pool[] {

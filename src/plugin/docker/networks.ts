@@ -1,5 +1,6 @@
 /** NetworkDriver.CreateNetwork and DeleteNetwork. Docker tells of a network once: what is recorded here is all there is. */
 import type { BindAsk } from "../../agent/addresses.ts";
+import { parsePoolId } from "../../agent/ipam/pool-id.ts";
 import type { EndpointRecord, NetworkRecord } from "../../agent/records.ts";
 import { type Family, parseAddress } from "../../core/net/address.ts";
 import { type PluginContext, poolsOf } from "./context.ts";
@@ -32,7 +33,7 @@ export function createNetwork(context: PluginContext, message: Messages["createN
     const of = (family: Family): string[] => poolIds.filter((_, index) => asks[index]?.family === family);
     state.putNetwork({
       id: message.NetworkID,
-      spec: networkSpec(options, asks, families, isInternal(message.Options)),
+      spec: networkSpec(options, asks, families, isInternal(message.Options), poolsNamedBy(poolIds)),
       ipv4Pools: of(4),
       ipv6Pools: of(6),
       options: Object.fromEntries(given) as Record<string, string>,
@@ -69,15 +70,22 @@ export function releaseFrom({ addresses }: PluginContext, network: NetworkRecord
   for (const poolId of poolsOf(network, family)) addresses.release(poolId, address);
 }
 
+/** `--ipam-opt pool=` is told with RequestPool only: the pool IDs that were given out for it know. */
+export function poolsNamedBy(poolIds: readonly string[]): string[] {
+  return [...new Set(poolIds.flatMap((id) => parsePoolId(id)?.pools ?? []))];
+}
+
 export function networkSpec(
   options: NetworkOptions,
   pools: readonly { readonly pool: string }[],
   families: readonly Family[],
   internal: boolean,
+  /** By the IPAM options. */
+  named: readonly string[],
 ): NetworkRecord["spec"] {
   const subnets = pools.map(({ pool }) => pool).filter((pool) => !ANY.includes(pool));
   return {
-    pools: options.pools ?? subnets,
+    pools: options.pools ?? (subnets.length > 0 ? subnets : named),
     families,
     ...(options.mtu !== undefined && { mtu: options.mtu }),
     publish: options.publish,
