@@ -345,7 +345,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
       signal,
     ),
   );
-  run(kernel.follow({ resync, onNetwork: refreshNetwork }, signal));
+  run(kernel.follow({ resync, onNetwork: refreshNetwork, onFilter: () => void pass() }, signal));
   const observer = new Observer(kernelSources({ logGroup: options.logGroup, names: hostNames, health }));
   if (options.logGroup !== undefined) run(observer.run(signal));
   const counterReader = undo.use(Nftables.open());

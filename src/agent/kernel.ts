@@ -8,6 +8,7 @@ import { RouteTarget } from "../drivers/netlink/route-target.ts";
 import type { Change, Rtnetlink } from "../drivers/netlink/rtnetlink.ts";
 import { routeBySource } from "../drivers/netlink/source-routing.ts";
 import { type NetworkEvent, watchNetwork } from "../drivers/netlink/watch.ts";
+import { filterChanges } from "../drivers/nftables/filter-watch.ts";
 import { Nftables } from "../drivers/nftables/nftables.ts";
 import { type Originals, Sysctls } from "../drivers/system/sysctls.ts";
 import type { InsideWork } from "../plugin/docker/inside.ts";
@@ -26,6 +27,8 @@ export interface KernelHooks {
   readonly resync: (stage: Stage) => void;
   /** Addresses or routes of the host may have changed. */
   readonly onNetwork: () => void;
+  /** Another firewall has changed. */
+  readonly onFilter: () => void;
 }
 
 export class Kernel implements AsyncDisposable {
@@ -66,6 +69,7 @@ export class Kernel implements AsyncDisposable {
       this.#followFirewall(hooks, signal),
       this.#followNetwork(hooks, signal),
       followHost(hooks, signal),
+      followFilter(hooks, signal),
     ]);
   }
 
@@ -133,6 +137,16 @@ async function followHost({ onNetwork }: KernelHooks, signal: AbortSignal): Prom
   for await (const events of watchNetwork({}, signal)) {
     if (events.some(concernsHost)) soon ??= setTimeout(tell, HOST_QUIET).unref();
   }
+  clearTimeout(soon);
+}
+
+async function followFilter({ onFilter }: KernelHooks, signal: AbortSignal): Promise<void> {
+  let soon: NodeJS.Timeout | undefined;
+  const tell = (): void => {
+    soon = undefined;
+    onFilter();
+  };
+  for await (const _ of filterChanges(signal)) soon ??= setTimeout(tell, QUIET).unref();
   clearTimeout(soon);
 }
 

@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { describe, it } from "node:test";
 import type { Chain, Rule, Ruleset, Step } from "../../src/core/rules/ir.ts";
+import { filterChanges } from "../../src/drivers/nftables/filter-watch.ts";
 import { Nftables } from "../../src/drivers/nftables/nftables.ts";
 import { plain } from "./contract.ts";
 import { accept, drop, everything, map, rule, ruleset, set, table } from "./everything.ts";
@@ -295,6 +296,22 @@ describe("the driver of nftables", () => {
     const still = new Promise((resolve) => setTimeout(resolve, 300, "silent"));
     assert.equal(await Promise.race([next, still]), "silent");
     namespace.nft("flush ruleset");
+    assert.equal((await next).done, false);
+    end.abort();
+    await changes.next();
+  });
+
+  it("hears of what iptables does, and not of its own", { timeout: 30_000 }, async () => {
+    using namespace = new Namespace();
+    using driver = Nftables.open({ netns: namespace.path });
+    const end = new AbortController();
+    const changes = filterChanges(end.signal, namespace.path);
+    const next = changes.next();
+    await driver.apply(small);
+    namespace.nft("add table ip nat");
+    const still = new Promise((resolve) => setTimeout(resolve, 200, "silent"));
+    assert.equal(await Promise.race([next, still]), "silent");
+    namespace.nft("add table ip filter");
     assert.equal((await next).done, false);
     end.abort();
     await changes.next();

@@ -73,10 +73,7 @@ describe("addresses: pools", () => {
   it("gives nothing of a subnet's pool to networks without a subnet", async () => {
     await using host = await Host.with([]);
     await host.network("n1", { pool: "172.20.0.0/24" });
-    await assert.rejects(
-      host.addresses.requestPool({ family: 4 }),
-      refusal("not-found", /there is no IP pool/),
-    );
+    await assert.rejects(host.addresses.requestPool({ family: 4 }), refusal("not-found", /there is no IP pool/));
   });
 
   const refused: readonly (readonly [

@@ -6,7 +6,7 @@ import { lentTo } from "../../core/ipam/loan.ts";
 import { defaultPools } from "../../core/ipam/pools.ts";
 import type { IPPool, IPReservation } from "../../core/model/resources.ts";
 import { type Address, formatAddress, parseAddress, width } from "../../core/net/address.ts";
-import { type Cidr, formatCidr } from "../../core/net/cidr.ts";
+import { type Cidr, cidr, contains, formatCidr } from "../../core/net/cidr.ts";
 import { DriverError } from "../../drivers/error.ts";
 import type { Store } from "../../drivers/store/store.ts";
 import {
@@ -186,6 +186,11 @@ export class LocalAddresses implements Addresses, AsyncDisposable {
   #keepFree(grant: GrantRecord, wanted: Address | undefined): Address {
     if (wanted === undefined) return parseAddress(GATEWAYS[grant.family]) as Address;
     const text = formatAddress(wanted);
+    if (grant.subnet !== undefined && !contains(cidr(grant.subnet), wanted))
+      throw new AddressError(
+        "invalid",
+        `Cannot reserve the address ${text}: it lies outside of the subnet ${grant.subnet}`,
+      );
     const use = this.#giver.find(wanted);
     if (use !== undefined)
       throw new AddressError("conflict", `Cannot reserve the address ${text}: ${this.#supply.holderOf(wanted)} has it`);

@@ -60,8 +60,10 @@ export class PluginServer implements AsyncDisposable {
     const name = (request.url ?? "").replace(/^\//, "");
     const call = this.#options.calls.get(name);
     if (request.method !== "POST" || call === undefined) {
-      const status = call === undefined ? 404 : 405;
-      return reply(response, status, errorAnswer(`Manx has no call ${JSON.stringify(name.slice(0, 80))}`), true);
+      const asked = JSON.stringify(name.slice(0, 80));
+      const [status, why] =
+        call === undefined ? [404, `Manx has no call ${asked}`] : [405, `The call ${asked} is made with POST`];
+      return reply(response, status, errorAnswer(why), true);
     }
     const begun = performance.now();
     let failed = false;
@@ -114,29 +116,38 @@ class BodyError extends Error {
 /** The whole body as text. @throws BodyError */
 async function readBody(request: IncomingMessage, limit: number): Promise<string> {
   if (Number(request.headers["content-length"] ?? 0) > MAX_BODY) throw tooLarge();
-  const late = setTimeout(
-    () => request.destroy(new BodyError(408, "Cannot read the request: it took too long")),
-    limit,
-  );
-  const chunks: Buffer[] = [];
-  let length = 0;
+  const whole = await gather(request, limit);
   try {
-    for await (const chunk of request as AsyncIterable<Buffer>) {
-      length += chunk.length;
-      if (length > MAX_BODY) throw tooLarge();
-      chunks.push(chunk);
-    }
-  } catch (error) {
-    if (error instanceof BodyError) throw error;
-    throw new BodyError(400, "Cannot read the request: the connection broke");
-  } finally {
-    clearTimeout(late);
-  }
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(Buffer.concat(chunks));
+    return new TextDecoder("utf-8", { fatal: true }).decode(whole);
   } catch {
     throw new BodyError(400, "Cannot read the request: it is not UTF-8");
   }
+}
+
+/** Nothing is destroyed on the way: who sends too much or too slowly gets an answer. @throws BodyError */
+function gather(request: IncomingMessage, limit: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    const end = (settle: () => void): void => {
+      clearTimeout(late);
+      request.off("data", take);
+      settle();
+    };
+    const refuse = (error: BodyError): void => {
+      request.pause(); // before "data" has no listener, or the rest would be read to its end
+      end(() => reject(error));
+    };
+    const late = setTimeout(() => refuse(new BodyError(408, "Cannot read the request: it took too long")), limit);
+    const take = (chunk: Buffer): void => {
+      length += chunk.length;
+      if (length > MAX_BODY) refuse(tooLarge());
+      else chunks.push(chunk);
+    };
+    const broken = (): void => refuse(new BodyError(400, "Cannot read the request: the connection broke"));
+    request.on("data", take).once("end", () => end(() => resolve(Buffer.concat(chunks))));
+    request.once("error", broken).once("close", broken);
+  });
 }
 
 function tooLarge(): BodyError {
