@@ -104,6 +104,8 @@ export interface Addresses {
    * @returns the pool IDs, in the order of the data. @throws AddressError
    */
   bind(networkId: string, data: readonly BindAsk[], pools?: readonly string[]): string[];
+  /** Names of the IP pools that the pool IDs are restricted to, by whichever option; none: any pool. */
+  poolNames(poolIds: readonly string[]): string[];
   /** @returns the address with /32 or /128, canonical. @throws AddressError */
   request(ask: AddressAsk, signal?: AbortSignal): Promise<string>;
   /** Gives the address back. Repeatable; an address that is not in use is nothing to do. */

@@ -3,6 +3,7 @@ import type { HostInterface } from "../core/calc/snapshot.ts";
 import type { Surroundings } from "../core/calc/state-routing.ts";
 import type { Node } from "../core/model/resources.ts";
 import { FAMILIES } from "../core/net/address.ts";
+import { DriverError } from "../drivers/error.ts";
 import type { Route, Rtnetlink } from "../drivers/netlink/rtnetlink.ts";
 import { type NodeAddresses, type NodeAddressOptions, nodeAddresses } from "./node-address.ts";
 import { RouteInterfaces } from "./route-interfaces.ts";
@@ -73,8 +74,21 @@ export class HostNetwork {
     };
   }
 
-  /** Reads everything again. @returns whether something changed that endpoints depend on */
+  /**
+   * Reads everything again. Where the kernel is too restless to be read, all stays as it was until the next look.
+   * @returns whether something changed that endpoints depend on
+   */
   refresh(): boolean {
+    try {
+      return this.#read();
+    } catch (error) {
+      const isKnown = this.#interfaces.length > 0;
+      if (isKnown && error instanceof DriverError && error.code === "busy") return false;
+      throw error;
+    }
+  }
+
+  #read(): boolean {
     const links = new Map(this.#rtnetlink.links().map((link) => [link.index, link]));
     const routes = FAMILIES.flatMap((family) => this.#rtnetlink.routes({ family }).map((route) => ({ family, route })));
     const addresses = this.#rtnetlink.addresses().flatMap(({ index, address, scope }) => {

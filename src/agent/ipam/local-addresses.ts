@@ -26,6 +26,7 @@ import { Giver } from "./giver.ts";
 import { Grants } from "./grants.ts";
 import { addressIn, Holds } from "./holds.ts";
 import { ANSWER_MS, Loans } from "./loans.ts";
+import { parsePoolId } from "./pool-id.ts";
 import { PoolList } from "./pool-list.ts";
 import { PoolStore } from "./pool-store.ts";
 import { Publisher } from "./publisher.ts";
@@ -166,6 +167,10 @@ export class LocalAddresses implements Addresses, AsyncDisposable {
 
   bind(networkId: string, data: readonly BindAsk[], pools?: readonly string[]): string[] {
     return this.#grants.owners.bind(networkId, data, pools);
+  }
+
+  poolNames(poolIds: readonly string[]): string[] {
+    return [...new Set(poolIds.flatMap((id) => parsePoolId(id)?.pools ?? []))];
   }
 
   async request(ask: AddressAsk, signal?: AbortSignal): Promise<string> {

@@ -12,7 +12,7 @@ import { publish } from "./host-ports.ts";
 import { containerRecord, keepIdentity } from "./identity.ts";
 import { gatewayIndex, macOf, NO_IPV4, parseMac } from "./names.ts";
 import { readNetworkOptions } from "./network-options.ts";
-import { networkSpec, poolsNamedBy } from "./networks.ts";
+import { networkSpec } from "./networks.ts";
 
 /** Docker does not tell the pool IDs that it keeps, so the network gets new ones; the old ones stay good for Docker. */
 export async function adoptNetwork(context: PluginContext, network: EngineNetwork, signal: AbortSignal): Promise<void> {
@@ -31,7 +31,7 @@ export async function adoptNetwork(context: PluginContext, network: EngineNetwor
     state.putNetwork({
       id: network.id,
       name: network.name,
-      spec: networkSpec(options, asks, families, network.internal, poolsNamedBy(poolIds)),
+      spec: networkSpec(options, asks, families, network.internal, addresses.poolNames(poolIds)),
       ipv4Pools: of(4),
       ipv6Pools: of(6),
       options: network.options,

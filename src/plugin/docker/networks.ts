@@ -1,6 +1,5 @@
 /** NetworkDriver.CreateNetwork and DeleteNetwork. Docker tells of a network once: what is recorded here is all there is. */
 import type { BindAsk } from "../../agent/addresses.ts";
-import { parsePoolId } from "../../agent/ipam/pool-id.ts";
 import type { EndpointRecord, NetworkRecord } from "../../agent/records.ts";
 import { type Family, parseAddress } from "../../core/net/address.ts";
 import { type PluginContext, poolsOf } from "./context.ts";
@@ -33,7 +32,7 @@ export function createNetwork(context: PluginContext, message: Messages["createN
     const of = (family: Family): string[] => poolIds.filter((_, index) => asks[index]?.family === family);
     state.putNetwork({
       id: message.NetworkID,
-      spec: networkSpec(options, asks, families, isInternal(message.Options), poolsNamedBy(poolIds)),
+      spec: networkSpec(options, asks, families, isInternal(message.Options), addresses.poolNames(poolIds)),
       ipv4Pools: of(4),
       ipv6Pools: of(6),
       options: Object.fromEntries(given) as Record<string, string>,
@@ -70,17 +69,12 @@ export function releaseFrom({ addresses }: PluginContext, network: NetworkRecord
   for (const poolId of poolsOf(network, family)) addresses.release(poolId, address);
 }
 
-/** `--ipam-opt pool=` is told with RequestPool only: the pool IDs that were given out for it know. */
-export function poolsNamedBy(poolIds: readonly string[]): string[] {
-  return [...new Set(poolIds.flatMap((id) => parsePoolId(id)?.pools ?? []))];
-}
-
 export function networkSpec(
   options: NetworkOptions,
   pools: readonly { readonly pool: string }[],
   families: readonly Family[],
   internal: boolean,
-  /** By the IPAM options. */
+  /** By `--ipam-opt pool=`, which CreateNetwork does not tell. */
   named: readonly string[],
 ): NetworkRecord["spec"] {
   const subnets = pools.map(({ pool }) => pool).filter((pool) => !ANY.includes(pool));
