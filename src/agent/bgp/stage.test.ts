@@ -22,7 +22,8 @@ const SECRET = { secretKeyRef: { name: "tor", key: "password" } };
 
 function setUp(first: BgpInput, secret: () => Promise<string> = () => Promise.resolve("x")) {
   const bird = new FakeBird();
-  const health = new Health(() => {});
+  const raised: string[] = [];
+  const health = new Health(({ code }, isRaised) => isRaised && raised.push(code));
   const now = { input: first };
   const stage = new BgpStage({
     bird,
@@ -32,7 +33,7 @@ function setUp(first: BgpInput, secret: () => Promise<string> = () => Promise.re
     logFile: "/run/bird.log",
     routeProtocol: 109,
   });
-  return { bird, stage, now, codes: () => health.list().map(({ code }) => code) };
+  return { bird, stage, now, raised, codes: () => health.list().map(({ code }) => code) };
 }
 
 describe("BGP in the agent", () => {
@@ -79,14 +80,11 @@ describe("BGP in the agent", () => {
 
   it("tells a daemon in the way from a configuration that BIRD refuses, and recovers from both", async () => {
     const peers = [peer("p", { peerIP: "10.0.0.2", asNumber: 65001 })];
-    const { bird, stage, codes, now } = setUp({ ...ALONE, peers });
+    const { bird, stage, codes, raised, now } = setUp({ ...ALONE, peers });
     using _ = stage;
     bird.failure = new DriverError("busy", "another BIRD runs here");
-    const there = stage.settle(); // tried again until the other is gone
-    while (bird.failure !== undefined) await new Promise(setImmediate);
-    await new Promise(setImmediate);
-    assert.deepEqual(codes(), ["bgp-in-the-way"]);
-    await there;
+    await stage.settle(); // tried again until the other is gone
+    assert.deepEqual(raised, ["bgp-in-the-way"]);
     assert.deepEqual(codes(), []);
     bird.failure = new DriverError("invalid", "BIRD says no");
     await assert.rejects(stage.settle());

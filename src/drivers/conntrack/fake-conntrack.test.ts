@@ -10,7 +10,7 @@ conntrackContract("fake", () => {
       family: original.source.includes(":") ? 6 : 4,
       id: (id += 2),
       original,
-      reply: { ...original, source: original.destination, destination: original.source },
+      reply: turned(original),
       zone: 0,
       mark: 0,
       answered: true,
@@ -20,3 +20,13 @@ conntrackContract("fake", () => {
     });
   return { conntrack, begin: (...tuples) => tuples.forEach(begin), [Symbol.dispose]: () => undefined };
 });
+
+function turned({ source, destination, sourcePort, destinationPort, ...rest }: Tuple): Tuple {
+  return {
+    ...rest,
+    source: destination,
+    destination: source,
+    ...(destinationPort === undefined ? {} : { sourcePort: destinationPort }),
+    ...(sourcePort === undefined ? {} : { destinationPort: sourcePort }),
+  };
+}
