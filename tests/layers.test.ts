@@ -37,13 +37,16 @@ const LAYERS: readonly Layer[] = [
     packages: [],
   },
   { folder: "core/flows", mayImport: ["core/net", "core/model", "core/calc", "core/rules"], packages: [] },
+  { folder: "core/dns", mayImport: ["core/net", "core/calc"], packages: [] },
   { folder: "drivers/error.ts", mayImport: [] },
   { folder: "drivers/exec.ts", mayImport: ["drivers/error.ts"] },
   { folder: "drivers/syscall", mayImport: ["drivers/error.ts"] },
-  ...["store", "nftables", "netlink", "conntrack", "nflog", "bird", "docker", "system", "iptables"].map((name) => ({
-    folder: `drivers/${name}`,
-    mayImport: ["core", "drivers/error.ts", "drivers/exec.ts", "drivers/syscall"],
-  })),
+  ...["store", "nftables", "netlink", "conntrack", "nflog", "bird", "docker", "system", "iptables", "dns"].map(
+    (name) => ({
+      folder: `drivers/${name}`,
+      mayImport: ["core", "drivers/error.ts", "drivers/exec.ts", "drivers/syscall"],
+    }),
+  ),
   { folder: "agent", mayImport: ["core", "drivers", "plugin", "api", "install", "web"] },
   {
     folder: "plugin",

@@ -46,6 +46,7 @@ import type { Logger } from "./log.ts";
 import { Loop } from "./loop.ts";
 import { Metrics } from "./metrics/metrics.ts";
 import { RuleCounters } from "./metrics/rule-counters.ts";
+import { openAliases, openNames } from "./names/open.ts";
 import { HostNames } from "./observe/host-names.ts";
 import { kernelSources } from "./observe/kernel-sources.ts";
 import { Observer } from "./observe/observer.ts";
@@ -202,6 +203,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     endpointToHost: options.endpointToHost,
     guardForwarding: forwardedBefore === "0",
     failsafe: options.failsafe,
+    ...(options.names && { names: true }),
     ...(options.logGroup === undefined ? {} : { logGroup: options.logGroup }),
   };
   const thisNode = (): Node => membership?.node() ?? hostNetwork.node;
@@ -244,6 +246,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     surroundings: () => hostNetwork.surroundings,
     stored: () => [...cluster.entries()].map(({ resource }) => resource),
   };
+  const names = options.names ? undo.use(openNames({ hostNetwork, kernel, health })) : undefined;
   const hostNames = new HostNames(options.host, hostNetwork, kernel.rtnetlink);
   let outcome: Outcome | undefined;
   loop = undo.use(
@@ -256,6 +259,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
           outcome = await dataplane.apply(hostState, stepSignal);
           metrics.wrote(outcome);
           reportOutcome(health, outcome);
+          names?.take(snapshot);
           if (!outcome.failures.has("routes")) bgp?.stage.wake(); // BIRD announces what the kernel has
           if (!outcome.failures.has("firewall")) cutter.follow(hostState);
           const wrong = [...outcome.failures].filter(([stage]) => stage !== "sysctls");
@@ -290,8 +294,9 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     ...(membership !== undefined && { networks: membership.networks }),
   };
   const reconcile = new EngineReconcile(context, (id, callSignal) => inspector.inspect(id, callSignal));
+  const aliases = undo.use(openAliases({ state, inspector, health }));
   const watch = new EngineWatch({
-    reconcile: (callSignal) => reconcile.run(callSignal),
+    reconcile: (callSignal) => reconcile.run(callSignal).finally(aliases.look),
     onReport: ({ removed, adopted, corrected, addresses: given, problems }) => {
       health.clear("reconcile-failed");
       if (removed.length + adopted.length + corrected.length + given.released.length > 0)
@@ -339,7 +344,10 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
         },
         onLost: (why) => health.raise("engine-unreachable", why),
         onDoubt: () => watch.doubt(),
-        onStart: inside.wake,
+        onStart: (endpointId) => {
+          inside.wake(endpointId);
+          aliases.look();
+        },
         onNetwork: () => membership?.networks.look(),
       },
       signal,
@@ -382,6 +390,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     observer,
     metrics,
     ruleCounters,
+    names,
     takeSnapshot: (): Snapshot => snapshots.takeWhole(),
     membership,
     hostState: () => hostState,

@@ -115,6 +115,17 @@ export const CONDITIONS = {
     severity: "error",
     remedy: "Write it to /etc/manx/secrets/NAME/KEY, owned by root, mode 0600.",
   },
+  "names-not-answered": {
+    title: "containers cannot ask for the names of containers on other hosts",
+    severity: "error",
+    remedy:
+      "See who has port 53: ss -lnup 'sport = 53'. A dnsmasq or named that takes all addresses needs bind-interfaces or listen-on; or MANX_NAMES=off.",
+  },
+  "aliases-unknown": {
+    title: "Docker did not tell the aliases of a container",
+    severity: "warning",
+    remedy: "It is asked again every minute; the container's name can be asked for.",
+  },
   "reconcile-failed": {
     title: "what Docker knows could not be compared with what Manx knows",
     severity: "warning",

@@ -2,7 +2,6 @@
 import { DriverError } from "../drivers/error.ts";
 import { GatewayAddressTarget } from "../drivers/netlink/gateway-address-target.ts";
 import { KernelRtnetlink } from "../drivers/netlink/kernel-rtnetlink.ts";
-import type { LinkCounters } from "../drivers/netlink/link-counters.ts";
 import { LinkTarget } from "../drivers/netlink/link-target.ts";
 import { NeighbourTarget } from "../drivers/netlink/neighbour-target.ts";
 import { RouteTarget } from "../drivers/netlink/route-target.ts";
@@ -62,11 +61,6 @@ export class Kernel implements AsyncDisposable {
 
   static open(originals: Originals): Kernel {
     return new Kernel(originals, new AsyncDisposableStack());
-  }
-
-  /** What has passed the veth pairs of this namespace. */
-  linkCounters(): LinkCounters[] {
-    return this.#kernel.linkCounters("veth");
   }
 
   /** Listens until the signal aborts. */

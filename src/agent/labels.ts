@@ -2,7 +2,7 @@
  * The labels of an endpoint, as selectors see them: the container's own Docker labels, and what Docker knows about the
  * container under the reserved prefix `manx/`, which no container can set by itself.
  */
-import type { ContainerRecord, NetworkRecord } from "./records.ts";
+import type { ContainerRecord, EndpointRecord, NetworkRecord } from "./records.ts";
 
 /** Labels of this prefix are taken without it, as Calico's libnetwork plugin did. */
 const CALICO_PREFIX = "org.projectcalico.label.";
@@ -12,6 +12,20 @@ const RESERVED = ["manx/", "projectcalico.org/"];
 export function namespaceOf(container: ContainerRecord | undefined): string {
   const project = container?.composeProject ?? "";
   return project === "" ? "default" : project;
+}
+
+/** Letters of the ID that Docker shows, and that others may call a container by. */
+const SHORT_ID = 12;
+
+/** What a container may be called besides its name: as Docker's own resolver has it for containers of its engine. */
+export function otherNames({ container, aliases = [] }: EndpointRecord): readonly string[] {
+  const { name, id, composeService } = container ?? {};
+  const all = [
+    ...aliases,
+    ...(composeService === undefined ? [] : [composeService]),
+    ...(id === undefined ? [] : [id.slice(0, SHORT_ID)]),
+  ];
+  return [...new Set(all)].filter((alias) => alias !== "" && alias !== name);
 }
 
 export function endpointLabels(

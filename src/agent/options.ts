@@ -26,6 +26,8 @@ export interface AgentOptions {
   readonly bgp: "own" | "external" | "off";
   /** The dashboard; absent: there is none. */
   readonly ui?: UiOptions;
+  /** Whether containers may ask this host for the names of others. */
+  readonly names: boolean;
   /** NFLOG group that our rules log to; undefined: what is dropped and who talks to whom is not watched. */
   readonly logGroup?: number;
   /** How the node's own addresses are found. */
@@ -106,6 +108,7 @@ export function agentOptions(env: Environment, config: Config = {}): AgentOption
     },
     secrets: env["MANX_SECRETS"] ?? config.secrets ?? "/etc/manx/secrets",
     bgp: choice("MANX_BGP", env["MANX_BGP"] ?? config.bgp, ["own", "external", "off"]),
+    names: choice("MANX_NAMES", env["MANX_NAMES"], ["on", "off"]) === "on",
     ...logGroup(env["MANX_FLOWS"] ?? String(LOG_GROUP)),
     ip: parseIpMethod("MANX_IP", env["MANX_IP"] ?? config.ip ?? "first-found", 4),
     ip6: parseIpMethod("MANX_IP6", env["MANX_IP6"] ?? config.ip6 ?? "first-found", 6),

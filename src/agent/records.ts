@@ -53,6 +53,8 @@ export interface EndpointRecord {
   /** Join has been called and Leave has not. */
   readonly joined: boolean;
   readonly container?: ContainerRecord;
+  /** `--network-alias` and the like, as Docker tells them once the container runs; absent: not asked yet. */
+  readonly aliases?: readonly string[];
   /** ISO 8601, UTC. */
   readonly createdAt: string;
 }

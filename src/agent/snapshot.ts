@@ -3,7 +3,7 @@ import type { Endpoint, HostInterface, LocalEndpoint, Settings, Snapshot } from 
 import type { Journal } from "../core/calc/tracker.ts";
 import type { Network, Node } from "../core/model/resources.ts";
 import type { ClusterCache } from "./cluster-cache.ts";
-import { endpointLabels, namespaceOf } from "./labels.ts";
+import { endpointLabels, namespaceOf, otherNames } from "./labels.ts";
 import type { LocalState } from "./local-state.ts";
 import type { EndpointRecord, NetworkRecord } from "./records.ts";
 
@@ -157,6 +157,7 @@ function toEndpoint(record: EndpointRecord, network: NetworkRecord, host: string
     host,
     namespace: namespaceOf(container),
     container: container?.name ?? "",
+    aliases: otherNames(record),
     network: networkName(network),
     addresses: record.addresses,
     labels: endpointLabels(container, network, host),

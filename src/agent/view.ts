@@ -10,6 +10,7 @@ import type { Endpoint } from "../core/calc/snapshot.ts";
 import type { AnyResource, IPPool, Kind, WorkloadEndpoint } from "../core/model/resources.ts";
 import { validateResource } from "../core/model/validate.ts";
 import { formatProblems, type Problem } from "../core/problem.ts";
+import { whyNotAsked } from "../install/docker-dns.ts";
 import type { Dashboard } from "../web/dashboard.ts";
 import { AddressError } from "./addresses.ts";
 import type { Agent } from "./agent.ts";
@@ -24,7 +25,6 @@ import type { Token } from "./join/tokens.ts";
 import { metricsText } from "./metrics/gather.ts";
 import { readiness } from "./metrics/readiness.ts";
 import { flowReport, followFlows } from "./observe/report.ts";
-import { trafficView } from "./observe/traffic.ts";
 import { repair } from "./repair.ts";
 import { verdictsOf } from "./verdicts.ts";
 import { VERSION } from "./version.ts";
@@ -49,7 +49,24 @@ const PARTS: readonly { name: Component["name"]; codes: readonly ConditionCode[]
     name: "bgp",
     codes: ["bgp-in-the-way", "bgp-not-applied", "bgp-secret", "bgp-resource", "bgp-session-down"],
   },
+  { name: "names", codes: ["names-not-answered", "aliases-unknown"] },
 ];
+
+/** Why a part is off although nothing is wrong with it. */
+function offReason(
+  name: Component["name"],
+  agent: Agent,
+): { readonly why: string; readonly remedy?: string } | undefined {
+  if (name === "names") return agent.names === undefined ? { why: "switched off by MANX_NAMES" } : whyNotAsked();
+  if (name !== "bgp" || (agent.bgp?.stage.state?.sessions.length ?? 0) > 0) return undefined;
+  return { why: agent.bgp === undefined ? "switched off by MANX_BGP" : "this host has no peers" };
+}
+
+function namesSummary({ names }: Agent): string {
+  return names === undefined
+    ? ""
+    : `${names.known} names on this host's networks, ${names.answered} questions answered`;
+}
 
 /** `dashboard`: the one there is by then. */
 export function agentView(agent: Agent, dashboard: () => Dashboard | undefined = () => undefined): AgentView {
@@ -101,11 +118,6 @@ export function agentView(agent: Agent, dashboard: () => Dashboard | undefined =
     removeToken: (id, signal) => joining(agent).remove(id, signal ?? agent.signal),
     flows: (filter, limit) => Promise.resolve(flowReport(agent.observer, filter, limit)),
     followFlows: (filter, signal) => followFlows(agent.observer, filter, signal),
-    traffic: () => {
-      const { endpoints } = agent.takeSnapshot();
-      const counters = agent.kernel.linkCounters();
-      return Promise.resolve(trafficView(endpoints, counters, agent.observer.tally, performance.now()));
-    },
     metrics: (signal) => metricsText(agent, signal),
     readiness: () => Promise.resolve(readiness(agent)),
     counters,
@@ -147,14 +159,14 @@ async function components(agent: Agent, signal?: AbortSignal): Promise<readonly 
     store: storeSummary(agent),
     dataplane: dataplaneSummary(agent),
     bgp: bgpSummary(agent),
+    names: namesSummary(agent),
   };
   const conditions = agent.health.list();
   return PARTS.map(({ name, codes }) => {
     const found = conditions.find(({ code }) => codes.includes(code));
     if (found === undefined) {
-      const isOff = name === "bgp" && (agent.bgp?.stage.state?.sessions.length ?? 0) === 0;
-      const why = agent.bgp === undefined ? "switched off by MANX_BGP" : "this host has no peers";
-      return { name, summary: summaries[name], ...(isOff ? { state: "off" as const, why } : { state: "ok" as const }) };
+      const off = offReason(name, agent);
+      return { name, summary: summaries[name], state: off === undefined ? "ok" : "off", ...off };
     }
     const part = found.severity === "error" ? ("failed" as const) : ("degraded" as const);
     return { name, state: part, summary: summaries[name], why: `${found.title}: ${found.why}`, remedy: found.remedy };

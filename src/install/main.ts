@@ -4,6 +4,7 @@
  */
 import { parseArgs } from "node:util";
 import { demonstrate } from "./demo.ts";
+import { DAEMON_FILE } from "./docker-dns.ts";
 import { type Change, plan } from "./plan.ts";
 import { type Screen, terminalScreen } from "./screen.ts";
 import { LINK } from "./service.ts";
@@ -49,6 +50,13 @@ export async function quickstart(flags: Flags, screen: Screen): Promise<number> 
   return 0;
 }
 
+const NAMES: Readonly<Record<Survey["names"], string>> = {
+  set: "Docker asks Manx for those of other hosts' containers",
+  missing: "Docker knows those of this host's containers only",
+  flags: "dockerd is given --dns on its command line, which is left alone: no names of other hosts' containers",
+  unreadable: `${DAEMON_FILE} is not understood and is left alone: no names of other hosts' containers`,
+};
+
 function describe(found: Survey, screen: Screen): void {
   const { distribution, isSupported, kernel, nftables, docker, forwarding, firewalls, missing, agent } = found;
   const onOff = (value: string | undefined): string => (value === undefined ? "absent" : value === "0" ? "off" : "on");
@@ -72,6 +80,7 @@ function describe(found: Survey, screen: Screen): void {
       firewalls.length === 0 ? "neither ufw nor firewalld is active" : `${firewalls.join(", ")}: seen, left alone`,
     ],
     ["packages", missing.length === 0 ? "all there" : `missing: ${missing.join(", ")}`],
+    ["names", NAMES[found.names]],
     ["agent", agent.running ? "runs" : "does not run"],
   ];
   screen.heading("Manx on this machine");

@@ -1,8 +1,10 @@
 /** From what a machine has to what ./quickstart changes on it, in order. Nothing here changes anything by itself. */
 import { mkdir, rename, symlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { reachableResolvers } from "../drivers/dns/resolv-conf.ts";
 import { mustRun, run } from "../drivers/exec.ts";
 import { writeFileAtomic } from "../drivers/system/files.ts";
+import { DAEMON_FILE, RECORD_FILE, setOurDns } from "./docker-dns.ts";
 import { recordInstallation } from "./record.ts";
 import { LINK, ROOT, restartAgent, startAgent, startDocker, UNIT_FILE, unitText } from "./service.ts";
 import { SNAPSHOT_FILE, saveSnapshot, takeSnapshot } from "./snapshot.ts";
@@ -17,7 +19,15 @@ export interface Change {
 
 /** Changes that a host which has everything does not need are left out, so a second run has none. */
 export function plan(found: Survey): Change[] {
-  const changes = [snapshot(found), packages(found), command(found), unit(found), agent(found), docker(found)];
+  const changes = [
+    snapshot(found),
+    packages(found),
+    command(found),
+    unit(found),
+    agent(found),
+    names(found),
+    docker(found),
+  ];
   return changes.filter((change) => change !== undefined);
 }
 
@@ -109,6 +119,16 @@ function agent({ systemd, agent }: Survey): Change | undefined {
         apply: restartAgent,
       }
     : { title: "Start the agent", details: [how, ...boot], apply: startAgent };
+}
+
+function names({ names: wanted, docker: { running } }: Survey): Change | undefined {
+  if (wanted !== "missing") return undefined;
+  const after = running ? ["(in force when Docker next starts: systemctl restart docker)"] : [];
+  return {
+    title: "Have Docker ask Manx for names that it does not know: containers find each other on all hosts",
+    details: [`write "dns" in ${DAEMON_FILE}; what it was is kept in ${RECORD_FILE}`, ...after],
+    apply: async () => void (await setOurDns(await reachableResolvers())),
+  };
 }
 
 function docker({ systemd, docker }: Survey): Change | undefined {

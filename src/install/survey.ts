@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { findBinary, run } from "../drivers/exec.ts";
 import { readIfExists } from "../drivers/system/files.ts";
 import { readProc } from "../drivers/system/processes.ts";
+import { ourDns } from "./docker-dns.ts";
 import { agentPids, answers, DOCKER_SOCKET, hasSystemd, installedUnit, LINK, ROOT, supervisorPids } from "./service.ts";
 import { SNAPSHOT_FILE } from "./snapshot.ts";
 
@@ -30,6 +31,8 @@ export interface Survey {
   readonly unit: string | undefined;
   readonly agent: { readonly running: boolean; readonly isOutdated: boolean };
   readonly hasSnapshot: boolean;
+  /** Whether Docker's daemon.json names us as a resolver. */
+  readonly names: Awaited<ReturnType<typeof ourDns>>;
 }
 
 /** Program that shows that a package is there, by package. */
@@ -59,6 +62,7 @@ export async function survey(): Promise<Survey> {
     unit: await installedUnit(),
     agent: await agent(),
     hasSnapshot: existsSync(SNAPSHOT_FILE),
+    names: await ourDns(),
   };
 }
 

@@ -12,6 +12,7 @@ import { run } from "../drivers/exec.ts";
 import { kill, pidNamespace, processesIn, waitGone } from "../drivers/system/processes.ts";
 import { type AttachedNetwork, type DockerState, detach, dockerState } from "./attached.ts";
 import { hasEtcd, removeEtcd } from "./cluster/etcd-service.ts";
+import { DAEMON_FILE, RECORD_FILE, unsetOurDns } from "./docker-dns.ts";
 import { giveBackSettings, removeFromKernel } from "./kernel-traces.ts";
 import { readInstallation } from "./record.ts";
 import { API_SOCKET, hasSystemd, LINK, LOG_FOLDER, PLUGIN_SOCKET, stopAgent, UNIT_FILE } from "./service.ts";
@@ -54,6 +55,7 @@ export async function planUninstall(options: UninstallOptions = {}): Promise<Uni
   const attached = [...new Set(docker.networks.flatMap(({ containers }) => containers))].sort();
   const all: (Step | undefined)[] = [
     networks(docker.networks),
+    names(),
     agent(),
     etcd(),
     kernel(),
@@ -91,6 +93,15 @@ function networks(found: readonly AttachedNetwork[]): Step | undefined {
     `docker network rm ${name}`,
   ]);
   return { title: "Remove Docker's Manx networks", details, apply: (progress) => detach(found, progress) };
+}
+
+function names(): Step | undefined {
+  if (!existsSync(RECORD_FILE)) return undefined;
+  return {
+    title: "Have Docker ask its own resolvers again",
+    details: [`give ${DAEMON_FILE} back as it was; Docker reads it when it next starts`],
+    apply: async () => void (await unsetOurDns()),
+  };
 }
 
 function agent(): Step {

@@ -17,22 +17,13 @@ interface PageFile {
 export class Page {
   #files: Promise<ReadonlyMap<string, PageFile>> | undefined;
 
-  /** Makes the files ready, for somebody who will ask soon. */
-  async warm(): Promise<void> {
-    await this.#load().catch(() => {}); // who asks is told
-  }
-
-  #load(): Promise<ReadonlyMap<string, PageFile>> {
+  /** Undefined where the page has no such file. */
+  async answer(path: string, request: Request): Promise<Response | undefined> {
     this.#files ??= load().catch((error: unknown) => {
       this.#files = undefined; // the next request tries again
       throw error;
     });
-    return this.#files;
-  }
-
-  /** Undefined where the page has no such file. */
-  async answer(path: string, request: Request): Promise<Response | undefined> {
-    const file = (await this.#load()).get(path);
+    const file = (await this.#files).get(path);
     if (file === undefined) return undefined;
     const headers = {
       "content-type": `${file.type}; charset=utf-8`,

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { isAlive, kill, waitGone } from "../../src/drivers/system/processes.ts";
 import { findEtcd } from "../../src/lab/etcd.ts";
 import type { AgentOptions, Host } from "../../src/lab/host.ts";
-import { type Lab, up } from "../../src/lab/lab.ts";
+import { type Lab, type LabOptions, up } from "../../src/lab/lab.ts";
 
 /** `host/container`, as in `h1/web`. */
 export type Place = `${string}/${string}`;
@@ -27,9 +27,13 @@ export class ClusterWorld implements AsyncDisposable {
     this.#folder = folder;
   }
 
-  static async start(name: string, hosts: number): Promise<ClusterWorld> {
+  static async start(
+    name: string,
+    hosts: number,
+    options: Pick<LabOptions, "engine" | "docker"> = {},
+  ): Promise<ClusterWorld> {
     const { etcd } = await findEtcd("installed", () => undefined);
-    const lab = await up({ name: `${name}-${process.pid}`, hosts, agent: false });
+    const lab = await up({ name: `${name}-${process.pid}`, hosts, agent: false, ...options });
     const world = new ClusterWorld(lab, etcd, await mkdtemp(join(tmpdir(), "manx-cluster-")));
     try {
       await world.startEtcd();

@@ -18,7 +18,7 @@ export type VersionView = z.infer<typeof VersionView>;
 
 export const Component = z
   .object({
-    name: z.enum(["agent", "engine", "store", "dataplane", "bgp"]),
+    name: z.enum(["agent", "engine", "store", "dataplane", "bgp", "names"]),
     state: z.enum(["ok", "off", "degraded", "failed"]).openapi({
       description: "off: not wanted, which is well; degraded: works, but not all of it or not for long",
     }),

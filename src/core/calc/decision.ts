@@ -83,4 +83,5 @@ const NETWORK: Readonly<Record<Extract<Origin, { kind: "network" }>["part"], str
   members: "its members reach each other",
   published: "the port is published",
   open: "it is open",
+  names: "its containers may ask for each other's names",
 };

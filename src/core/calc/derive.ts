@@ -31,6 +31,7 @@ import {
   type JoinedEndpoint,
   linkState,
   linkSysctls,
+  NAMES_GATEWAY,
   neighbours,
   nodeAddresses,
   routes,
@@ -174,7 +175,10 @@ function linkParts(
       ...joined.flatMap((endpoint) => routes(endpoint, sources)),
     ]),
     neighbours: new Map(joined.flatMap(neighbours)),
-    gatewayAddresses: new Set(joined.filter((endpoint) => hasFamily(endpoint, 4)).map(gatewayAddress)),
+    gatewayAddresses: new Set([
+      ...(snapshot.settings.names === true ? [NAMES_GATEWAY] : []),
+      ...joined.filter((endpoint) => hasFamily(endpoint, 4)).map(gatewayAddress),
+    ]),
     sysctls: new Map(joined.flatMap((endpoint) => [...forwarding(endpoint), ...linkSysctls(endpoint)])),
   };
 }

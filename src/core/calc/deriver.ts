@@ -139,6 +139,7 @@ class Work {
     const before = this.#settings;
     if (before !== undefined && isSame(before, settings)) return;
     this.#settings = settings;
+    this.#local.setNames(settings.names === true);
     this.#hostsStale = true;
     this.#arpInput = arpChain(settings);
     if (before?.logGroup === settings.logGroup) return;

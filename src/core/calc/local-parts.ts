@@ -18,6 +18,7 @@ import {
   type JoinedEndpoint,
   linkState,
   linkSysctls,
+  NAMES_GATEWAY,
   neighbours,
   publishedElements,
   routes,
@@ -31,6 +32,7 @@ type LinkParts = Pick<HostState, "links" | "routes" | "neighbours" | "gatewayAdd
 
 /** Lesser than every endpoint ID, so that an endpoint's route wins over a block of one address. */
 const BLOCKS = "";
+const NAMES = "";
 
 export class LocalParts {
   readonly #links = new Contributions<LinkState>(isSame);
@@ -56,6 +58,11 @@ export class LocalParts {
       BLOCKS,
       blocks.map((block) => [`${block.includes(":") ? 6 : 4} ${block}`, { kind: "blackhole" }]),
     );
+  }
+
+  /** The address where containers ask for names is there before the first of them. */
+  setNames(on: boolean): void {
+    this.#gateways.set(NAMES, on ? [[NAMES_GATEWAY, null]] : []);
   }
 
   /** `addresses`: of all interfaces of the container. */

@@ -1,5 +1,6 @@
 /** The endpoints of this host that are in force, and what concerns each of them alone: link, routes, neighbours, sources. */
 import { type Family, parseAddress } from "../net/address.ts";
+import { NAMES_ADDRESS } from "../rules/fixed.ts";
 import type { HostPort } from "../rules/nat.ts";
 import { protocolNumber } from "../rules/protocol.ts";
 import type { LinkState, RouteState } from "./host-state.ts";
@@ -46,6 +47,9 @@ export function linkState({ addresses, local }: JoinedEndpoint): LinkState {
   const has6 = addresses.some((address) => familyOf(address) === 6);
   return { peer, peerMac: mac, mtu, ...(has6 ? { gateway6: `fe80::${gatewayIndex.toString(16)}` } : {}) };
 }
+
+/** Where containers ask for names: the gateway of each container's first network. */
+export const NAMES_GATEWAY = `${NAMES_ADDRESS}/32`;
 
 export function gatewayAddress({ local }: JoinedEndpoint): string {
   return `169.254.1.${local.gatewayIndex}/32`;

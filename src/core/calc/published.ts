@@ -41,7 +41,7 @@ function impliedLabels({ host, container, network, namespace }: Omit<Published, 
 type Published = Pick<Endpoint, "host" | "container" | "network" | "namespace" | "labels">;
 
 export function publishEndpoint(endpoint: Endpoint): string {
-  const { network, container, namespace, addresses, profiles, ports, published } = endpoint;
+  const { network, container, namespace, addresses, aliases = [], profiles, ports, published } = endpoint;
   const implied = new Map(impliedLabels(endpoint));
   const labels = [...endpoint.labels].filter(([name, value]) => implied.get(name) !== value);
   const usual = profiles.length === 1 && profiles[0] === network;
@@ -50,6 +50,7 @@ export function publishEndpoint(endpoint: Endpoint): string {
     ...(container !== "" && { container }),
     ...(namespace !== "default" && { namespace }),
     addresses,
+    ...(aliases.length > 0 && { aliases }),
     ...(labels.length > 0 && { labels: Object.fromEntries(labels) }),
     ...(!usual && { profiles }),
     ...(ports.length > 0 && { ports }),
@@ -74,12 +75,14 @@ export function readEndpoint(
     namespace: intern(textIn(fields["namespace"]) ?? "default"),
   };
   const profiles = textsIn(fields["profiles"]).map(intern);
+  const aliases = textsIn(fields["aliases"]);
   const own = Object.entries(recordIn(fields["labels"])).flatMap(([name, text]) =>
     typeof text === "string" ? [[intern(name), intern(text)] as const] : [],
   );
   return {
     ...base,
     addresses: textsIn(fields["addresses"]),
+    ...(aliases.length > 0 && { aliases }),
     labels: new Map([...own, ...impliedLabels(base)]),
     profiles: profiles.length > 0 ? profiles : [base.network],
     ports: listIn(fields["ports"]).flatMap(namedPort),

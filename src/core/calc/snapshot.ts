@@ -63,6 +63,8 @@ export interface Endpoint {
    */
   readonly container: string;
   readonly network: string;
+  /** What others on the network may call it, besides its name: aliases, compose service, short ID. */
+  readonly aliases?: readonly string[];
   /** Canonical addresses, IPv4 before IPv6. */
   readonly addresses: readonly string[];
   readonly labels: ReadonlyMap<string, string>;
@@ -108,6 +110,8 @@ export interface Settings {
   readonly guardForwarding: boolean;
   /** Ports of the host that no policy can close; absent: DEFAULT_FAILSAFE. */
   readonly failsafe?: Failsafe;
+  /** Containers may ask this host for names: the address for that is there, and open also to internal networks. */
+  readonly names?: boolean;
   /** NFLOG group for denied packets and new flows; undefined: no logging rules. */
   readonly logGroup?: number;
 }

@@ -39,6 +39,12 @@ import {
 export const OURS = "manx*";
 export const PRIORITY = { raw: -300, mangle: -150, from: -10, to: -9, dstnat: -100, srcnat: 100 } as const;
 
+/**
+ * Where containers ask for names: the gateway of a container's first Manx network, which each of them has a route to, whatever
+ * its default route. Not on loopback: so Docker's resolver asks from within the container, and the source says who asks.
+ */
+export const NAMES_ADDRESS = "169.254.1.1";
+
 /** Names of the sets that the fixed chains read. */
 export const FIXED_SETS = {
   sources4: "sources4",

@@ -40,7 +40,7 @@ export type Origin =
       readonly kind: "network";
       readonly name: string;
       readonly direction: Direction;
-      readonly part: "members" | "published" | "open";
+      readonly part: "members" | "published" | "open" | "names";
     }
   /** No profile allowed it. */
   | { readonly kind: "no-profile"; readonly direction: Direction }

@@ -3,6 +3,7 @@
  * of its own that all programs share, unless so many of them stand together that they are merged; a tier with a Pass in it has one too, in which Pass is `return`.
  */
 import { FAMILIES } from "../net/address.ts";
+import { FIXED_SETS, NAMES_ADDRESS } from "./fixed.ts";
 import { ALLOW_PRE_DNAT, ALLOW_UNTRACKED, hostPreamble } from "./host-chains.ts";
 import type { Rule, Verdict } from "./ir.ts";
 import { addressField } from "./match.ts";
@@ -19,7 +20,7 @@ import {
   type TierStage,
 } from "./program.ts";
 import { ALLOW, type AllowSteps, denyRules, linesOf, listRules, passes, runRules, soleAction } from "./rule-list.ts";
-import { ACCEPT, accept, chain, counter, isIn, jump, named } from "./steps.ts";
+import { ACCEPT, accept, chain, counter, is, isIn, jump, named } from "./steps.ts";
 
 export interface CompiledProgram extends Piece {
   /** What the verdict map holds for an endpoint with this program. */
@@ -155,7 +156,7 @@ function stageRules(stage: ProfileStage, direction: Direction, piece: PieceBuild
 
 function networkRules(network: NetworkStage, direction: Direction, piece: PieceBuilder): Rule[] {
   const { names } = piece.context;
-  const id = (part: "members" | "published" | "open"): string => {
+  const id = (part: "members" | "published" | "open" | "names"): string => {
     const name = `${names.of(`network-${letter(direction)}`, "", network.name)}.${part}`;
     return piece.origin(name, { kind: "network", name: network.name, direction, part });
   };
@@ -166,6 +167,16 @@ function networkRules(network: NetworkStage, direction: Direction, piece: PieceB
       const field = addressField(direction === "ingress" ? "source" : "destination", family);
       rules.push(named(id("members"), isIn([field], piece.uses.members(network.name, family)), accept));
     }
+  // Names of its own network; the agent tells an internal network no others.
+  if (direction === "egress" && network.internal)
+    rules.push(
+      named(
+        id("names"),
+        is("ip daddr", NAMES_ADDRESS),
+        isIn(["meta l4proto", "th dport"], FIXED_SETS.hostServices),
+        accept,
+      ),
+    );
   if (direction === "ingress" && !network.internal)
     for (const family of FAMILIES) {
       const fields = [addressField("destination", family), "meta l4proto", "th dport"] as const;

@@ -92,6 +92,8 @@ export interface EngineContainerDetails {
     readonly gateway: string;
     readonly gateway6: string;
     readonly driverOptions: Readonly<Record<string, string>>;
+    /** Other names on that network, as far as the engine lists them: 20.10 with the short ID, 26 without. */
+    readonly aliases: readonly string[];
   })[];
 }
 
@@ -246,7 +248,9 @@ const detailsSchema = z
     HostConfig: z.object({ PortBindings: entriesOf(listOf(z.object({ HostIp: text, HostPort: text }))) }).nullish(),
     NetworkSettings: z.object({
       SandboxKey: text,
-      Networks: entriesOf(attachmentSchema.extend({ Gateway: text, IPv6Gateway: text, DriverOpts: textMap })),
+      Networks: entriesOf(
+        attachmentSchema.extend({ Gateway: text, IPv6Gateway: text, DriverOpts: textMap, Aliases: listOf(z.string()) }),
+      ),
     }),
   })
   .transform(
@@ -270,6 +274,7 @@ const detailsSchema = z
         gateway: a.Gateway,
         gateway6: a.IPv6Gateway,
         driverOptions: a.DriverOpts,
+        aliases: a.Aliases,
       })),
     }),
   );

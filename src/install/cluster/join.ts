@@ -26,7 +26,7 @@ import { parseJoinLine } from "./join-line.ts";
 import type { JoinAnswer } from "./join-protocol.ts";
 import { askToJoin } from "./pinned.ts";
 import { currentStore, localUse, proveStore, switchStore } from "./switch.ts";
-import { localEndpoint, type Steps, type UpReport } from "./up.ts";
+import { localEndpoint, type Steps, setNames, type UpReport } from "./up.ts";
 
 const STORE_FOLDER = "/etc/manx/store";
 const PROMOTE_MS = 120_000;
@@ -76,6 +76,7 @@ export async function join(options: JoinOptions, steps: Steps): Promise<UpReport
   const store = await steps("Write the configuration, start the agent anew", () =>
     switchStore(access, { migrated: options.renew }),
   );
+  await setNames(steps);
   return { version, store };
 }
 

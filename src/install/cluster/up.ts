@@ -1,6 +1,7 @@
 /** `manx up`: this host onto a store for several hosts, one that is there or one that is started here. */
 import type { EtcdConfig } from "../../agent/config-file.ts";
 import { DriverError } from "../../drivers/error.ts";
+import { askUsForNames } from "../docker-dns.ts";
 import { Authority } from "../pki/authority.ts";
 import {
   clientUrl,
@@ -38,6 +39,7 @@ export async function upOnStore(access: EtcdConfig, host: string, steps: Steps):
     const { keys, backup, store } = await steps("Copy this host's store, and go over", (progress) =>
       migrate({ host, access, progress }),
     );
+    await setNames(steps);
     return { version, store, migrated: { keys, backup } };
   }
   if (current === undefined && addresses > 0)
@@ -48,7 +50,15 @@ export async function upOnStore(access: EtcdConfig, host: string, steps: Steps):
   const store = await steps("Write the configuration, start the agent anew", () =>
     switchStore(access, { migrated: current !== undefined }),
   );
+  await setNames(steps);
   return { version, store };
+}
+
+/** Says what it did. A host that cannot have it works otherwise. */
+export async function setNames(steps: Steps): Promise<void> {
+  await steps("Have Docker ask Manx for the names of containers on other hosts", async (progress) => {
+    progress(await askUsForNames().catch((error: unknown) => (error instanceof Error ? error.message : String(error))));
+  });
 }
 
 /** May be repeated: then it renews the certificates. */

@@ -1,0 +1,102 @@
+/**
+ * What Docker tells nobody but who asks for the one container: its `--network-alias`es. Asked for once it runs, off the path of the
+ * engine's calls, and kept with the endpoint. Its name, compose service and short ID are known before.
+ */
+import type { Inspect } from "../../drivers/docker/inspect.ts";
+import type { EngineContainerDetails } from "../../drivers/docker/values.ts";
+import type { LocalState } from "../local-state.ts";
+import type { EndpointRecord } from "../records.ts";
+
+export interface AliasesOptions {
+  readonly state: LocalState;
+  readonly inspect: Inspect;
+  /** Told why some are not known, and (undefined) when all are. */
+  readonly onOutcome: (why: string | undefined) => void;
+}
+
+/** Milliseconds before the engine is asked again about a container, and that it has for an answer. */
+const AGAIN = 200;
+const PATIENCE = 2000;
+const MOST_TRIES = 10;
+const MOST = 64;
+
+export class Aliases implements AsyncDisposable {
+  readonly #options: AliasesOptions;
+  readonly #closed = new AbortController();
+  readonly #wanted = new Map<string, number>();
+  #running: Promise<void> | undefined;
+  #retry: NodeJS.Timeout | undefined;
+
+  constructor(options: AliasesOptions) {
+    this.#options = options;
+  }
+
+  /** Looks up who has not been looked up yet. Returns at once. */
+  readonly look = (): void => {
+    for (const { joined, aliases, container } of this.#options.state.endpoints.values())
+      if (joined && aliases === undefined && container?.id !== undefined && !this.#wanted.has(container.id))
+        this.#wanted.set(container.id, 0);
+    if (this.#wanted.size > 0 && !this.#closed.signal.aborted) this.#running ??= this.#run();
+  };
+
+  async #run(): Promise<void> {
+    let failure: unknown;
+    for (const [container, tries] of [...this.#wanted]) {
+      if (this.#closed.signal.aborted) break;
+      try {
+        const details = await this.#options.inspect(container, this.#limited());
+        // The engine tells of a connection before it lists it.
+        if (!this.#keep(container, details) && tries + 1 < MOST_TRIES) this.#wanted.set(container, tries + 1);
+        else this.#wanted.delete(container);
+      } catch (error) {
+        if (tries + 1 < MOST_TRIES) this.#wanted.set(container, tries + 1);
+        else {
+          this.#wanted.delete(container); // the next look begins anew
+          failure = error;
+        }
+      }
+    }
+    this.#running = undefined;
+    if (this.#closed.signal.aborted) return;
+    if (failure !== undefined) this.#options.onOutcome(failure instanceof Error ? failure.message : String(failure));
+    else if (this.#wanted.size === 0) this.#options.onOutcome(undefined);
+    if (this.#wanted.size === 0) return;
+    clearTimeout(this.#retry);
+    this.#retry = setTimeout(() => {
+      this.#running ??= this.#run();
+    }, AGAIN);
+    this.#retry.unref();
+  }
+
+  /** The engine says nothing about a container that it is at work on: the others must not wait behind it. */
+  #limited(): AbortSignal {
+    return AbortSignal.any([this.#closed.signal, AbortSignal.timeout(PATIENCE)]);
+  }
+
+  /** @returns whether all endpoints of the container were found */
+  #keep(container: string, { attachments }: EngineContainerDetails): boolean {
+    const { state } = this.#options;
+    return state.change(() => {
+      let all = true;
+      for (const endpoint of state.endpoints.values()) {
+        if (endpoint.container?.id !== container || !endpoint.joined) continue;
+        const found = attachments.find(({ endpointId }) => endpointId === endpoint.id);
+        if (found === undefined) all = false;
+        else keepAliases(state, endpoint, found.aliases);
+      }
+      return all;
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed.abort(new Error("the agent is stopping"));
+    clearTimeout(this.#retry);
+    await this.#running;
+  }
+}
+
+function keepAliases(state: LocalState, endpoint: EndpointRecord, found: readonly string[]): void {
+  const aliases = [...new Set(found)].slice(0, MOST);
+  if (endpoint.aliases?.join() !== aliases.join() || endpoint.aliases === undefined)
+    state.putEndpoint({ ...endpoint, aliases });
+}
