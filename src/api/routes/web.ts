@@ -54,7 +54,7 @@ export function webRoutes(app: OpenAPIHono, agent: AgentView): void {
     // The YAML parser is loaded by who edits, not by every agent.
     const { parseResources } = await import("../../core/model/parse.ts");
     const { resources, problems } = parseResources(c.req.valid("json").text, "");
-    const frames = resources.map((resource) => ({ ...resource, metadata: { ...resource.metadata } }) as ResourceFrame);
+    const frames = resources.map((resource): ResourceFrame => ({ ...resource, metadata: { ...resource.metadata } }));
     const places = problems.map(({ line, column, path, message }) => ({ line, column, path, message }));
     return c.json({ resources: frames, problems: places }, 200);
   });

@@ -97,7 +97,9 @@ export function VerdictChoice(): JSX.Element {
 export function Problem({ error }: { readonly error: unknown }): JSX.Element | null {
   if (error === undefined) return null;
   const [message, remedy, problems] =
-    error instanceof Refusal ? [error.message, error.remedy, error.problems] : [String(error), undefined, []];
+    error instanceof Refusal
+      ? [error.message, error.remedy, error.problems]
+      : [error instanceof Error ? error.message : "Something went wrong in this page", undefined, []];
   return h(
     "div",
     { class: "problem-box", role: "alert" },

@@ -29,7 +29,7 @@ interface Spec {
   readonly nets?: readonly string[];
 }
 
-const specOf = (resource: ResourceFrame): Spec => (resource["spec"] ?? {}) as Spec;
+const specOf = (resource: ResourceFrame): Spec => resource["spec"] ?? {};
 
 export function Policies(): JSX.Element {
   const state = useLoaded(

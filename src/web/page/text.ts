@@ -1,7 +1,7 @@
 /** Text of strangers, and numbers, for people. */
 
 /** What would hide or turn round the text beside it: controls, and marks of writing direction. */
-const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+const UNSAFE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
 export function plain(text: string): string {
   return text.replace(UNSAFE, "\ufffd");
