@@ -41,7 +41,7 @@ const LAYERS: readonly Layer[] = [
   { folder: "drivers/error.ts", mayImport: [] },
   { folder: "drivers/exec.ts", mayImport: ["drivers/error.ts"] },
   { folder: "drivers/syscall", mayImport: ["drivers/error.ts"] },
-  ...["store", "nftables", "netlink", "conntrack", "nflog", "bird", "docker", "system", "iptables", "dns"].map(
+  ...["store", "nftables", "netlink", "conntrack", "nflog", "packet", "bird", "docker", "system", "iptables", "dns"].map(
     (name) => ({
       folder: `drivers/${name}`,
       mayImport: ["core", "drivers/error.ts", "drivers/exec.ts", "drivers/syscall"],

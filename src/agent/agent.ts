@@ -426,7 +426,7 @@ function reportOutcome(health: Health, { failures }: Outcome): void {
     return found.length === 0 ? undefined : found.join("; ");
   };
   health.set("firewall-not-applied", why("firewall"));
-  health.set("interfaces-not-applied", why("links", "gatewayAddresses", "neighbours", "routes"));
+  health.set("interfaces-not-applied", why("links", "gatewayAddresses", "neighbours", "routes", "proxies"));
   health.set("settings-not-applied", why("sysctls"));
 }
 

@@ -19,6 +19,7 @@ export interface DataplaneTargets {
   readonly links: Target<string, LinkState>;
   readonly gatewayAddresses: Target<string, true>;
   readonly neighbours: Target<string, { readonly mac: string }>;
+  readonly proxies: Target<string, null>;
   readonly routes: Target<string, RouteState>;
 }
 
@@ -36,6 +37,7 @@ export class Dataplane {
   readonly #links: Reconciler<string, LinkState>;
   readonly #gatewayAddresses: Reconciler<string, true>;
   readonly #neighbours: Reconciler<string, { readonly mac: string }>;
+  readonly #proxies: Reconciler<string, null>;
   readonly #routes: Reconciler<string, RouteState>;
 
   constructor(targets: DataplaneTargets) {
@@ -44,6 +46,7 @@ export class Dataplane {
     this.#links = new Reconciler(targets.links);
     this.#gatewayAddresses = new Reconciler(targets.gatewayAddresses);
     this.#neighbours = new Reconciler(targets.neighbours);
+    this.#proxies = new Reconciler(targets.proxies);
     this.#routes = new Reconciler(targets.routes);
   }
 
@@ -55,13 +58,14 @@ export class Dataplane {
       links: this.#links,
       gatewayAddresses: this.#gatewayAddresses,
       neighbours: this.#neighbours,
+      proxies: this.#proxies,
       routes: this.#routes,
     };
     for (const [name, part] of Object.entries(all)) if (stage === undefined || stage === name) part.resync();
   }
 
   async apply(state: HostState, signal: AbortSignal): Promise<Outcome> {
-    const writes = { firewall: 0, sysctls: 0, links: 0, gatewayAddresses: 0, neighbours: 0, routes: 0 };
+    const writes = { firewall: 0, sysctls: 0, links: 0, gatewayAddresses: 0, neighbours: 0, routes: 0, proxies: 0 };
     const failures = new Map<Stage, unknown>();
     const attempt = async (stage: Stage, work: () => Promise<number>): Promise<void> => {
       try {
@@ -79,6 +83,8 @@ export class Dataplane {
     await attempt("gatewayAddresses", () => step(this.#gatewayAddresses, gateways, signal));
     await attempt("neighbours", () => step(this.#neighbours, state.neighbours, signal));
     await attempt("routes", () => step(this.#routes, state.routes, signal));
+    // Nobody is told to send packets here before they can be forwarded.
+    await attempt("proxies", () => step(this.#proxies, state.proxies, signal));
     return { writes, failures };
   }
 }

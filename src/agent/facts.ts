@@ -4,6 +4,7 @@ import { access, statfs } from "node:fs/promises";
 import { release } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import type { HostFacts } from "../api/doctor/facts.ts";
+import { routesBeside } from "../core/ipam/pools.ts";
 import { cidr, overlaps, parseCidr } from "../core/net/cidr.ts";
 import { readSysctl } from "../drivers/system/sysctls.ts";
 import { surroundings } from "../install/surroundings.ts";
@@ -87,14 +88,15 @@ export async function hostFacts(agent: Agent, signal?: AbortSignal): Promise<Hos
 }
 
 function poolOverlaps(agent: Agent): { pool: string; cidr: string; with: string }[] {
-  return agent.cluster.all("IPPool").flatMap(({ metadata, spec }) =>
-    agent.hostNetwork.routes.flatMap((route) => {
+  return agent.cluster.all("IPPool").flatMap((pool) => {
+    const { metadata, spec } = pool;
+    return routesBeside(pool, agent.hostNetwork.routes).flatMap((route) => {
       const parsed = parseCidr(route);
       return parsed !== undefined && overlaps(parsed, cidr(spec.cidr))
         ? [{ pool: metadata.name, cidr: spec.cidr, with: route }]
         : [];
-    }),
-  );
+    });
+  });
 }
 
 function exists(path: string): Promise<boolean> {

@@ -2,7 +2,8 @@
 import type { HostInterface } from "../core/calc/snapshot.ts";
 import type { Surroundings } from "../core/calc/state-routing.ts";
 import type { Node } from "../core/model/resources.ts";
-import { FAMILIES } from "../core/net/address.ts";
+import { FAMILIES, parseAddress } from "../core/net/address.ts";
+import { contains, parseCidr } from "../core/net/cidr.ts";
 import { DriverError } from "../drivers/error.ts";
 import type { Route, Rtnetlink } from "../drivers/netlink/rtnetlink.ts";
 import { type NodeAddresses, type NodeAddressOptions, nodeAddresses } from "./node-address.ts";
@@ -91,19 +92,34 @@ export class HostNetwork {
   #read(): boolean {
     const links = new Map(this.#rtnetlink.links().map((link) => [link.index, link]));
     const routes = FAMILIES.flatMap((family) => this.#rtnetlink.routes({ family }).map((route) => ({ family, route })));
-    const addresses = this.#rtnetlink.addresses().flatMap(({ index, address, scope }) => {
+    const addresses = this.#rtnetlink.addresses().flatMap(({ index, address, scope, deprecated }) => {
       const name = links.get(index)?.name;
       const bare = address.split("/")[0] ?? "";
       return name === undefined
         ? []
-        : [{ interface: name, address: bare, scope: scope === "universe" ? "global" : scope, cidr: address }];
+        : [
+            {
+              interface: name,
+              address: bare,
+              scope: scope === "universe" ? "global" : scope,
+              cidr: address,
+              deprecated,
+            },
+          ];
     });
     const defaults = routes.flatMap(({ family, route }) => {
       const name = links.get(route.index ?? route.nextHops?.[0]?.index ?? -1)?.name;
       return isDefault(route) && name !== undefined ? [{ family, interface: name, metric: route.metric }] : [];
     });
-    const own = [...links.values()].flatMap(({ name }) => (isContainers(name) ? [] : [interfaceOf(name, addresses)]));
-    if (JSON.stringify(own) !== JSON.stringify(this.#interfaces)) this.#interfaces = own;
+    const near = (name: string): string[] =>
+      routes.flatMap(({ route }) =>
+        isNear(route) && links.get(route.index ?? 0)?.name === name ? [route.destination] : [],
+      );
+    const own = [...links.values()].flatMap(({ name }) =>
+      isContainers(name) ? [] : [interfaceOf(name, addresses, near(name))],
+    );
+    const moved = JSON.stringify(own) !== JSON.stringify(this.#interfaces);
+    if (moved) this.#interfaces = own;
     const reach = routes.flatMap(({ family, route }) => {
       const name = links.get(route.index ?? route.nextHops?.[0]?.index ?? -1)?.name;
       const { destination, metric, source } = route;
@@ -128,7 +144,7 @@ export class HostNetwork {
       this.#mtu = mtu;
       this.#node = nodeOf(this.#host, found, new Map(addresses.map(({ address, cidr }) => [address, cidr])));
     }
-    return changed;
+    return changed || moved;
   }
 }
 
@@ -136,8 +152,27 @@ function isContainers(name: string): boolean {
   return name.startsWith("manx") || name.startsWith("mxp");
 }
 
-function interfaceOf(name: string, addresses: readonly { interface: string; address: string }[]): HostInterface {
-  return { name, addresses: addresses.filter((one) => one.interface === name).map(({ address }) => address) };
+function interfaceOf(
+  name: string,
+  addresses: readonly { interface: string; address: string; deprecated: true | undefined }[],
+  networks: readonly string[],
+): HostInterface {
+  const own = addresses.filter((one) => one.interface === name);
+  const fading = networks.filter((text) => {
+    const inside = own.filter(({ address }) => liesIn(address, text));
+    return inside.length > 0 && inside.every(({ deprecated }) => deprecated === true);
+  });
+  return { name, addresses: own.map(({ address }) => address), networks, ...(fading.length > 0 && { fading }) };
+}
+
+function liesIn(text: string, network: string): boolean {
+  const [a, around] = [parseAddress(text), parseCidr(network)];
+  return a !== undefined && around !== undefined && contains(around, a);
+}
+
+/** To a network that the interface itself is on. */
+function isNear(route: Route): boolean {
+  return isTheHosts(route) && route.gateway === undefined && !/\/(32|128)$/.test(route.destination);
 }
 
 function isDefault({ destination, type }: Route): boolean {

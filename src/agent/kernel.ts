@@ -4,6 +4,7 @@ import { GatewayAddressTarget } from "../drivers/netlink/gateway-address-target.
 import { KernelRtnetlink } from "../drivers/netlink/kernel-rtnetlink.ts";
 import { LinkTarget } from "../drivers/netlink/link-target.ts";
 import { NeighbourTarget } from "../drivers/netlink/neighbour-target.ts";
+import { ProxyTarget } from "../drivers/netlink/proxy-target.ts";
 import { RouteTarget } from "../drivers/netlink/route-target.ts";
 import type { Change, Rtnetlink } from "../drivers/netlink/rtnetlink.ts";
 import { routeBySource } from "../drivers/netlink/source-routing.ts";
@@ -55,6 +56,7 @@ export class Kernel implements AsyncDisposable {
       sysctls: new Sysctls(originals),
       gatewayAddresses: new GatewayAddressTarget(rtnetlink),
       neighbours: new NeighbourTarget(rtnetlink),
+      proxies: new ProxyTarget(rtnetlink),
       routes: new RouteTarget(rtnetlink),
     };
   }

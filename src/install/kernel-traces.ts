@@ -6,6 +6,7 @@ import { GatewayAddressTarget } from "../drivers/netlink/gateway-address-target.
 import { KernelRtnetlink } from "../drivers/netlink/kernel-rtnetlink.ts";
 import { LinkTarget } from "../drivers/netlink/link-target.ts";
 import { NeighbourTarget } from "../drivers/netlink/neighbour-target.ts";
+import { ProxyTarget } from "../drivers/netlink/proxy-target.ts";
 import { RouteTarget } from "../drivers/netlink/route-target.ts";
 import { Nftables } from "../drivers/nftables/nftables.ts";
 import { type Originals, readSysctl, restoreSysctls } from "../drivers/system/sysctls.ts";
@@ -16,6 +17,7 @@ const IPV6 = "net/ipv6/conf/all/forwarding";
 /** Routes and links first, the firewall last: there is no moment in which a packet passes unfiltered. */
 export async function removeFromKernel(signal: AbortSignal): Promise<void> {
   using rtnetlink = new KernelRtnetlink();
+  await clear(new ProxyTarget(rtnetlink), signal);
   await clear(new RouteTarget(rtnetlink), signal);
   await clear(new NeighbourTarget(rtnetlink), signal);
   {

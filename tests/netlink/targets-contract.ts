@@ -7,6 +7,7 @@ import { GatewayAddressTarget } from "../../src/drivers/netlink/gateway-address-
 import { LinkTarget } from "../../src/drivers/netlink/link-target.ts";
 import { NeighbourTarget } from "../../src/drivers/netlink/neighbour-target.ts";
 import { HOST_MAC, LINK_GROUP, ROUTE_PROTOCOL } from "../../src/drivers/netlink/ownership.ts";
+import { ProxyTarget } from "../../src/drivers/netlink/proxy-target.ts";
 import { RouteTarget } from "../../src/drivers/netlink/route-target.ts";
 import type { Change, Link, Rtnetlink } from "../../src/drivers/netlink/rtnetlink.ts";
 
@@ -66,8 +67,43 @@ export function targetsContract(name: string, open: () => World): void {
   void describe(`links: ${name}`, () => links(check));
   void describe(`routes: ${name}`, () => routes(check));
   void describe(`neighbours: ${name}`, () => neighbours(check));
+  void describe(`proxies: ${name}`, () => proxies(check));
   void describe(`gateway addresses: ${name}`, () => gateways(check));
   void describe(`rtnetlink: ${name}`, () => refusals(check));
+}
+
+function proxies(check: Check): void {
+  check("answers for what it is told, on any link, and says so to a fresh process", async (world) => {
+    world.addBridge("lan0");
+    const desired = { "lan0 192.168.7.70": null, "lan0 2001:db8::70": null };
+    await settles(() => new ProxyTarget(world.rtnetlink), desired);
+    assert.deepEqual(sorted(await new ProxyTarget(world.rtnetlink).list()), sorted(new Map(Object.entries(desired))));
+    assert.deepEqual(world.rtnetlink.neighbours(), []);
+    await settles(() => new ProxyTarget(world.rtnetlink), {});
+    assert.deepEqual(world.rtnetlink.proxies(), []);
+  });
+  check("leaves those of others alone", async (world) => {
+    world.addBridge("lan0");
+    const { index } = linkOf(world.rtnetlink, "lan0");
+    must(world.rtnetlink, { kind: "set-proxy", index, address: "192.168.7.71", protocol: 0 });
+    await settles(() => new ProxyTarget(world.rtnetlink), { "lan0 192.168.7.70": null });
+    await settles(() => new ProxyTarget(world.rtnetlink), {});
+    assert.deepEqual(world.rtnetlink.proxies(), [{ index, address: "192.168.7.71", protocol: 0 }]);
+  });
+  check("loses them with the link being up, and says what it cannot do but does the rest", async (world) => {
+    world.addBridge("lan0");
+    const { index } = linkOf(world.rtnetlink, "lan0");
+    must(world.rtnetlink, { kind: "set-link", index, up: true });
+    const target = new ProxyTarget(world.rtnetlink);
+    await assert.rejects(target.apply(upsert<null>({ "gone 192.168.7.1": null, "lan0 192.168.7.70": null }), signal), {
+      code: "not-found",
+      message: /no interface "gone"/,
+    });
+    assert.deepEqual(sorted(await target.list()), ["lan0 192.168.7.70"]);
+    must(world.rtnetlink, { kind: "set-link", index, up: false });
+    assert.deepEqual(sorted(await target.list()), []);
+    await target.apply(remove<null>("lan0 192.168.7.70", "gone 192.168.7.1"), signal);
+  });
 }
 
 type Check = (title: string, work: (world: World) => Promise<void>) => void;

@@ -1,7 +1,7 @@
 /** IP pools in the cluster store: adding and removing them, by hand or by a network's `--subnet`, without two that overlap. */
 import { type Pool, poolOf } from "../../core/ipam/choice.ts";
 import { POOLS_GUARD } from "../../core/ipam/claim.ts";
-import { isSubnetPool, poolConflict, subnetPool } from "../../core/ipam/pools.ts";
+import { isSubnetPool, poolConflict, routesBeside, subnetPool } from "../../core/ipam/pools.ts";
 import type { IPPool } from "../../core/model/resources.ts";
 import { type Cidr, formatCidr } from "../../core/net/cidr.ts";
 import type { Store } from "../../drivers/store/store.ts";
@@ -39,7 +39,7 @@ export class PoolStore {
       const others = await this.#stored(signal);
       if (others.some(({ metadata }) => metadata.name === name))
         throw new AddressError("conflict", `Cannot add the pool "${name}": there is one of that name`);
-      const why = poolConflict(parsed.cidr, others, routes());
+      const why = poolConflict(parsed.cidr, others, routesBeside(pool, routes()));
       if (why !== undefined)
         throw new AddressError("conflict", `Cannot add the pool "${name}": ${formatCidr(parsed.cidr)} ${why}`);
       const key = resourceKey(pool);

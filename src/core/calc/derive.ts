@@ -22,6 +22,7 @@ import { selector as parse } from "../selector/parse.ts";
 import { activeHostEndpoints, hostPrograms } from "./host-endpoints.ts";
 import type { HostState } from "./host-state.ts";
 import { inherit } from "./labels.ts";
+import { lanOf, lanSysctls, proxiesOf, withoutLan } from "./lan.ts";
 import {
   containerKey,
   gatewayAddress,
@@ -163,22 +164,27 @@ function compileEndpoints(
 function linkParts(
   snapshot: Snapshot,
   joined: readonly JoinedEndpoint[],
-): Pick<HostState, "links" | "routes" | "neighbours" | "gatewayAddresses" | "sysctls"> {
+): Pick<HostState, "links" | "routes" | "neighbours" | "proxies" | "gatewayAddresses" | "sysctls"> {
+  const lan = lanOf(snapshot.pools, snapshot.hostInterfaces);
   const sources = nodeAddresses(snapshot);
   return {
     links: new Map(joined.map((endpoint) => [endpoint.local.interface, linkState(endpoint)])),
     routes: new Map([
-      ...snapshot.blocks.map((block): [string, { kind: "blackhole" }] => [
+      ...withoutLan(snapshot.blocks, lan).map((block): [string, { kind: "blackhole" }] => [
         `${block.includes(":") ? 6 : 4} ${block}`,
         { kind: "blackhole" },
       ]),
       ...joined.flatMap((endpoint) => routes(endpoint, sources)),
     ]),
     neighbours: new Map(joined.flatMap(neighbours)),
+    proxies: new Map(joined.flatMap(({ addresses }) => proxiesOf(addresses, lan).map((key) => [key, null] as const))),
     gatewayAddresses: new Set([
       ...(snapshot.settings.names === true ? [NAMES_GATEWAY] : []),
       ...joined.filter((endpoint) => hasFamily(endpoint, 4)).map(gatewayAddress),
     ]),
-    sysctls: new Map(joined.flatMap((endpoint) => [...forwarding(endpoint), ...linkSysctls(endpoint)])),
+    sysctls: new Map([
+      ...lanSysctls(lan),
+      ...joined.flatMap((endpoint) => [...forwarding(endpoint), ...linkSysctls(endpoint)]),
+    ]),
   };
 }

@@ -21,6 +21,7 @@ import { Contributions } from "./contributions.ts";
 import { type ActiveHostEndpoint, activeHostEndpoints } from "./host-endpoints.ts";
 import type { HostState } from "./host-state.ts";
 import { recordLabels } from "./labels.ts";
+import { type Lan, lanOf } from "./lan.ts";
 import { isJoined, nodeAddresses } from "./local.ts";
 import { LocalParts, type Sources } from "./local-parts.ts";
 import { PeerSets } from "./peer-sets.ts";
@@ -84,6 +85,8 @@ class Work {
   /** Joined endpoints whose elements must be said again. */
   readonly #stale = new Set<string>();
   #sources: Sources = {};
+  #lan: Lan = { pools: [], parts: [] };
+  #lanFrom: Pick<Snapshot, "pools" | "hostInterfaces"> | undefined;
   #host: string | undefined;
   #settings: Settings | undefined;
   #natFrom: readonly unknown[] = [];
@@ -225,6 +228,7 @@ class Work {
     const sources = nodeAddresses(snapshot);
     if (!isSame(sources, this.#sources)) for (const id of this.#endpoints.keys()) this.#stale.add(id);
     this.#sources = sources;
+    this.#takeLan(snapshot);
     this.#local.setBlocks(snapshot.blocks);
     for (const id of this.#stale) {
       const endpoint = this.#endpoints.get(id);
@@ -236,6 +240,16 @@ class Work {
       this.#local.set(endpoint, this.#peers.container(endpoint).addresses, verdicts, sources);
     }
     this.#stale.clear();
+  }
+
+  #takeLan({ pools, hostInterfaces }: Snapshot): void {
+    if (this.#lanFrom?.pools === pools && this.#lanFrom.hostInterfaces === hostInterfaces) return;
+    this.#lanFrom = { pools, hostInterfaces };
+    const lan = lanOf(pools, hostInterfaces);
+    if (isSame(lan, this.#lan)) return;
+    this.#lan = lan;
+    this.#local.setLan(lan);
+    for (const id of this.#endpoints.keys()) this.#stale.add(id);
   }
 
   #takeHostEndpoints(snapshot: Snapshot): void {
@@ -378,6 +392,7 @@ function sameParts(a: HostState, b: HostState): boolean {
     a.links === b.links &&
     a.routes === b.routes &&
     a.neighbours === b.neighbours &&
+    a.proxies === b.proxies &&
     a.gatewayAddresses === b.gatewayAddresses &&
     a.sysctls === b.sysctls &&
     a.origins === b.origins

@@ -9,6 +9,8 @@ export interface HostState {
   readonly routes: ReadonlyMap<string, RouteState>;
   /** Static neighbours, by "interface address", as `manx0123456789a 10.65.0.7`. */
   readonly neighbours: ReadonlyMap<string, { readonly mac: string }>;
+  /** Addresses that the host answers ARP or NDP for in place of its containers, by "interface address": `eth0 192.168.7.70`. */
+  readonly proxies: ReadonlyMap<string, null>;
   /** `169.254.1.N/32` addresses on `lo`, scope link. */
   readonly gatewayAddresses: ReadonlySet<string>;
   /** Kernel settings by their path below /proc/sys, as `net/ipv4/ip_forward`. */

@@ -11,6 +11,7 @@ import {
 } from "../rules/table.ts";
 import { Contributions } from "./contributions.ts";
 import type { HostState, LinkState, RouteState } from "./host-state.ts";
+import { type Lan, lanSysctls, proxiesOf, withoutLan } from "./lan.ts";
 import {
   gatewayAddress,
   hasFamily,
@@ -28,16 +29,20 @@ import { ExactSet, since } from "./peer-set.ts";
 
 export type Sources = Readonly<Partial<Record<Family, string>>>;
 export type Verdicts = Readonly<Record<"ingress" | "egress", Verdict>>;
-type LinkParts = Pick<HostState, "links" | "routes" | "neighbours" | "gatewayAddresses" | "sysctls">;
+type LinkParts = Pick<HostState, "links" | "routes" | "neighbours" | "proxies" | "gatewayAddresses" | "sysctls">;
 
 /** Lesser than every endpoint ID, so that an endpoint's route wins over a block of one address. */
 const BLOCKS = "";
 const NAMES = "";
+/** No endpoint either. */
+const LAN = "";
 
 export class LocalParts {
   readonly #links = new Contributions<LinkState>(isSame);
   readonly #routes = new Contributions<RouteState>(isSame);
   readonly #neighbours = new Contributions<{ readonly mac: string }>(isSame);
+  readonly #proxies = new Contributions<null>();
+  #lan: Lan = { pools: [], parts: [] };
   readonly #gateways = new Contributions<null>();
   readonly #sysctls = new Contributions<string>();
   readonly #hostPorts = new Contributions<HostPort>(isSame);
@@ -53,10 +58,16 @@ export class LocalParts {
     for (const name of INTERFACE_MAPS) this.#maps.set(name, { contributions: new Contributions<ElementData>(isSame) });
   }
 
+  /** What has been set is to be set again where this differs from before. */
+  setLan(lan: Lan): void {
+    this.#lan = lan;
+    this.#sysctls.set(LAN, lanSysctls(lan));
+  }
+
   setBlocks(blocks: readonly string[]): void {
     this.#routes.set(
       BLOCKS,
-      blocks.map((block) => [`${block.includes(":") ? 6 : 4} ${block}`, { kind: "blackhole" }]),
+      withoutLan(blocks, this.#lan).map((block) => [`${block.includes(":") ? 6 : 4} ${block}`, { kind: "blackhole" }]),
     );
   }
 
@@ -71,6 +82,10 @@ export class LocalParts {
     this.#links.set(id, [[local.interface, linkState(endpoint)]]);
     this.#routes.set(id, routes(endpoint, sources));
     this.#neighbours.set(id, neighbours(endpoint));
+    this.#proxies.set(
+      id,
+      proxiesOf(endpoint.addresses, this.#lan).map((key) => [key, null]),
+    );
     this.#gateways.set(id, hasFamily(endpoint, 4) ? [[gatewayAddress(endpoint), null]] : []);
     this.#sysctls.set(id, [...forwarding(endpoint), ...linkSysctls(endpoint)]);
     this.#hostPorts.set(id, hostPorts(endpoint));
@@ -81,7 +96,15 @@ export class LocalParts {
   }
 
   delete(id: string): void {
-    const all = [this.#links, this.#routes, this.#neighbours, this.#gateways, this.#sysctls, this.#hostPorts];
+    const all = [
+      this.#links,
+      this.#routes,
+      this.#neighbours,
+      this.#proxies,
+      this.#gateways,
+      this.#sysctls,
+      this.#hostPorts,
+    ];
     for (const one of [...all, ...this.#sets.values()]) one.delete(id);
     for (const { contributions } of this.#maps.values()) contributions.delete(id);
   }
@@ -102,6 +125,7 @@ export class LocalParts {
       links: this.#links.take(),
       routes: this.#routes.take(),
       neighbours: this.#neighbours.take(),
+      proxies: this.#proxies.take(),
       gatewayAddresses: this.#gatewayAddresses,
       sysctls: this.#sysctls.take(),
     };

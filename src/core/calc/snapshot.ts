@@ -48,6 +48,10 @@ export interface HostInterface {
   readonly name: string;
   /** Canonical, without prefix length. */
   readonly addresses: readonly string[];
+  /** CIDRs of the networks that it is connected to: reached through it without a gateway. */
+  readonly networks?: readonly string[];
+  /** Those of them that are being replaced: the interface has none but deprecated addresses in them. */
+  readonly fading?: readonly string[];
 }
 
 /** A workload endpoint: one interface of a container, as policy sees it. */

@@ -5,6 +5,7 @@ import { addressAt, type Block, blockProblems } from "./block.ts";
 import type { Pool } from "./choice.ts";
 import type { Affinity, BlockOwner } from "./claim.ts";
 import { type Loan, lentTo } from "./loan.ts";
+import { routesBeside } from "./pools.ts";
 
 export interface IpamFacts {
   readonly host: string;
@@ -87,7 +88,7 @@ function* checkPools({ pools, routes }: IpamFacts): Generator<IpamProblem> {
           `the pools "${pool.name}" and "${other.name}" (${formatCidr(other.cidr)}) overlap`,
           "person",
         );
-    for (const text of routes) {
+    for (const text of routesBeside(pool.resource, routes)) {
       const route = parseCidr(text);
       if (route !== undefined && route.length > 0 && overlaps(route, pool.cidr))
         yield problem(

@@ -1,4 +1,5 @@
 /** Which pools an ask may use, and which block of a pool a host should claim next. */
+import { lanName } from "../model/lan-annotations.ts";
 import type { IPPool } from "../model/resources.ts";
 import type { Family } from "../net/address.ts";
 import { type Cidr, cidr, covers, mergeRanges, overlaps, parseCidr, type Range, size, toRange } from "../net/cidr.ts";
@@ -69,9 +70,11 @@ function forAll(pools: readonly Pool[], family: Family): Pool[] {
 function named(pools: readonly Pool[], names: readonly string[], refused: Refusal[]): Pool[] {
   const found: Pool[] = [];
   for (const name of new Set(names)) {
-    const pool = pools.find((candidate) => candidate.name === name);
-    if (pool === undefined) refused.push({ pool: name, why: "does not exist" });
-    else found.push(pool);
+    const all = pools.filter((candidate) => candidate.name === name || lanName(candidate.resource) === name);
+    if (all.length === 0) refused.push({ pool: name, why: "does not exist" });
+    // One that follows the LAN's prefix and the disabled ones that it has left behind bear one name.
+    const able = all.filter(({ resource }) => resource.spec.disabled !== true);
+    found.push(...(able.length > 0 ? able : all));
   }
   return found;
 }

@@ -1,4 +1,5 @@
 /** Pools as a whole: the default ones, what may become a pool, and whether CIDRs get in each other's way. */
+import { lanInterfaceOf } from "../model/lan-annotations.ts";
 import type { IPPool } from "../model/resources.ts";
 import { type Cidr, cidr, covers, formatCidr, overlaps, parseCidr } from "../net/cidr.ts";
 import { usualBlockSize } from "./block.ts";
@@ -107,6 +108,16 @@ export function poolConflict(range: Cidr, others: readonly IPPool[], routes: rea
   }
   const route = overlapping(range, routes);
   return route === undefined ? undefined : `overlaps this host's route ${route}`;
+}
+
+/** Those of the host's routes that a pool must stay clear of: a LAN pool lies in the network that it is a part of. */
+export function routesBeside(pool: IPPool, routes: readonly string[]): readonly string[] {
+  const range = parseCidr(pool.spec.cidr);
+  if (range === undefined || lanInterfaceOf(pool) === undefined) return routes;
+  return routes.filter((text) => {
+    const route = parseCidr(text);
+    return route === undefined || route.length >= range.length || !covers(route, range);
+  });
 }
 
 /** The first route that overlaps; default routes do not count. */

@@ -2,6 +2,7 @@
 import { width } from "../net/address.ts";
 import { type Cidr, cidr, covers, formatCidr, overlaps, parseCidr } from "../net/cidr.ts";
 import { checkAnnotations, checkRules } from "./check-rule.ts";
+import { checkLanAnnotations } from "./lan-annotations.ts";
 import { entriesOf, field, isTrue, listField, type Report, textField } from "./loose.ts";
 import { whyNotLabelName, whyNotLabelValue } from "./names.ts";
 
@@ -79,6 +80,7 @@ export const checkPool: Check = (resource, report) => {
   const uses = listField(spec, "allowedUses");
   if (uses.length > 0 && uses.every((use) => use === "Tunnel") && (textField(spec, "namespaceSelector") ?? "") !== "")
     report(["spec", "namespaceSelector"], "a pool for tunnels only has no namespaces");
+  checkLanAnnotations(resource, report);
 };
 
 function checkPoolSize(spec: unknown, block: Cidr, report: Report): void {

@@ -3,7 +3,7 @@ import { address, formatBytes, toBytes } from "../../core/net/address.ts";
 import { Attributes, type MessageWriter } from "../syscall/netlink-message.ts";
 import { AF_INET, afOf, splitPrefix } from "./address-bytes.ts";
 import { formatMac, macBytes } from "./link-messages.ts";
-import type { InterfaceAddress, Neighbour, Scope } from "./rtnetlink.ts";
+import type { InterfaceAddress, Neighbour, ProxyEntry, Scope } from "./rtnetlink.ts";
 
 export const RTM_NEWADDR = 20;
 export const RTM_DELADDR = 21;
@@ -19,12 +19,15 @@ const NLM_F_CREATE = 0x400;
 const IFA_ADDRESS = 1;
 const IFA_LOCAL = 2;
 const IFA_F_NODAD = 2;
+const IFA_F_DEPRECATED = 0x20;
 const SCOPES: Readonly<Record<number, Scope>> = { 0: "universe", 253: "link", 254: "host" };
 const RT_SCOPE_LINK = 253;
 
 const NDA_DST = 1;
 const NDA_LLADDR = 2;
+const NDA_PROTOCOL = 12;
 const NUD_PERMANENT = 0x80;
+const NTF_PROXY = 8;
 
 const ADDRESS_HEADER = 8;
 const NEIGHBOUR_HEADER = 12;
@@ -76,12 +79,14 @@ export function parseAddressMessage(body: Uint8Array): InterfaceAddress | undefi
     index: new DataView(body.buffer, body.byteOffset, body.byteLength).getUint32(4, true),
     address: `${text}/${body[1] ?? 0}`,
     scope: SCOPES[body[3] ?? 0] ?? "other",
+    ...(((body[2] ?? 0) & IFA_F_DEPRECATED) !== 0 && { deprecated: true as const }),
   };
 }
 
-function neighbourHeader(family: number, index: number, state: number): Uint8Array {
+function neighbourHeader(family: number, index: number, state: number, flags = 0): Uint8Array {
   const bytes = new Uint8Array(NEIGHBOUR_HEADER);
   bytes[0] = family;
+  bytes[10] = flags;
   const view = new DataView(bytes.buffer);
   view.setInt32(4, index, true);
   view.setUint16(8, state, true);
@@ -120,4 +125,34 @@ export function parseNeighbour(body: Uint8Array): Neighbour | undefined {
     mac: formatMac(attributes.bytes(NDA_LLADDR) ?? new Uint8Array()),
     permanent: (view.getUint16(8, true) & NUD_PERMANENT) !== 0,
   };
+}
+
+export function writeGetProxies(w: MessageWriter): MessageWriter {
+  return w
+    .begin(RTM_GETNEIGH, 0)
+    .raw(neighbourHeader(0, 0, 0, NTF_PROXY))
+    .end();
+}
+
+export function writeSetProxy(w: MessageWriter, index: number, ip: string, protocol: number): MessageWriter {
+  const to = address(ip);
+  w.begin(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE).raw(neighbourHeader(afOf(to.family), index, 0, NTF_PROXY));
+  return w
+    .bytes(NDA_DST, toBytes(to))
+    .bytes(NDA_PROTOCOL, new Uint8Array([protocol]))
+    .end();
+}
+
+export function writeDeleteProxy(w: MessageWriter, index: number, ip: string): MessageWriter {
+  const to = address(ip);
+  w.begin(RTM_DELNEIGH, 0).raw(neighbourHeader(afOf(to.family), index, 0, NTF_PROXY));
+  return w.bytes(NDA_DST, toBytes(to)).end();
+}
+
+/** Body of RTM_NEWNEIGH or RTM_DELNEIGH; undefined where it is not about a proxy. */
+export function parseProxy(body: Uint8Array): ProxyEntry | undefined {
+  if (((body[10] ?? 0) & NTF_PROXY) === 0) return undefined;
+  const found = parseNeighbour(body); // reads the attributes
+  if (found === undefined) return undefined;
+  return { index: found.index, address: found.address, protocol: attributes.bytes(NDA_PROTOCOL)?.[0] ?? 0 };
 }

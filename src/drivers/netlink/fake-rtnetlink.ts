@@ -14,6 +14,7 @@ import type {
   Neighbour,
   NewPair,
   NewRoute,
+  ProxyEntry,
   Refusal,
   Route,
   RouteFilter,
@@ -47,6 +48,7 @@ export class FakeRtnetlink implements Rtnetlink {
   readonly #addresses: InterfaceAddress[] = [];
   #routes: Route[] = [];
   #neighbours: Neighbour[] = [];
+  #proxies: ProxyEntry[] = [];
   /** Changes that were tried so far, for tests that nothing was written. */
   writes = 0;
 
@@ -103,6 +105,10 @@ export class FakeRtnetlink implements Rtnetlink {
 
   neighbours(): readonly Neighbour[] {
     return [...this.#neighbours];
+  }
+
+  proxies(): readonly ProxyEntry[] {
+    return [...this.#proxies];
   }
 
   apply(changes: readonly Change[]): readonly Refusal[] {
@@ -179,6 +185,7 @@ export class FakeRtnetlink implements Rtnetlink {
   #takeDown(index: number): void {
     this.#routes = this.#routes.filter((route) => route.index !== index);
     this.#neighbours = this.#neighbours.filter((neighbour) => neighbour.index !== index);
+    this.#proxies = this.#proxies.filter((proxy) => proxy.index !== index);
     this.#takeDown6(index);
   }
 
@@ -210,7 +217,25 @@ export class FakeRtnetlink implements Rtnetlink {
         return this.#setNeighbour(change.index, change.address, change.mac);
       case "delete-neighbour":
         return this.#deleteNeighbour(change.index, change.address);
+      case "set-proxy":
+        return this.#setProxy(change);
+      case "delete-proxy":
+        return this.#deleteProxy(change);
     }
+  }
+
+  #setProxy({ index, address, protocol }: Change & { readonly kind: "set-proxy" }): void {
+    if (parseAddress(address) === undefined) refuse("EINVAL", `"${address}" is no address`);
+    this.#byIndex(index);
+    this.#proxies = this.#proxies.filter((proxy) => proxy.index !== index || proxy.address !== address);
+    this.#proxies.push({ index, address, protocol });
+  }
+
+  #deleteProxy({ index, address }: Change & { readonly kind: "delete-proxy" }): void {
+    this.#byIndex(index);
+    const at = this.#proxies.findIndex((proxy) => proxy.index === index && proxy.address === address);
+    if (at < 0) refuse("ENOENT");
+    this.#proxies.splice(at, 1);
   }
 
   #setLink({ index, name, up, mtu, mac, group, generatesAddress }: Change & { readonly kind: "set-link" }): void {

@@ -7,12 +7,16 @@ import { NETLINK_ROUTE, NetlinkSocket } from "../syscall/netlink-socket.ts";
 import {
   parseAddressMessage,
   parseNeighbour,
+  parseProxy,
   writeAddAddress,
   writeDeleteAddress,
   writeDeleteNeighbour,
+  writeDeleteProxy,
   writeGetAddresses,
   writeGetNeighbours,
+  writeGetProxies,
   writeSetNeighbour,
+  writeSetProxy,
 } from "./address-messages.ts";
 import { Foreign, type Part } from "./foreign.ts";
 import {
@@ -31,6 +35,7 @@ import type {
   Link,
   Neighbour,
   NewPair,
+  ProxyEntry,
   Refusal,
   Route,
   RouteFilter,
@@ -161,6 +166,11 @@ export class KernelRtnetlink implements Rtnetlink, Disposable {
     return parsed(this.#socket.dump(message, "list the neighbours"), parseNeighbour);
   }
 
+  proxies(): ProxyEntry[] {
+    const message = writeGetProxies(this.#writer.reset()).finish();
+    return parsed(this.#socket.dump(message, "list the proxied addresses"), parseProxy);
+  }
+
   apply(changes: readonly Change[]): readonly Refusal[] {
     const writer = this.#writer.reset();
     const refusals: Refusal[] = [];
@@ -213,6 +223,10 @@ function writeChange(w: MessageWriter, change: Change): MessageWriter {
       return writeSetNeighbour(w, change.index, change.address, change.mac);
     case "delete-neighbour":
       return writeDeleteNeighbour(w, change.index, change.address);
+    case "set-proxy":
+      return writeSetProxy(w, change.index, change.address, change.protocol);
+    case "delete-proxy":
+      return writeDeleteProxy(w, change.index, change.address);
   }
 }
 

@@ -48,6 +48,8 @@ export interface InterfaceAddress {
   /** `10.65.0.1/32` */
   readonly address: string;
   readonly scope: Scope;
+  /** Valid, but nothing new is to use it: its prefix is being replaced (RFC 4862 section 5.5.4). */
+  readonly deprecated?: true;
 }
 
 export type RouteType = "unicast" | "local" | "blackhole" | "unreachable" | "prohibit" | "other";
@@ -87,6 +89,14 @@ export interface Neighbour {
   readonly permanent: boolean;
 }
 
+/** An address that the kernel answers ARP or NDP for on a link, though it is not its own. */
+export interface ProxyEntry {
+  readonly index: number;
+  readonly address: string;
+  /** Who made it, as of a route; 0: not said. */
+  readonly protocol: number;
+}
+
 export type Change =
   | {
       readonly kind: "set-link";
@@ -114,7 +124,10 @@ export type Change =
   | { readonly kind: "delete-route"; readonly destination: string; readonly protocol: number; readonly metric?: number }
   /** Permanent; takes the place of what is there. */
   | { readonly kind: "set-neighbour"; readonly index: number; readonly address: string; readonly mac: string }
-  | { readonly kind: "delete-neighbour"; readonly index: number; readonly address: string };
+  | { readonly kind: "delete-neighbour"; readonly index: number; readonly address: string }
+  /** Takes the place of what is there. */
+  | { readonly kind: "set-proxy"; readonly index: number; readonly address: string; readonly protocol: number }
+  | { readonly kind: "delete-proxy"; readonly index: number; readonly address: string };
 
 export interface NewRoute {
   readonly destination: string;
@@ -146,6 +159,7 @@ export interface Rtnetlink {
   /** Of the main table. */
   routes(filter: RouteFilter): readonly Route[];
   neighbours(): readonly Neighbour[];
+  proxies(): readonly ProxyEntry[];
   /** Tries each change in turn, also after one is refused. Blocks for about 20 us a change. */
   apply(changes: readonly Change[]): readonly Refusal[];
 }

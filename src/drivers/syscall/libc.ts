@@ -10,11 +10,13 @@ import { DriverError } from "../error.ts";
 import { SystemError, systemError } from "./errno.ts";
 
 export const AF_NETLINK = 16;
+export const AF_PACKET = 17;
 export const SOCK_RAW = 3;
 export const SOCK_CLOEXEC = 0o2000000;
 export const SOCK_NONBLOCK = 0o4000;
 export const SOL_SOCKET = 1;
 export const SO_RCVBUF = 8;
+export const SO_BINDTODEVICE = 25;
 export const SO_SNDBUFFORCE = 32;
 export const SO_RCVBUFFORCE = 33;
 export const SOL_NETLINK = 270;
@@ -107,6 +109,11 @@ export function getsockname(fd: number, length: number): Uint8Array {
 /** Sets an integer option; throws `denied` where it needs a capability. */
 export function setsockopt(fd: number, level: number, name: number, value: number): void {
   check(`set the socket option ${level}/${name}`, libc().setsockopt(fd, level, name, u32(value), 4));
+}
+
+/** Sets an option that is a structure or a text. */
+export function setsockoptBytes(fd: number, level: number, name: number, value: Uint8Array): void {
+  check(`set the socket option ${level}/${name}`, libc().setsockopt(fd, level, name, value, value.length));
 }
 
 export function sendto(fd: number, data: Uint8Array, to: Uint8Array): number {

@@ -3,6 +3,7 @@
  * (`Originals`), and given back by `restore` when Manx leaves the host. A setting that already is as it should be is not ours.
  *
  * A setting that is no longer wanted stays as it is until then: Docker may by now rely on the forwarding that we switched on.
+ * Those of a LAN (proxy_ndp, proxy_delay) go at once.
  */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -21,6 +22,8 @@ export interface Originals {
 const ROOT = "/proc/sys";
 const IPV6_FORWARDING = "net/ipv6/conf/all/forwarding";
 /** Settings of our own interfaces go with them. */
+/** Settings of a LAN interface: no use to anybody else, so given back as soon as they are not wanted any more. */
+const LAN_SETTING = /^net\/ipv[46]\/(conf\/[^/]+\/proxy_ndp|neigh\/[^/]+\/proxy_delay)$/;
 const OWN_INTERFACE = /^net\/ipv[46]\/(conf|neigh)\/manx[^/]*\//;
 
 export class Sysctls implements Target<string, string> {
@@ -35,7 +38,8 @@ export class Sysctls implements Target<string, string> {
 
   list(_signal: AbortSignal, desired: ReadonlyMap<string, string>): Promise<ReadonlyMap<string, string>> {
     const actual = new Map<string, string>();
-    for (const path of desired.keys()) {
+    const left = [...this.#originals.entries()].flatMap(([path]) => (LAN_SETTING.test(path) ? [path] : []));
+    for (const path of [...desired.keys(), ...left]) {
       const value = readSysctl(path, this.#root);
       if (value !== undefined) actual.set(path, value);
     }
@@ -43,7 +47,7 @@ export class Sysctls implements Target<string, string> {
   }
 
   /** Settings of all interfaces first: writing one of them overwrites each interface's own. */
-  async apply({ upserts }: Delta<string, string>): Promise<void> {
+  async apply({ upserts, deletes }: Delta<string, string>): Promise<void> {
     const errors: unknown[] = [];
     const order = [...upserts].sort(([a], [b]) => Number(OWN_INTERFACE.test(a)) - Number(OWN_INTERFACE.test(b)));
     for (const [path, value] of order) {
@@ -54,8 +58,23 @@ export class Sysctls implements Target<string, string> {
         errors.push(error);
       }
     }
+    for (const path of deletes) {
+      if (!LAN_SETTING.test(path)) continue;
+      try {
+        this.#giveBack(path);
+      } catch (error) {
+        errors.push(error);
+      }
+    }
     await Promise.resolve();
     throwAll(errors);
+  }
+
+  #giveBack(path: string): void {
+    const before = this.#originals.get(path);
+    if (before === undefined) return;
+    if (readSysctl(path, this.#root) !== undefined) writeSysctl(path, before, this.#root); // the interface may be gone
+    this.#originals.delete(path);
   }
 
   #write(path: string, value: string): void {
