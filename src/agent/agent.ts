@@ -41,6 +41,7 @@ import { openAddresses } from "./ipam/local-addresses.ts";
 import { isEtcd, openJoining } from "./joining.ts";
 import { judge } from "./judge.ts";
 import { Kernel } from "./kernel.ts";
+import { LanMode } from "./lan/open.ts";
 import { type LocalState, openLocalState } from "./local-state.ts";
 import type { Logger } from "./log.ts";
 import { Loop } from "./loop.ts";
@@ -168,8 +169,12 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     "kubernetes.io/hostname": options.host,
     ...storedNode()?.metadata.labels,
   });
+  const lan = undo.use(
+    new LanMode({ rtnetlink: kernel.rtnetlink, hostNetwork, pools: () => cluster.all("IPPool"), health, log }),
+  );
   const addresses = undo.use(
     openAddresses({
+      others: lan.watch,
       state,
       store,
       host: options.host,
@@ -238,6 +243,9 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
       onOutcome: (error) => health.set("connections-not-cut", error === undefined ? undefined : messageOf(error)),
     }),
   );
+  const lookAtLan = (): void =>
+    lan.look(addresses, () => new Set(snapshots.takeWhole().endpoints.flatMap((one) => one.addresses)), signal);
+  let lanSeen = lan.lan;
   const deriver = new Deriver();
   let hostState: HostState | undefined;
   guard = {
@@ -261,6 +269,9 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
           reportOutcome(health, outcome);
           names?.take(snapshot);
           if (!outcome.failures.has("routes")) bgp?.stage.wake(); // BIRD announces what the kernel has
+          if (!outcome.failures.has("proxies")) lan.follow(hostState.proxies);
+          if (lan.lan !== lanSeen) lookAtLan();
+          lanSeen = lan.lan;
           if (!outcome.failures.has("firewall")) cutter.follow(hostState);
           const wrong = [...outcome.failures].filter(([stage]) => stage !== "sysctls");
           if (wrong.length > 0) throw wrong[0]?.[1];
@@ -314,6 +325,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     }
     membership?.lookAtNode();
     wake();
+    lookAtLan();
   };
   const pass = async (): Promise<void> => {
     try {
@@ -361,6 +373,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
   const look = setInterval(() => {
     refreshNetwork();
     resync();
+    lookAtLan();
     void pass();
   }, LOOK_EVERY);
   undo.defer(() => clearInterval(look));
@@ -387,6 +400,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     hostNetwork,
     forward,
     bgp,
+    lan,
     observer,
     metrics,
     ruleCounters,

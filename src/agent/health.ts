@@ -80,6 +80,11 @@ export const CONDITIONS = {
     severity: "error",
     remedy: "See whether another agent runs: manx doctor.",
   },
+  "address-also-used": {
+    title: "a machine on the LAN uses the address of a container",
+    severity: "warning",
+    remedy: "Give that machine another address, or start the container again on another one: manx lan status.",
+  },
   "pool-overlap": {
     title: "an address pool overlaps with a route of this host",
     severity: "warning",

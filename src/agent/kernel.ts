@@ -130,13 +130,15 @@ export class Kernel implements AsyncDisposable {
 }
 
 /** The host's own addresses and its way out. */
-async function followHost({ onNetwork }: KernelHooks, signal: AbortSignal): Promise<void> {
+async function followHost({ onNetwork, resync }: KernelHooks, signal: AbortSignal): Promise<void> {
   let soon: NodeJS.Timeout | undefined;
   const tell = (): void => {
     soon = undefined;
     onNetwork();
   };
   for await (const events of watchNetwork({}, signal)) {
+    // Proxied addresses go with an interface that goes down.
+    if (events.some(isHostLink)) resync("proxies");
     if (events.some(concernsHost)) soon ??= setTimeout(tell, HOST_QUIET).unref();
   }
   clearTimeout(soon);
@@ -150,6 +152,10 @@ async function followFilter({ onFilter }: KernelHooks, signal: AbortSignal): Pro
   };
   for await (const _ of filterChanges(signal)) soon ??= setTimeout(tell, QUIET).unref();
   clearTimeout(soon);
+}
+
+function isHostLink(event: NetworkEvent): boolean {
+  return event.kind === "overrun" || (event.kind === "link" && !/^(manx|mxp|veth)/.test(event.link.name));
 }
 
 function concernsHost(event: NetworkEvent): boolean {

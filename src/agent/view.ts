@@ -22,6 +22,7 @@ import { uiView } from "./dashboard.ts";
 import { hostFacts } from "./facts.ts";
 import type { ConditionCode } from "./health.ts";
 import type { Token } from "./join/tokens.ts";
+import { lanView, seenOn } from "./lan/view.ts";
 import { metricsText } from "./metrics/gather.ts";
 import { readiness } from "./metrics/readiness.ts";
 import { flowReport, followFlows } from "./observe/report.ts";
@@ -33,7 +34,10 @@ import { why } from "./why.ts";
 const PARTS: readonly { name: Component["name"]; codes: readonly ConditionCode[] }[] = [
   { name: "agent", codes: ["plugin-socket", "bad-resource", "reconcile-failed", "dashboard-not-served"] },
   { name: "engine", codes: ["engine-unreachable", "network-differs", "network-not-spread", "network-kept"] },
-  { name: "store", codes: ["name-taken", "store-unavailable", "certificate-expires", "pool-overlap"] },
+  {
+    name: "store",
+    codes: ["name-taken", "store-unavailable", "certificate-expires", "pool-overlap", "address-also-used"],
+  },
   {
     name: "dataplane",
     codes: [
@@ -85,6 +89,7 @@ export function agentView(agent: Agent, dashboard: () => Dashboard | undefined =
     snapshot: () => Promise.resolve(agent.takeSnapshot()),
     announcing: () => agent.bgp?.bird.running === true && (agent.bgp.stage.state?.sessions.length ?? 0) > 0,
     bgp: bgpView(agent.bgp, agent.options),
+    lan: agentLan(agent),
     poolUsage: () => Promise.resolve(poolUsage(agent)),
     addPool: (pool, signal) => {
       agent.link.assertThere("add the pool");
@@ -124,6 +129,27 @@ export function agentView(agent: Agent, dashboard: () => Dashboard | undefined =
     ui: ({ renew }) => uiView(dashboard(), renew),
     watch: (signal) => watch(agent, signal),
   };
+}
+
+function agentLan(agent: Agent): AgentView["lan"] {
+  const { hostNetwork, cluster, addresses, kernel, lan, link } = agent;
+  return lanView({
+    mode: lan,
+    addresses,
+    pools: () => cluster.all("IPPool"),
+    interfaces: () => hostNetwork.interfaces,
+    uplink: () => hostNetwork.surroundings.uplink,
+    seen: (name) => seenOn(kernel.rtnetlink, name),
+    holders: () => agent.takeSnapshot().endpoints,
+    store: (pool, signal) => {
+      link.assertThere("change the LAN's pools");
+      return addressCall(() => addresses.addPool(checked(pool) as IPPool, signal));
+    },
+    remove: (name, signal) => {
+      link.assertThere("change the LAN's pools");
+      return addressCall(() => addresses.removePool(name, signal));
+    },
+  });
 }
 
 function joining({ joining }: Agent): NonNullable<Agent["joining"]> {

@@ -22,6 +22,7 @@ import type {
 import type { FixAction } from "./schema/doctor.ts";
 import type { EndpointCounters } from "./schema/endpoint-policies.ts";
 import type { IpamExplanation, IpamProblemView, IpamRelease, IpamView } from "./schema/ipam.ts";
+import type { LanRequest, LanView } from "./schema/lan.ts";
 import type { Readiness } from "./schema/metrics.ts";
 import type { NodeRemoval, NodeView } from "./schema/node.ts";
 import type { ChangeReport, ChangeRequest, ConfirmReport } from "./schema/resource.ts";
@@ -92,6 +93,7 @@ export interface AgentView {
   counters(endpoint: Endpoint): Promise<EndpointCounters>;
   /** Where the dashboard is. Makes its token where there is none yet, or, with `renew`, another. */
   ui(options: { readonly renew: boolean }): Promise<UiView>;
+  readonly lan: LanAgentView;
   /** What lets other hosts into the cluster; `refused` where this host is alone. */
   createToken(request: TokenRequest, signal?: AbortSignal): Promise<NewToken>;
   tokens(signal?: AbortSignal): Promise<readonly TokenView[]>;
@@ -119,6 +121,14 @@ export interface FlowReport {
   readonly lost: number;
   /** Flows that went before their time, for want of room. */
   readonly forgotten: number;
+}
+
+/** Containers on the LAN by their own address. */
+export interface LanAgentView {
+  status(signal?: AbortSignal): Promise<LanView>;
+  enable(request: LanRequest, signal?: AbortSignal): Promise<LanView>;
+  /** What there was. Refuses (`refused`) while containers have such addresses. */
+  disable(signal?: AbortSignal): Promise<LanView>;
 }
 
 export interface PoolUsage {

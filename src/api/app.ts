@@ -15,6 +15,7 @@ import { clusterRoutes } from "./routes/cluster.ts";
 import { toApiError } from "./routes/common.ts";
 import { doctorRoutes } from "./routes/doctor.ts";
 import { flowRoutes } from "./routes/flows.ts";
+import { lanRoutes } from "./routes/lan.ts";
 import { metricRoutes } from "./routes/metrics.ts";
 import { observeRoutes } from "./routes/observe.ts";
 import { poolRoutes } from "./routes/pools.ts";
@@ -59,6 +60,7 @@ export function createApp(
   doctorRoutes(app, agent);
   resourceRoutes(app, agent);
   bgpRoutes(app, agent);
+  lanRoutes(app, agent);
   tokenRoutes(app, agent);
   webRoutes(app, agent);
   if (!overTcp) uiRoutes(app, agent);

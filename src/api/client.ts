@@ -22,6 +22,7 @@ import type { EndpointCounters, EndpointPolicies } from "./schema/endpoint-polic
 import type { ErrorBody } from "./schema/error.ts";
 import type { FlowList, FlowQuery, FlowView } from "./schema/flow.ts";
 import type { IpamExplanation, IpamProblemView, IpamRelease, IpamView } from "./schema/ipam.ts";
+import type { LanRequest, LanView } from "./schema/lan.ts";
 import type { Readiness } from "./schema/metrics.ts";
 import type { NetworkDetail, NetworkView } from "./schema/network.ts";
 import type { NodeRemoval, NodeView } from "./schema/node.ts";
@@ -43,6 +44,7 @@ export type * from "./schema/endpoint.ts";
 export type * from "./schema/endpoint-policies.ts";
 export type * from "./schema/flow.ts";
 export type * from "./schema/ipam.ts";
+export type * from "./schema/lan.ts";
 export type * from "./schema/metrics.ts";
 export type * from "./schema/network.ts";
 export type * from "./schema/node.ts";
@@ -111,6 +113,10 @@ export interface AgentClient {
   bgpDiff(): Promise<BgpDifference[]>;
   bgpReset(request: BgpReset): Promise<BgpResetReport>;
   bgpOtherSide(peer: string): Promise<BgpOtherSide>;
+  lan(): Promise<LanView>;
+  enableLan(request: LanRequest): Promise<LanView>;
+  /** What there was. */
+  disableLan(): Promise<LanView>;
   createToken(request: TokenRequest): Promise<NewToken>;
   tokens(): Promise<TokenView[]>;
   removeToken(id: string): Promise<{ readonly id: string }>;
@@ -164,6 +170,9 @@ export function createClient(options: ClientOptions = {}): AgentClient {
     bgpRoutes: (query) => get("/v1/bgp/routes", query),
     bgpDiff: () => get("/v1/bgp/diff"),
     bgpReset: (request) => post("/v1/bgp/reset", request),
+    lan: () => get("/v1/lan"),
+    enableLan: (request) => post("/v1/lan", request),
+    disableLan: () => wire.request("DELETE", "/v1/lan"),
     bgpOtherSide: (peer) => get(`/v1/bgp/other-side/${part(peer)}`),
     createToken: (request) => post("/v1/tokens", request),
     tokens: () => get("/v1/tokens"),

@@ -10,6 +10,7 @@ import type { AgentView, FlowReport, PoolUsage } from "./agent.ts";
 import type { HostFacts } from "./doctor/facts.ts";
 import { ApiError } from "./error.ts";
 import { FakeBgp } from "./fake-bgp.ts";
+import { FakeLan } from "./fake-lan.ts";
 import { FakeResources } from "./fake-resources.ts";
 import type { FixAction } from "./schema/doctor.ts";
 import type { EndpointCounters } from "./schema/endpoint-policies.ts";
@@ -221,6 +222,7 @@ export class FakeAgent implements AgentView {
   readonly queries: WhyQuery[] = [];
   /** What BGP is like, and which sessions were reset. */
   readonly bgp = new FakeBgp();
+  readonly lan = new FakeLan();
   /** What `why` answers. */
   answer: WhyView | undefined;
   /** Seen last first. */

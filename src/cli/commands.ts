@@ -93,6 +93,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/bgp.ts"),
   },
   {
+    name: "lan",
+    summary: "containers on the LAN by their own address, without BGP: enable, status, disable",
+    group: LOOK,
+    load: () => import("./commands/lan.ts"),
+  },
+  {
     name: "allow",
     summary: "let A reach B, on these ports",
     group: POLICY,

@@ -36,6 +36,8 @@ export interface GiverOptions {
   readonly grants: Grants;
   readonly holds: Holds;
   readonly reservations: () => readonly IPReservation[];
+  /** Whether somebody else is known to use the address. */
+  readonly isTaken: (a: Address) => boolean;
   /** Milliseconds of a clock that nobody turns back. */
   readonly now: () => number;
 }
@@ -131,7 +133,8 @@ export class Giver {
   #mayGive(a: Address, { subnet, range }: Allowance): boolean {
     const within = range ?? subnet;
     if (within !== undefined && !contains(within, a)) return false;
-    return !this.reserved().some((c) => contains(c, a)) && !this.#options.grants.isReserved(a);
+    const { grants, isTaken } = this.#options;
+    return !this.reserved().some((c) => contains(c, a)) && !grants.isReserved(a) && !isTaken(a);
   }
 
   /** Addresses of a block of another host that might be given out here. */

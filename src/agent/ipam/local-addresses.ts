@@ -59,6 +59,12 @@ export interface AddressesOptions {
   };
   /** Whether a host's agent is known to live: one that does not is not waited for where another address does as well. */
   readonly isAlive?: (host: string) => boolean;
+  /** Who else uses addresses: machines of the LAN, where a pool is a part of it. */
+  readonly others?: {
+    isTaken(a: Address): boolean;
+    isFree(a: Address): Promise<boolean>;
+    userOf(a: Address): string;
+  };
   /** How long another host may take to lend an address; for tests. */
   readonly answerMs?: number;
   /** Milliseconds of a clock that nobody turns back; for tests. */
@@ -101,10 +107,11 @@ export class LocalAddresses implements Addresses, AsyncDisposable {
     const vacate = (pool: string, signal: AbortSignal): Promise<string[]> => this.#vacate(pool, signal);
     this.#poolStore = new PoolStore({ store, list: this.#list, claims: this.#claims, routes, vacate });
     const now = this.#now;
+    const isTaken = (a: Address): boolean => options.others?.isTaken(a) === true;
     this.#grants = new Grants({ state, pools: this.#list, store: this.#poolStore, selects, now });
     this.#holds = new Holds(state);
     const parts = { state, blocks: this.#blocks, grants: this.#grants };
-    this.#giver = new Giver({ ...parts, holds: this.#holds, reservations, now });
+    this.#giver = new Giver({ ...parts, holds: this.#holds, reservations, isTaken, now });
     this.#reconcile = new Reconcile({ ...parts, giver: this.#giver });
     const onTrouble = options.onTrouble ?? ((): void => undefined);
     this.#publisher = new Publisher({ store, host, blocks: this.#blocks, onTrouble });
@@ -182,9 +189,41 @@ export class LocalAddresses implements Addresses, AsyncDisposable {
         : wantedIn(ask.address ?? "", grant);
       if (ask.isGateway === true || (wanted !== undefined && grant.networkId === undefined))
         return withLength(this.#keepFree(grant, wanted));
-      if (wanted !== undefined) return withLength(await this.#supply.exactly(grant, wanted, until));
-      return withLength(await this.#supply.any(grant, ask.prefer ?? [], until));
+      if (wanted !== undefined) return withLength(await this.#exactly(grant, wanted, until));
+      return withLength(await this.#any(grant, ask.prefer ?? [], until));
     });
+  }
+
+  async #exactly(grant: GrantRecord, wanted: Address, signal: AbortSignal): Promise<Address> {
+    const { others } = this.#options;
+    const given = await this.#supply.exactly(grant, wanted, signal);
+    if (others === undefined || (await others.isFree(given))) return given;
+    this.#giver.release(grant.id, given);
+    throw new AddressError(
+      "conflict",
+      `Cannot give out the address ${formatAddress(given)}: ${others.userOf(given)}. Choose another one, or let Manx choose`,
+    );
+  }
+
+  /** Passes over those that others use. */
+  async #any(grant: GrantRecord, prefer: readonly string[], signal: AbortSignal): Promise<Address> {
+    const { others } = this.#options;
+    for (;;) {
+      const given = await this.#supply.any(grant, prefer, signal);
+      if (others === undefined || (await others.isFree(given))) return given;
+      this.#giver.release(grant.id, given);
+      signal.throwIfAborted();
+    }
+  }
+
+  /** Free addresses of this host's blocks of the pool. */
+  freeIn(pool: string): Address[] {
+    return this.#blocks.of(pool).flatMap(({ block }) => block.free.map((ordinal) => addressAt(block, ordinal)));
+  }
+
+  /** Puts a pool in the place of another one, which gives nothing any more. May be repeated. */
+  async succeedPool(before: string, after: IPPool, signal?: AbortSignal): Promise<void> {
+    return this.#guard(() => this.#poolStore.succeed(before, after, this.#until(signal)));
   }
 
   /** Gateways, and the addresses that Docker asks for while it creates a network (`--aux-address`). */

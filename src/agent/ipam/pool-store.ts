@@ -92,6 +92,24 @@ export class PoolStore {
     return poolOf(pool);
   }
 
+  /** Puts a pool in the place of another one, which is disabled. May be repeated, and by several hosts. */
+  async succeed(before: string, after: IPPool, signal: AbortSignal): Promise<void> {
+    const found = await this.#options.store.get(resourceKey(after), signal);
+    if (found === undefined) await this.add(after, signal);
+    else await this.#setDisabled(after.metadata.name, false, signal);
+    await this.#setDisabled(before, true, signal);
+  }
+
+  async #setDisabled(name: string, disabled: boolean, signal: AbortSignal): Promise<void> {
+    const found = await this.#options.store.get(resourceKey({ kind: "IPPool", metadata: { name } }), signal);
+    if (found === undefined) return;
+    const stored = JSON.parse(found.value) as IPPool;
+    if ((stored.spec.disabled === true) === disabled) return;
+    const pool = { ...stored, spec: { ...stored.spec, disabled } };
+    await this.#write(pool, found.modRevision, signal); // one who changes it meanwhile is followed by another look
+    this.#options.list.stored(pool);
+  }
+
   async #write(pool: IPPool, modRevision: number, signal: AbortSignal): Promise<number | undefined> {
     const key = resourceKey(pool);
     const ops = [{ kind: "put" as const, key, value: JSON.stringify(pool) }];
