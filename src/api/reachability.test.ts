@@ -82,6 +82,20 @@ describe("reachability", () => {
       for (const reach of all) assert.notEqual(reach.why, "");
     });
 
+  it("knows that the LAN reaches an address of its own subnet without a route", () => {
+    const pool = {
+      ...fakePool("lan", "192.168.7.64/27"),
+      metadata: { name: "lan", annotations: { "manx/lan": "eth0" } },
+    };
+    const eth0 = { name: "eth0", addresses: ["192.168.7.2"], networks: ["192.168.7.0/24"] };
+    const near = around({}, false, { pools: [pool], hostInterfaces: [eth0] });
+    const endpoint = web({ published, addresses: ["192.168.7.70"] });
+    assert.equal(reachability(endpoint, near).lan.brief, "80/tcp");
+    assert.equal(reachability(web({ addresses: ["192.168.7.70"] }), near).lan.brief, "no");
+    const away = around({}, false, { pools: [pool], hostInterfaces: [{ ...eth0, networks: [] }] });
+    assert.equal(reachability(endpoint, away).lan.brief, "80/tcp if routed");
+  });
+
   it("names the command that would open a closed container", () => {
     const closed = reachability(web(), around());
     assert.equal(closed.otherContainers.change, "manx allow OTHER web PORT");

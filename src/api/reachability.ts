@@ -4,6 +4,8 @@
  *
  * It reads a snapshot; `manx why` is what evaluates the compiled rules for one flow.
  */
+
+import { lanOf, proxiesOf } from "../core/calc/lan.ts";
 import type { Endpoint, PublishedPort, Snapshot } from "../core/calc/snapshot.ts";
 import type { Network } from "../core/model/resources.ts";
 import { type Address, parseAddress } from "../core/net/address.ts";
@@ -117,6 +119,11 @@ function fromLan(endpoint: Endpoint, spec: Network["spec"], around: Surroundings
     const why = `${open} open, and BGP announces its address`;
     return firewall.answer === "yes" ? yes(why) : partly(firewall.brief, why);
   }
+  const near = onLan(endpoint, around.snapshot);
+  if (near !== undefined) {
+    const why = `${open} open, and ${endpoint.host} answers for its address ${near} on the LAN`;
+    return firewall.answer === "yes" ? yes(why) : partly(firewall.brief, why);
+  }
   const viaHost = hostPorts(endpoint);
   if (viaHost !== "") return partly(viaHost, `${viaHost} of ${endpoint.host} ${isAre(endpoint)} forwarded to it`);
   const brief = firewall.answer === "yes" ? "if routed" : `${firewall.brief} if routed`;
@@ -154,6 +161,13 @@ function fromInternet(endpoint: Endpoint, spec: Network["spec"], around: Surroun
       "docker network create -d manx --ipam-driver manx -o publish=host NAME",
     );
   return no(`${why}, and neither has ${endpoint.host} one: a router in front must forward a port to it`);
+}
+
+/** Its address that lies in the LAN's own subnet, if it has one. */
+function onLan({ addresses }: Endpoint, { pools, hostInterfaces }: Snapshot): string | undefined {
+  // Other hosts of the cluster are taken to be on the same LAN.
+  const lan = lanOf(pools, hostInterfaces);
+  return addresses.find((text) => proxiesOf([text], lan).length > 0);
 }
 
 /** What the firewall lets in from outside Manx's networks, whether or not anything is routed there. */

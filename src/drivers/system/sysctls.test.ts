@@ -33,6 +33,19 @@ describe("Sysctls", () => {
   });
   afterEach(() => rmSync(root, { recursive: true }));
 
+  it("gives a LAN interface's settings back as soon as they are not wanted, also after a restart", async () => {
+    put("net/ipv6/conf/eth0/proxy_ndp", "0");
+    put("net/ipv4/neigh/eth0/proxy_delay", "80");
+    const lan = { "net/ipv6/conf/eth0/proxy_ndp": "1", "net/ipv4/neigh/eth0/proxy_delay": "0" };
+    await step({ ...lan, "net/ipv4/ip_forward": "1" });
+    assert.equal(readSysctl("net/ipv4/neigh/eth0/proxy_delay", root), "0");
+    sysctls = new Reconciler(new Sysctls(originals, root));
+    await step({ "net/ipv4/ip_forward": "1" });
+    assert.equal(readSysctl("net/ipv6/conf/eth0/proxy_ndp", root), "0");
+    assert.equal(readSysctl("net/ipv4/neigh/eth0/proxy_delay", root), "80");
+    assert.deepEqual([...originals.keys()], ["net/ipv4/ip_forward"]);
+  });
+
   it("writes what differs, remembers what it was, and gives it back", async () => {
     await step({ "net/ipv4/ip_forward": "1" });
     assert.equal(readFileSync(join(root, "net/ipv4/ip_forward"), "utf8"), "1\n");
