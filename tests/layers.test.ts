@@ -41,12 +41,22 @@ const LAYERS: readonly Layer[] = [
   { folder: "drivers/error.ts", mayImport: [] },
   { folder: "drivers/exec.ts", mayImport: ["drivers/error.ts"] },
   { folder: "drivers/syscall", mayImport: ["drivers/error.ts"] },
-  ...["store", "nftables", "netlink", "conntrack", "nflog", "packet", "bird", "docker", "system", "iptables", "dns"].map(
-    (name) => ({
-      folder: `drivers/${name}`,
-      mayImport: ["core", "drivers/error.ts", "drivers/exec.ts", "drivers/syscall"],
-    }),
-  ),
+  ...[
+    "store",
+    "nftables",
+    "netlink",
+    "conntrack",
+    "nflog",
+    "packet",
+    "bird",
+    "docker",
+    "system",
+    "iptables",
+    "dns",
+  ].map((name) => ({
+    folder: `drivers/${name}`,
+    mayImport: ["core", "drivers/error.ts", "drivers/exec.ts", "drivers/syscall"],
+  })),
   { folder: "agent", mayImport: ["core", "drivers", "plugin", "api", "install", "web"] },
   {
     folder: "plugin",
