@@ -104,7 +104,7 @@ export interface Addresses {
    * @returns the pool IDs, in the order of the data. @throws AddressError
    */
   bind(networkId: string, data: readonly BindAsk[], pools?: readonly string[]): string[];
-  /** Names of the IP pools that the pool IDs are restricted to, by whichever option; none: any pool. */
+  /** Names of the IP pools that the pool IDs are restricted to by the IPAM options; none: a subnet, or any pool. */
   poolNames(poolIds: readonly string[]): string[];
   /** @returns the address with /32 or /128, canonical. @throws AddressError */
   request(ask: AddressAsk, signal?: AbortSignal): Promise<string>;

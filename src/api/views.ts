@@ -110,11 +110,13 @@ export function poolView(pool: IPPool, snapshot: Snapshot, usage: PoolUsage | un
 function usesPool({ spec }: Network, pool: IPPool): boolean {
   const block = parseCidr(pool.spec.cidr);
   if (block === undefined || !spec.families.includes(block.family)) return false;
-  if (spec.pools.length === 0)
+  // A subnet says nothing about the other family's addresses.
+  const own = spec.pools.filter((text) => (parseCidr(text)?.family ?? block.family) === block.family);
+  if (own.length === 0)
     return (
       pool.spec.assignmentMode === "Automatic" && !pool.spec.disabled && pool.spec.allowedUses.includes("Workload")
     );
-  return spec.pools.some((text) => {
+  return own.some((text) => {
     const wanted = parseCidr(text);
     return wanted === undefined ? text === pool.metadata.name : covers(block, wanted);
   });

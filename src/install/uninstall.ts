@@ -181,7 +181,9 @@ function files({ keepState = false }: UninstallOptions): Step {
 /** Where something is mounted on the folder, it stays, empty. */
 async function removeFolder(folder: string): Promise<void> {
   const names = await readdir(folder).catch((): string[] => []);
-  for (const name of names) await rm(join(folder, name), { recursive: true, force: true });
+  // A process that is just ending may still write into its cache of compiled code.
+  const whole = { recursive: true, force: true, maxRetries: 10 };
+  for (const name of names) await rm(join(folder, name), whole);
   await rmdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "ENOENT" && error.code !== "EBUSY") throw error;
   });

@@ -82,7 +82,7 @@ export function members(holder: Holder): Process[] {
 /** Ends everything inside, containers included, and waits until it is gone. */
 export async function endHolder(holder: Holder): Promise<void> {
   kill(holder.pid, "SIGKILL");
-  await waitGone([holder.pid]);
+  await waitGone([holder.pid], 60_000); // a busy machine takes its time over many containers
 }
 
 /** Command line that runs another one inside. The working directory becomes the host's root. */

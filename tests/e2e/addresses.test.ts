@@ -76,9 +76,11 @@ describe("addresses with a real engine", () => {
     assert.match(await given("named"), /^10\.103\.0\.(8|9|1\d) fd06::[123]?$/);
     await docker(...create, "-o", "pools=elsewhere", "picked");
     assert.match(await given("picked"), /^10\.101\.0\.\d+$/);
+    await docker(...create, "--ipv6", "any");
     const pools = (await world.manx("pool", "ls")) as { name: string; networks: string[] }[];
     const users = (name: string) => pools.find((each) => each.name === name)?.networks;
-    assert.deepEqual([users("manual"), users("six"), users("default-ipv4")], [["named"], ["named"], []]);
+    assert.deepEqual(["manual", "six"].map(users), [["named"], ["named"]]);
+    assert.deepEqual(["default-ipv4", "default-ipv6"].map(users), [["any"], ["any"]]);
   });
 
   it("gives the first, the last and a reserved address of a pool to who asks for it, and none that is not the network's", async () => {

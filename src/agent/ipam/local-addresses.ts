@@ -177,7 +177,8 @@ export class LocalAddresses implements Addresses, AsyncDisposable {
   }
 
   poolNames(poolIds: readonly string[]): string[] {
-    return [...new Set(poolIds.flatMap((id) => parsePoolId(id)?.pools ?? []))];
+    const described = poolIds.map((id) => parsePoolId(id));
+    return [...new Set(described.flatMap((one) => (one?.subnet === undefined ? (one?.pools ?? []) : [])))];
   }
 
   async request(ask: AddressAsk, signal?: AbortSignal): Promise<string> {

@@ -79,7 +79,7 @@ export function networkSpec(
 ): NetworkRecord["spec"] {
   const subnets = pools.map(({ pool }) => pool).filter((pool) => !ANY.includes(pool));
   return {
-    pools: options.pools ?? (subnets.length > 0 ? subnets : named),
+    pools: options.pools ?? (named.length > 0 ? named : subnets),
     families,
     ...(options.mtu !== undefined && { mtu: options.mtu }),
     publish: options.publish,
