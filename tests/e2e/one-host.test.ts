@@ -186,7 +186,7 @@ for (const engine of ENGINES) {
       await world.host.mustExec(["nft", "flush", "ruleset"]);
       await world.eventually(() => world.expectReach("stranger", "web", false));
       await world.expectReach("web", "db", true);
-      await world.host.mustExec(["iptables", "-w", "-F", "DOCKER-USER"]);
+      await world.host.mustExec(["iptables", "-w", "-P", "FORWARD", "DROP"]);
       await world.eventually(() => world.expectReach("web", "db", true));
       const address = await world.address("db", 4);
       await world.host.mustExec(["ip", "route", "del", address]);
