@@ -2,6 +2,7 @@
 import { DriverError } from "../drivers/error.ts";
 import { GatewayAddressTarget } from "../drivers/netlink/gateway-address-target.ts";
 import { KernelRtnetlink } from "../drivers/netlink/kernel-rtnetlink.ts";
+import type { LinkCounters } from "../drivers/netlink/link-counters.ts";
 import { LinkTarget } from "../drivers/netlink/link-target.ts";
 import { NeighbourTarget } from "../drivers/netlink/neighbour-target.ts";
 import { ProxyTarget } from "../drivers/netlink/proxy-target.ts";
@@ -63,6 +64,11 @@ export class Kernel implements AsyncDisposable {
 
   static open(originals: Originals): Kernel {
     return new Kernel(originals, new AsyncDisposableStack());
+  }
+
+  /** What has passed the veth pairs of this namespace. */
+  linkCounters(): LinkCounters[] {
+    return this.#kernel.linkCounters("veth");
   }
 
   /** Listens until the signal aborts. */

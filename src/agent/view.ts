@@ -26,6 +26,7 @@ import { lanView, seenOn } from "./lan/view.ts";
 import { metricsText } from "./metrics/gather.ts";
 import { readiness } from "./metrics/readiness.ts";
 import { flowReport, followFlows } from "./observe/report.ts";
+import { trafficView } from "./observe/traffic.ts";
 import { repair } from "./repair.ts";
 import { verdictsOf } from "./verdicts.ts";
 import { VERSION } from "./version.ts";
@@ -123,6 +124,11 @@ export function agentView(agent: Agent, dashboard: () => Dashboard | undefined =
     removeToken: (id, signal) => joining(agent).remove(id, signal ?? agent.signal),
     flows: (filter, limit) => Promise.resolve(flowReport(agent.observer, filter, limit)),
     followFlows: (filter, signal) => followFlows(agent.observer, filter, signal),
+    traffic: () => {
+      const { endpoints } = agent.takeSnapshot();
+      const counters = agent.kernel.linkCounters();
+      return Promise.resolve(trafficView(endpoints, counters, agent.observer.tally, performance.now()));
+    },
     metrics: (signal) => metricsText(agent, signal),
     readiness: () => Promise.resolve(readiness(agent)),
     counters,

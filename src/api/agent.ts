@@ -28,6 +28,7 @@ import type { NodeRemoval, NodeView } from "./schema/node.ts";
 import type { ChangeReport, ChangeRequest, ConfirmReport } from "./schema/resource.ts";
 import type { Component, VersionView } from "./schema/status.ts";
 import type { NewToken, TokenRequest, TokenView } from "./schema/token.ts";
+import type { TrafficView } from "./schema/traffic.ts";
 import type { UiView } from "./schema/ui.ts";
 import type { AgentEvent } from "./schema/watch.ts";
 import type { WhyQuery, WhyView } from "./schema/why.ts";
@@ -84,6 +85,8 @@ export interface AgentView {
   flows(filter: FlowFilter, limit: number, signal?: AbortSignal): Promise<FlowReport>;
   /** Flows as they are seen, those at hand together, until the signal aborts. Who reads slowly gets each flow once, as it is then. */
   followFlows(filter: FlowFilter, signal: AbortSignal): AsyncIterable<readonly Flow[]>;
+  /** Counters of this host's endpoints now. */
+  traffic(signal?: AbortSignal): Promise<TrafficView>;
   /** In Prometheus' text format. */
   metrics(signal?: AbortSignal): Promise<string>;
   /** As the agent believes it now: no waiting for the outside world. */

@@ -21,6 +21,7 @@ import { observeRoutes } from "./routes/observe.ts";
 import { poolRoutes } from "./routes/pools.ts";
 import { resourceRoutes } from "./routes/resources.ts";
 import { tokenRoutes } from "./routes/tokens.ts";
+import { trafficRoutes } from "./routes/traffic.ts";
 import { uiRoutes } from "./routes/ui.ts";
 import { webRoutes } from "./routes/web.ts";
 
@@ -64,6 +65,7 @@ export function createApp(
   tokenRoutes(app, agent);
   webRoutes(app, agent);
   if (!overTcp) uiRoutes(app, agent);
+  trafficRoutes(app, agent);
   app.doc31("/openapi.json", {
     openapi: "3.1.0",
     info: { title: "Manx agent", version: "1", description: "On /run/manx/manx.sock. Errors have the schema Error." },

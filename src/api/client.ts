@@ -30,6 +30,7 @@ import type { PoolRequest, PoolView } from "./schema/pool.ts";
 import type { ChangeReport, ChangeRequest, ConfirmReport } from "./schema/resource.ts";
 import type { StatusView, VersionView } from "./schema/status.ts";
 import type { NewToken, TokenRequest, TokenView } from "./schema/token.ts";
+import type { TrafficView } from "./schema/traffic.ts";
 import type { UiView } from "./schema/ui.ts";
 import type { ValidateReport } from "./schema/validate.ts";
 import type { AgentEvent } from "./schema/watch.ts";
@@ -52,6 +53,7 @@ export type * from "./schema/pool.ts";
 export type * from "./schema/resource.ts";
 export type * from "./schema/status.ts";
 export type * from "./schema/token.ts";
+export type * from "./schema/traffic.ts";
 export type * from "./schema/ui.ts";
 export type * from "./schema/validate.ts";
 export type * from "./schema/watch.ts";
@@ -120,6 +122,8 @@ export interface AgentClient {
   createToken(request: TokenRequest): Promise<NewToken>;
   tokens(): Promise<TokenView[]>;
   removeToken(id: string): Promise<{ readonly id: string }>;
+  /** Counters of the host's endpoints; ask twice for rates. */
+  traffic(): Promise<TrafficView>;
   /** In Prometheus' text format. */
   metrics(): Promise<string>;
   /** Also where the answer is no. */
@@ -177,6 +181,7 @@ export function createClient(options: ClientOptions = {}): AgentClient {
     createToken: (request) => post("/v1/tokens", request),
     tokens: () => get("/v1/tokens"),
     removeToken: (id) => wire.request("DELETE", `/v1/tokens/${part(id)}`),
+    traffic: () => get("/v1/traffic"),
     metrics: () => wire.text("/metrics"),
     readiness: () => wire.request("GET", "/readyz", undefined, [200, 503]),
     validate: (text) => post("/v1/validate", { text }),

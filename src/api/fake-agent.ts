@@ -20,6 +20,7 @@ import type { NodeView } from "./schema/node.ts";
 import type { ChangeRequest } from "./schema/resource.ts";
 import type { Component } from "./schema/status.ts";
 import type { NewToken, TokenRequest, TokenView } from "./schema/token.ts";
+import type { TrafficView } from "./schema/traffic.ts";
 import type { UiView } from "./schema/ui.ts";
 import type { AgentEvent } from "./schema/watch.ts";
 import type { WhyQuery, WhyView } from "./schema/why.ts";
@@ -267,6 +268,20 @@ export class FakeAgent implements AgentView {
   }
 
   isReady = true;
+
+  /** Counters that have grown at each look: 1,000 bytes more each time for the first, twice that for the next. */
+  #looks = 0;
+
+  async traffic(): Promise<TrafficView> {
+    this.#check();
+    const looks = ++this.#looks;
+    const endpoints = this.state.endpoints.flatMap(({ id, container, namespace, network, local }, index) => {
+      const side = { bytes: looks * 1_000 * (index + 1), packets: looks * 10, dropped: 0 };
+      const names = { id, container, namespace, network, interface: local?.interface ?? "" };
+      return local === undefined ? [] : [{ ...names, sent: side, received: side, flows: looks, drops: 0 }];
+    });
+    return { time: looks * 1_000, endpoints };
+  }
 
   async metrics() {
     this.#check();

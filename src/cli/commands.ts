@@ -45,6 +45,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => ({ define: (await import("./commands/flows.ts")).drops }),
   },
   {
+    name: "top",
+    summary: "who sends and receives most, now",
+    group: LOOK,
+    load: () => import("./commands/top.ts"),
+  },
+  {
     name: "suggest",
     summary: "the smallest policy that allows what was seen",
     group: LOOK,

@@ -28,6 +28,7 @@ const CONNECTIONS = 256;
 export class Dashboard implements AsyncDisposable {
   readonly #options: DashboardOptions;
   readonly #gate: Gate;
+  readonly #page = new Page();
   #server: Server | undefined;
   #trouble: string | undefined;
   #again: NodeJS.Timeout | undefined;
@@ -36,7 +37,7 @@ export class Dashboard implements AsyncDisposable {
   private constructor(options: DashboardOptions, api: GateOptions["api"]) {
     this.#options = options;
     const { names, tls } = options;
-    this.#gate = new Gate({ api, page: new Page(), names, secure: tls !== undefined, token: () => this.token() });
+    this.#gate = new Gate({ api, page: this.#page, names, secure: tls !== undefined, token: () => this.token() });
   }
 
   /** Resolves when it listens, or has found that it cannot. */
@@ -64,6 +65,7 @@ export class Dashboard implements AsyncDisposable {
 
   async view(): Promise<UiView> {
     if (this.#trouble !== undefined) return { state: "failed", why: this.#trouble };
+    void this.#page.warm(); // a browser comes with the link
     const url = this.#url();
     const token = await this.token();
     return { state: "on", url, token, link: `${url}#token=${token}` };

@@ -17,13 +17,22 @@ interface PageFile {
 export class Page {
   #files: Promise<ReadonlyMap<string, PageFile>> | undefined;
 
-  /** Undefined where the page has no such file. */
-  async answer(path: string, request: Request): Promise<Response | undefined> {
+  /** Makes the files ready, for somebody who will ask soon. */
+  async warm(): Promise<void> {
+    await this.#load().catch(() => {}); // who asks is told
+  }
+
+  #load(): Promise<ReadonlyMap<string, PageFile>> {
     this.#files ??= load().catch((error: unknown) => {
       this.#files = undefined; // the next request tries again
       throw error;
     });
-    const file = (await this.#files).get(path);
+    return this.#files;
+  }
+
+  /** Undefined where the page has no such file. */
+  async answer(path: string, request: Request): Promise<Response | undefined> {
+    const file = (await this.#load()).get(path);
     if (file === undefined) return undefined;
     const headers = {
       "content-type": `${file.type}; charset=utf-8`,

@@ -1,8 +1,10 @@
 /** What `manx flows` and `manx drops` tell of real packets between real containers. */
 import assert from "node:assert/strict";
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
+import { gunzipSync } from "node:zlib";
 import type { FlowList, FlowView } from "../../src/api/schema/flow.ts";
+import { readArchive } from "../../src/install/diags/diags.ts";
 import { World } from "./world.ts";
 
 const POLICY = `
@@ -111,5 +113,51 @@ describe("flows and drops with a real engine", () => {
       ["--from", "db", "--to", "web", "--verdict", "would-deny"],
       /StagedGlobalNetworkPolicy nobody: ingress\[0\]/,
     );
+  });
+
+  it("are counted by rule and by reason, whole, in what manx diags packs, which has no secret", async () => {
+    await world.run("keeper", "apps", "--env", "DB_PASSWORD=hunter2-hunter2");
+    const file = world.host.path("/tmp/diags.tar.gz");
+    await world.host.mustExec(["manx", "diags", "--file", "/tmp/diags.tar.gz"]);
+    const archive = await readFile(file);
+    const files = readArchive(archive);
+    const metrics = files.get("manx-diags/metrics.txt") ?? "";
+    const value = (series: RegExp): number =>
+      Number(new RegExp(`^${series.source} ([0-9.]+)$`, "m").exec(metrics)?.[1]);
+    assert.ok(
+      value(
+        /manx_policy_rule_packets_total\{kind="GlobalNetworkPolicy",tier="default",policy="db",direction="ingress",rule="1",action="Deny"\}/,
+      ) >= 3,
+      metrics,
+    );
+    assert.ok(value(/manx_dropped_packets_total\{reason="spoofed-source"\}/) >= 1, metrics);
+    assert.ok(value(/manx_dropped_packets_total\{reason="end-of-tier"\}/) >= 1, metrics);
+    assert.equal(value(/manx_endpoints\{network="apps"\}/), 3);
+    assert.match(files.get("manx-diags/host/nftables.txt") ?? "", /table inet manx/);
+    assert.match(files.get("manx-diags/docker/containers.json") ?? "", /"DB_PASSWORD"/);
+    assert.ok(!gunzipSync(archive).includes("hunter2"));
+  });
+
+  it("suggest the policy that allows them, which manx accepts", async () => {
+    const stdout = await world.host.mustExec(["manx", "suggest", "db", "--direction", "ingress"]);
+    assert.match(stdout, /selector: manx\/container == "web"/);
+    assert.match(stdout, /ports:\n +- 80\n/);
+    await writeFile(world.host.path("/tmp/suggested.yaml"), stdout);
+    await world.host.mustExec(["manx", "validate", "/tmp/suggested.yaml"]);
+  });
+
+  it("come with rates of each endpoint", async () => {
+    const to = await world.address("db", 4);
+    const traffic = async (): Promise<number> => {
+      const rows = (await world.manx("top", "--interval", "0.1")) as unknown as {
+        container: string;
+        sentPackets: number;
+      }[];
+      return rows.find(({ container }) => container === "web")?.sentPackets ?? -1;
+    };
+    assert.ok((await traffic()) >= 0);
+    const load = world.at("web", ["sh", "-c", `ping -c 30 -i 0.2 -W 1 ${to}; true`]);
+    await world.eventually(async () => assert.ok((await traffic()) > 0));
+    await load;
   });
 });

@@ -69,6 +69,6 @@ export async function openPage(
     void dialog.dismiss();
   });
   page.on("request", (request) => !request.url().startsWith(bench.url) && complaints.push(`asks ${request.url()}`));
-  page.setDefaultTimeout(15_000);
+  page.setDefaultTimeout(60_000);
   return { page, complaints };
 }

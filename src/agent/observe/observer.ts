@@ -8,6 +8,7 @@ import type { HostState } from "../../core/calc/host-state.ts";
 import type { Flow, FlowVerdict, Sighting } from "../../core/flows/flow.ts";
 import { Ledger } from "../../core/flows/ledger.ts";
 import type { Parties } from "../../core/flows/parties.ts";
+import { Tally } from "../../core/flows/tally.ts";
 import type { Membership } from "../../core/rules/decider.ts";
 import type { Connection, ConnectionEvent } from "../../drivers/conntrack/conntrack.ts";
 import type { LogEvent } from "../../drivers/nflog/nflog.ts";
@@ -36,6 +37,7 @@ const RETRY = 5_000;
 
 export class Observer {
   readonly ledger = new Ledger();
+  readonly tally = new Tally();
   readonly #sources: ObserverSources;
   readonly #followers = new Set<(flow: Flow) => void>();
   readonly #seen = new Map<FlowVerdict, number>();
@@ -138,6 +140,7 @@ export class Observer {
   #add(sighting: Sighting): void {
     const { verdict } = sighting;
     this.#seen.set(verdict, (this.#seen.get(verdict) ?? 0) + 1);
+    this.tally.add(sighting);
     const flow = this.ledger.add(sighting);
     for (const tell of this.#followers) tell(flow);
   }

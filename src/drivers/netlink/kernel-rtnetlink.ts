@@ -1,4 +1,5 @@
 /** Rtnetlink as the kernel does it, through one socket for what is quick and one for what is slow. */
+
 import { closeSync, openSync } from "node:fs";
 import { DriverError } from "../error.ts";
 import { errnoOf, SystemError } from "../syscall/errno.ts";
@@ -19,6 +20,7 @@ import {
   writeSetProxy,
 } from "./address-messages.ts";
 import { Foreign, type Part } from "./foreign.ts";
+import { type LinkCounters, parseCounters, writeGetCounters } from "./link-counters.ts";
 import {
   parseLink,
   writeAddPair,
@@ -91,6 +93,13 @@ export class KernelRtnetlink implements Rtnetlink, Disposable {
       .dump(writeGetLinks(this.#writer.reset(), kind).finish(), "list the links")
       .map(({ body }) => parseLink(body))
       .filter((link) => kind === undefined || link.kind === kind);
+  }
+
+  /** `kind`: of links of this kind alone. */
+  linkCounters(kind: string): LinkCounters[] {
+    return this.#socket
+      .dump(writeGetCounters(this.#writer.reset(), kind).finish(), "read the counters of links")
+      .flatMap(({ body }) => parseCounters(body) ?? []);
   }
 
   link(name: string): Link | undefined {

@@ -2,6 +2,7 @@
  * The picture on the canvas: a camera, and everything drawn through it. It moves only while something changes: a node goes to
  * its new place, or a connection was seen just now.
  */
+import { plain } from "../text.ts";
 import type { Edge, Graph, MapNode } from "./graph.ts";
 import type { Layout, Point } from "./layout.ts";
 
@@ -205,6 +206,7 @@ export class Scene {
     paint.setTransform(dense * this.scale, 0, 0, dense * this.scale, dense * this.shift.x, dense * this.shift.y);
     this.#drawDiscs();
     const fresh = this.#drawEdges(now);
+    this.#drawDiscNames();
     this.#drawNodes();
     return fresh || now - this.#movedAt < MOVE;
   }
@@ -212,9 +214,7 @@ export class Scene {
   #drawDiscs(): void {
     const paint = this.#paint;
     const c = this.#colours;
-    const size = 13 / Math.min(1, Math.max(this.scale, 0.35));
-    paint.textAlign = "center";
-    for (const { x, y, radius, name, count } of this.#layout.discs) {
+    for (const { x, y, radius } of this.#layout.discs) {
       paint.beginPath();
       paint.arc(x, y, radius, 0, 2 * Math.PI);
       paint.fillStyle = c["disc"] ?? "";
@@ -222,13 +222,22 @@ export class Scene {
       paint.strokeStyle = c["disc-line"] ?? "";
       paint.lineWidth = 1 / this.scale;
       paint.stroke();
-      paint.font = `600 ${size}px system-ui, sans-serif`;
-      paint.fillStyle = c["dim"] ?? "";
-      paint.fillText(
-        short(name === "" ? "gone" : name, 28) + (count > 1 ? `  ${count}` : ""),
-        x,
-        y + radius + size + 2,
-      );
+    }
+  }
+
+  /** Over the edges, which would cross them out. */
+  #drawDiscNames(): void {
+    const paint = this.#paint;
+    const size = 13 / Math.min(1.3, Math.max(this.scale, 0.35));
+    paint.textAlign = "center";
+    paint.font = `600 ${size}px system-ui, sans-serif`;
+    paint.lineWidth = size / 3;
+    paint.strokeStyle = this.#colours["panel"] ?? "";
+    paint.fillStyle = this.#colours["dim"] ?? "";
+    for (const { x, y, radius, name, count } of this.#layout.discs) {
+      const text = short(name === "" ? "gone" : plain(name), 28) + (count > 1 ? `  ${count}` : "");
+      paint.strokeText(text, x, y + radius + size + 2);
+      paint.fillText(text, x, y + radius + size + 2);
     }
   }
 
