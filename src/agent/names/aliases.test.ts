@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
-import { describe, it } from "node:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, it } from "node:test";
 import type { EngineContainerDetails } from "../../drivers/docker/values.ts";
 import { openLocalState } from "../local-state.ts";
 import type { EndpointRecord } from "../records.ts";
@@ -31,8 +34,14 @@ async function until(check: () => boolean): Promise<void> {
 }
 
 describe("aliases of containers", () => {
+  const folders: string[] = [];
+  after(() => {
+    for (const folder of folders) rmSync(folder, { recursive: true });
+  });
   const open = (answers: (() => EngineContainerDetails)[]) => {
-    const state = openLocalState(":memory:");
+    const folder = mkdtempSync(join(tmpdir(), "manx-aliases-"));
+    folders.push(folder);
+    const state = openLocalState(join(folder, "manx.db"));
     state.putNetwork({
       id: NETWORK,
       name: "apps",
@@ -54,6 +63,7 @@ describe("aliases of containers", () => {
 
   it("are asked for once, of containers that have joined and are known", async () => {
     const { state, asked, aliases } = open([() => details({ endpointId: "e1", aliases: ["www", "www", "shop"] })]);
+    using _state = state;
     await using _ = aliases;
     state.putEndpoint(endpoint("e1"));
     state.putEndpoint(endpoint("e2", { joined: false, addresses: ["10.65.0.2"] }));
@@ -74,6 +84,7 @@ describe("aliases of containers", () => {
       () => details(),
       () => details({ endpointId: "e1", aliases: ["www"] }),
     ]);
+    using _state = state;
     await using _ = aliases;
     state.putEndpoint(endpoint("e1"));
     aliases.look();
