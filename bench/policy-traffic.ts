@@ -27,7 +27,7 @@ const [ROUTER, A, B] = [`${prefix}r`, `${prefix}a`, `${prefix}b`];
 
 interface Case {
   readonly name: string;
-  load(nftables: Nftables): Promise<void>;
+  readonly load: (nftables: Nftables) => Promise<void>;
 }
 
 function run(...argv: readonly string[]): string {

@@ -2,6 +2,7 @@
  * One agent, all parts connected: Docker's calls and the store's changes become a snapshot, the snapshot a host state, and the
  * kernel is made so. Everything it needs to know it reads back at start; nothing is lost when it is killed.
  */
+
 import { Deriver } from "../core/calc/deriver.ts";
 import type { HostState } from "../core/calc/host-state.ts";
 import { labelPolicies } from "../core/calc/label-policies.ts";
@@ -14,6 +15,7 @@ import { KernelConntrack } from "../drivers/conntrack/kernel-conntrack.ts";
 import { EngineClient } from "../drivers/docker/engine.ts";
 import { Inspector } from "../drivers/docker/inspect.ts";
 import { LockProbe } from "../drivers/docker/locks.ts";
+import { messageOf } from "../drivers/error.ts";
 import { Forward } from "../drivers/iptables/forward.ts";
 import { Nftables } from "../drivers/nftables/nftables.ts";
 import { openSqliteStore } from "../drivers/store/sqlite.ts";
@@ -442,8 +444,4 @@ function reportOutcome(health: Health, { failures }: Outcome): void {
   health.set("firewall-not-applied", why("firewall"));
   health.set("interfaces-not-applied", why("links", "gatewayAddresses", "neighbours", "routes", "proxies"));
   health.set("settings-not-applied", why("sysctls"));
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -19,3 +19,8 @@ export class DriverError extends Error {
     this.code = code;
   }
 }
+
+/** What a thrown thing says. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -263,7 +263,7 @@ describe("manx, resources", () => {
       { from: "web", to: "db", protocol: "tcp" },
     ]);
     agent.answer = undefined;
-    assert.equal((await bench.manx("why", "nobody", "db", "80")).exit, 4);
+    assert.equal((await bench.manx("why", "nobody", "db", "80")).exit, 2);
     for (const port of ["99999", "x", "80/icmp", "icmp/999", "-1", "80/tcp/8"])
       assert.equal((await bench.manx("why", "a", "b", port)).exit, 2, port);
     assert.equal((await bench.manx("why", "a", "b", "1", "-4", "-6")).exit, 2);

@@ -6,7 +6,7 @@ import type { Result } from "../../src/drivers/exec.ts";
 import type { Host } from "../../src/lab/host.ts";
 import { type Lab, up } from "../../src/lab/lab.ts";
 
-const isEtcd = (argv: readonly string[]): boolean => /\/etcd$/.test(argv[0] ?? "");
+const isEtcd = (argv: readonly string[]): boolean => (argv[0] ?? "").endsWith("/etcd");
 
 describe("three hosts on etcd", { concurrency: 1 }, () => {
   let lab: Lab;

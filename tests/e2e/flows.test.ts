@@ -149,7 +149,7 @@ describe("flows and drops with a real engine", () => {
   it("come with rates of each endpoint", async () => {
     const to = await world.address("db", 4);
     const traffic = async (): Promise<number> => {
-      const rows = (await world.manx("top", "--interval", "0.1")) as unknown as {
+      const rows = (await world.manx("top", "--interval", "0.1")) as {
         container: string;
         sentPackets: number;
       }[];

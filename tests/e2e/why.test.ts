@@ -127,7 +127,7 @@ describe("manx why", () => {
     const json = await world.host.exec(["manx", "diff", "-f", "/tmp/diff.yaml", "-o", "json"]);
     const { verdicts } = JSON.parse(json.stdout) as { verdicts: { decidedBy: string }[] };
     assert.deepEqual(
-      verdicts.map(({ decidedBy: _, ...row }) => row),
+      verdicts.map(({ decidedBy: _decidedBy, ...row }) => row),
       [{ from: "web", to: "db", flow: "tcp 80", before: "allow", after: "deny" }],
     );
     assert.match(stdout, /web +db +tcp 80 +allow +deny/);

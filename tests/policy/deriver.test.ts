@@ -16,7 +16,7 @@ function plain(state: HostState): unknown {
 
 function plainRuleset(ruleset: Ruleset): unknown {
   const set = ({ key, interval, data, elements }: NftSet): unknown => ({ key, interval, data, elements });
-  return [...ruleset].map(([key, { since: _, ...table }]) => [
+  return [...ruleset].map(([key, { since: _since, ...table }]) => [
     key,
     { ...table, sets: new Map([...table.sets].map(([name, one]) => [name, set(one)])) },
   ]);

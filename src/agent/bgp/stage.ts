@@ -7,7 +7,7 @@ import { renderBird } from "../../core/bgp/render.ts";
 import { secretKey, whyNotPassword } from "../../core/bgp/render-session.ts";
 import type { BgpInput, BgpState, SecretRef } from "../../core/bgp/state.ts";
 import type { Bird } from "../../drivers/bird/bird.ts";
-import { DriverError } from "../../drivers/error.ts";
+import { DriverError, messageOf } from "../../drivers/error.ts";
 import type { Health } from "../health.ts";
 import { Loop } from "../loop.ts";
 
@@ -134,8 +134,4 @@ function sameInput(a: BgpInput, b: BgpInput): boolean {
     isSameList(a.lent, b.lent) &&
     isSameList(a.connected, b.connected)
   );
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -22,7 +22,7 @@ after(() => {
 });
 
 const quiet = { info: () => {}, warn: () => {} } as unknown as Logger;
-const spki = (): string => newKeyPair().publicKey.export({ type: "spki", format: "pem" }) as string;
+const spki = (): string => newKeyPair().publicKey.export({ type: "spki", format: "pem" });
 const signal = new AbortController().signal;
 
 function freePort(): Promise<number> {

@@ -107,7 +107,10 @@ void describe("a host on a LAN", () => {
     const network = await host.network("n1");
     const given: string[] = [];
     for (let i = 0; i < 6; i++) given.push(await host.addresses.request({ poolId: network }));
-    assert.deepEqual(given.map((text) => Number(text.split(/[./]/)[3])).sort(), [64, 67, 68, 69, 70, 71]);
+    assert.deepEqual(
+      given.map((text) => Number(text.split(/[./]/)[3])).sort((a, b) => a - b),
+      [64, 67, 68, 69, 70, 71],
+    );
     await assert.rejects(host.addresses.request({ poolId: network }), { code: "exhausted" });
     await assert.rejects(host.addresses.request({ poolId: network, address: "192.168.7.65" }), {
       code: "conflict",

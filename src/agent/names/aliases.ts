@@ -2,8 +2,10 @@
  * What Docker tells nobody but who asks for the one container: its `--network-alias`es. Asked for once it runs, off the path of the
  * engine's calls, and kept with the endpoint. Its name, compose service and short ID are known before.
  */
+
 import type { Inspect } from "../../drivers/docker/inspect.ts";
 import type { EngineContainerDetails } from "../../drivers/docker/values.ts";
+import { messageOf } from "../../drivers/error.ts";
 import type { LocalState } from "../local-state.ts";
 import type { EndpointRecord } from "../records.ts";
 
@@ -41,7 +43,7 @@ export class Aliases implements AsyncDisposable {
 
   async #run(): Promise<void> {
     let failure: unknown;
-    for (const [container, tries] of [...this.#wanted]) {
+    for (const [container, tries] of this.#wanted.entries().toArray()) {
       if (this.#closed.signal.aborted) break;
       try {
         const details = await this.#options.inspect(container, this.#limited());
@@ -58,7 +60,7 @@ export class Aliases implements AsyncDisposable {
     }
     this.#running = undefined;
     if (this.#closed.signal.aborted) return;
-    if (failure !== undefined) this.#options.onOutcome(failure instanceof Error ? failure.message : String(failure));
+    if (failure !== undefined) this.#options.onOutcome(messageOf(failure));
     else if (this.#wanted.size === 0) this.#options.onOutcome(undefined);
     if (this.#wanted.size === 0) return;
     clearTimeout(this.#retry);

@@ -1,7 +1,7 @@
 /** Connects names with the rest of the agent: the host's resolvers, who is near, and the conditions that people see. */
 import { hostResolvers } from "../../drivers/dns/resolv-conf.ts";
 import type { Inspector } from "../../drivers/docker/inspect.ts";
-import { DriverError } from "../../drivers/error.ts";
+import { DriverError, messageOf } from "../../drivers/error.ts";
 import { usersOwnDns } from "../../install/docker-dns.ts";
 import type { Health } from "../health.ts";
 import type { HostNetwork } from "../host-network.ts";
@@ -36,7 +36,7 @@ export function openNames({ hostNetwork, kernel, health }: NameSources): NameSer
     },
     onOutcome: (error) => {
       const notYet = error instanceof DriverError && error.code === "not-found"; // the next step of the loop tries again
-      const why = error instanceof Error ? error.message : error === undefined ? undefined : String(error);
+      const why = error === undefined ? undefined : messageOf(error);
       if (!notYet) health.set("names-not-answered", why);
     },
   });

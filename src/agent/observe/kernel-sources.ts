@@ -1,5 +1,7 @@
 /** The observer's sources on a real host: NFLOG and conntrack of this namespace. */
+
 import { KernelConntrack } from "../../drivers/conntrack/kernel-conntrack.ts";
+import { messageOf } from "../../drivers/error.ts";
 import { listen } from "../../drivers/nflog/nflog.ts";
 import type { Health } from "../health.ts";
 import type { HostNames } from "./host-names.ts";
@@ -26,8 +28,4 @@ export function kernelSources(given: {
     onTrouble: (what, error) => health.set("flows-not-seen", error === undefined ? undefined : messageOf(error), what),
     now: () => Date.now(),
   };
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

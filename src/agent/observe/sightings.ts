@@ -22,7 +22,7 @@ export function sightingOfPacket(packet: LoggedPacket, context: LogContext): Sig
   const prefix = parseLogPrefix(packet.prefix);
   const head = parseHead(packet.etherType, packet.payload);
   if (prefix === undefined || head === undefined) return undefined;
-  const { parties, origins, interfaceName, now } = context;
+  const { parties, interfaceName, now } = context;
   const from = packet.inIndex === undefined ? undefined : interfaceName(packet.inIndex);
   return {
     time: packet.time ?? now,

@@ -62,7 +62,7 @@ function told(book: NameBook, name: string, type: string, from: string, turn = 0
   ) as packet.DecodedPacket & { readonly rcode: string };
   const words = (answers ?? []).map((answer) => {
     assert.equal(answer.name.toLowerCase(), name.toLowerCase());
-    return `${answer.type} ${String("data" in answer && typeof answer.data === "string" ? answer.data : "?")}`;
+    return `${answer.type} ${"data" in answer && typeof answer.data === "string" ? answer.data : "?"}`;
   });
   return [rcode, ...words].join(" ");
 }

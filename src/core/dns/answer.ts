@@ -22,7 +22,7 @@ const TTL = 5;
 const MOST_RECORDS = 64;
 const FORWARD: Decision = { kind: "forward" };
 /** RFC 8482 section 4.2: what ANY is answered with. */
-const NO_ANY = new Uint8Array([7, ...[..."RFC8482"].map((letter) => letter.charCodeAt(0)), 0]);
+const NO_ANY = new Uint8Array([7, ...Array.from("RFC8482", (letter) => letter.charCodeAt(0)), 0]);
 
 /**
  * `networks`: those of the container that asks; empty for who is no container of this host. `turn`: a number that grows with each

@@ -134,7 +134,7 @@ export function encodeName(name: string): Uint8Array | undefined {
   const labels = name.split(".");
   if (name.length > MAX_NAME - 2 || !labels.every((label) => label.length < 64 && LABEL.test(label))) return undefined;
   return new Uint8Array([
-    ...labels.flatMap((label) => [label.length, ...[...label].map((letter) => letter.charCodeAt(0))]),
+    ...labels.flatMap((label) => [label.length, ...Array.from(label, (letter) => letter.charCodeAt(0))]),
     0,
   ]);
 }

@@ -89,7 +89,7 @@ export function suggest({ name, directions, endpoints, flows }: SuggestAsk): Sug
       kind: "NetworkPolicy",
       metadata: { name: policyName(name), namespace: first.namespace },
       spec: { tier: "default", order: 1_000, selector: self, types: directions, ...bodies },
-    } as NetworkPolicy,
+    },
   };
 }
 
@@ -148,7 +148,14 @@ function rulesOf(flows: readonly SeenFlow[], direction: PolicyType, peerOf: (flo
     flows.map((flow) => groupOf(flow, peerOf(flow))),
     (group) => `${keyOfPeers(group)}|${kindOf(group)}`,
   );
-  const merged = grouped(byPeer, (group) => `${placeOf(group)}|${kindOf(group)}|${[...group.ports].sort().join(",")}`);
+  const merged = grouped(
+    byPeer,
+    (group) =>
+      `${placeOf(group)}|${kindOf(group)}|${[...group.ports]
+        .map(String)
+        .sort((a, b) => (a < b ? -1 : 1))
+        .join(",")}`,
+  );
   const rules = merged.map((group) => ruleOf(group, direction));
   const told = merged.map(
     (group, index): SuggestedRule => ({
@@ -208,7 +215,7 @@ function ruleOf(group: Group, direction: PolicyType): PolicyRule {
   return {
     action: "Allow",
     ...(group.family === undefined ? {} : { ipVersion: group.family }),
-    protocol: /^[0-9]+$/.test(name) ? group.protocol : (name as PolicyRule["protocol"] & {}),
+    protocol: /^[0-9]+$/.test(name) ? group.protocol : name,
     ...(isIcmp ? { icmp: { type: group.icmp.type, code: group.icmp.code } } : {}),
     ...(direction === "Ingress" ? { source: peer } : {}),
     ...(Object.keys(destination).length === 0 ? {} : { destination }),

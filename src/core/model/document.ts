@@ -147,16 +147,20 @@ type ScalarNode = Node & { value: unknown; source?: string; type?: string };
 
 /** Fields that hold a truth value. */
 const TRUTHS: ReadonlySet<string> = new Set([
-  ...["natOutgoing", "disabled", "disableBGPExport", "doNotTrack", "preDNAT", "applyOnForward", "strictAffinity"],
-  ...[
-    "autoAllocateBlocks",
-    "nodeToNodeMeshEnabled",
-    "keepOriginalNextHop",
-    "optional",
-    "internal",
-    "sticky",
-    "external",
-  ],
+  "natOutgoing",
+  "disabled",
+  "disableBGPExport",
+  "doNotTrack",
+  "preDNAT",
+  "applyOnForward",
+  "strictAffinity",
+  "autoAllocateBlocks",
+  "nodeToNodeMeshEnabled",
+  "keepOriginalNextHop",
+  "optional",
+  "internal",
+  "sticky",
+  "external",
 ]);
 /** Maps of text to text, and metadata's own texts. */
 const TEXT_MAPS: ReadonlySet<Segment | undefined> = new Set(["labels", "annotations", "labelsToApply"]);

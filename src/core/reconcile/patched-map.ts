@@ -49,7 +49,7 @@ export function mayDiffer<K, V>(a: ReadonlyMap<K, V>, b: ReadonlyMap<K, V>): Ite
 
 function layersOf<K, V>(map: ReadonlyMap<K, V>): Layers<K, V> {
   if (map instanceof PatchedMap) return (map as PatchedMap<K, V>).layers;
-  return { base: map, over: EMPTY as ReadonlyMap<K, V>, gone: NONE as ReadonlySet<K> };
+  return { base: map, over: EMPTY, gone: NONE };
 }
 
 interface Layers<K, V> {

@@ -86,7 +86,8 @@ export class BirdDaemon implements Bird, Disposable {
   /** Waits until the process has ended, which is later than its pid file's end; helps if it does not. */
   async #gone(pid: number | undefined): Promise<void> {
     const end = Date.now() + START_MS;
-    while (pid !== undefined && (await this.#isOurs(pid))) {
+    if (pid === undefined) return;
+    while (await this.#isOurs(pid)) {
       if (Date.now() > end) kill(pid);
       await sleep(20);
     }

@@ -45,5 +45,5 @@ function unpack(packed: string): JoinLine | undefined {
     return undefined;
   if (typeof pin !== "string" || typeof id !== "string" || typeof secret !== "string") return undefined;
   const fingerprint = Buffer.from(pin, "base64url").toString("hex");
-  return fingerprint.length === 64 ? { endpoints: endpoints as string[], fingerprint, id, secret } : undefined;
+  return fingerprint.length === 64 ? { endpoints, fingerprint, id, secret } : undefined;
 }

@@ -51,7 +51,7 @@ export async function join(options: JoinOptions, steps: Steps): Promise<UpReport
   const program = etcd ? await steps("Look for etcd, install it if need be", ensureEtcdInstalled) : undefined;
   const key = await ownKey();
   const answer = await steps("Ask to be let in", async () => {
-    const publicKey = createPublicKey(createPrivateKey(key)).export({ type: "spki", format: "pem" }) as string;
+    const publicKey = createPublicKey(createPrivateKey(key)).export({ type: "spki", format: "pem" });
     const request = {
       host,
       publicKey,
@@ -98,7 +98,7 @@ function assertFree(current: EtcdConfig | undefined): void {
 async function ownKey(): Promise<string> {
   const file = path(PKI_FOLDER, "agent.key");
   if (existsSync(file)) return readFile(file, "utf8");
-  const key = newKeyPair().privateKey.export({ type: "pkcs8", format: "pem" }) as string;
+  const key = newKeyPair().privateKey.export({ type: "pkcs8", format: "pem" });
   await writeFileAtomic(file, key, 0o600);
   return key;
 }

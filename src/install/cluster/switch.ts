@@ -50,8 +50,8 @@ function forgetFormer(keepBlocks: boolean): void {
   if (keepBlocks) return;
   using state = openLocalState(STATE_FILE);
   state.change(() => {
-    for (const id of [...state.ipam.blocks.all.keys()]) state.ipam.blocks.delete(id);
-    for (const id of [...state.ipam.holds.all.keys()]) state.ipam.holds.delete(id);
+    for (const id of Array.from(state.ipam.blocks.all.keys())) state.ipam.blocks.delete(id);
+    for (const id of Array.from(state.ipam.holds.all.keys())) state.ipam.holds.delete(id);
   });
 }
 

@@ -20,7 +20,7 @@ export interface HostDiagsOptions {
 /** @throws DriverError if the archive cannot be written */
 export async function hostDiags({ agent, env, socket, file, signal, onPiece }: HostDiagsOptions): Promise<DiagsReport> {
   const configFile = env["MANX_CONFIG"] ?? CONFIG_FILE;
-  const config = await readConfig(configFile).catch(() => ({}) as Awaited<ReturnType<typeof readConfig>>);
+  const config: Awaited<ReturnType<typeof readConfig>> = await readConfig(configFile).catch(() => ({}));
   const redactor = new Redactor();
   await learnFiles([env["MANX_SECRETS"] ?? config.secrets ?? "/etc/manx/secrets"], redactor);
   const { keyFile, passwordFile } = config.store?.etcd ?? {};

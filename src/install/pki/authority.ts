@@ -82,7 +82,7 @@ export class Authority {
   /** A new key and a certificate for it. */
   issue(subject: string, use: readonly ("client" | "server")[], names: readonly string[] = []): Credentials {
     const { publicKey, privateKey } = newKeyPair();
-    const spki = publicKey.export({ type: "spki", format: "pem" }) as string;
+    const spki = publicKey.export({ type: "spki", format: "pem" });
     return { certificate: this.sign(subject, spki, use, names), key: pkcs8(privateKey) };
   }
 
@@ -107,7 +107,7 @@ function publicKeyOf(text: string): KeyObject {
 }
 
 function pkcs8(key: KeyObject): string {
-  return key.export({ type: "pkcs8", format: "pem" }) as string;
+  return key.export({ type: "pkcs8", format: "pem" });
 }
 
 /** The certificate last: who finds it finds its key. */

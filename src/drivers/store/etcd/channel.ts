@@ -1,7 +1,7 @@
 /** A connection to one member of etcd. Knows nothing of other members, tries nothing twice. */
 
 import { isIP } from "node:net";
-import { checkServerIdentity, type PeerCertificate } from "node:tls";
+import { checkServerIdentity } from "node:tls";
 import {
   create,
   type DescMessage,
@@ -149,6 +149,6 @@ function credentialsOf({ tls, host }: Endpoint, { ca, cert, key }: Tls): Channel
   if (!tls) return credentials.createInsecure();
   const pem = (text: string | undefined): Buffer | null => (text === undefined ? null : Buffer.from(text));
   return credentials.createSsl(pem(ca), pem(key), pem(cert), {
-    checkServerIdentity: (_name, certificate) => checkServerIdentity(host, certificate as PeerCertificate),
+    checkServerIdentity: (_name, certificate) => checkServerIdentity(host, certificate),
   });
 }
