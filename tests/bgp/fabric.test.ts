@@ -119,7 +119,7 @@ describe("a leaf-spine fabric with two route reflectors and four hosts", () => {
     const lost = sent - received;
     assert.ok(sent > 100, `${sent} packets sent`);
     const lostMs = (lost / sent) * (performance.now() - at + 300);
-    // bench/bgp.ts has the time on a quiet machine; without BFD it would be the hold time, 90 s.
+    // Not the time that a quiet machine takes; without BFD it would be the hold time, 90 s.
     assert.ok(lostMs < 4000, `${lost} of ${sent} packets lost, about ${Math.round(lostMs)} ms`);
   });
 });
