@@ -13,22 +13,11 @@ import { match } from "../core/selector/match.ts";
 import { parseSelector } from "../core/selector/parse.ts";
 import { KernelConntrack } from "../drivers/conntrack/kernel-conntrack.ts";
 import { EngineClient } from "../drivers/docker/engine.ts";
-import { Inspector } from "../drivers/docker/inspect.ts";
-import { LockProbe } from "../drivers/docker/locks.ts";
 import { messageOf } from "../drivers/error.ts";
-import { Forward } from "../drivers/iptables/forward.ts";
 import { Nftables } from "../drivers/nftables/nftables.ts";
 import { openSqliteStore } from "../drivers/store/sqlite.ts";
 import type { Store } from "../drivers/store/store.ts";
 import { readSysctl } from "../drivers/system/sysctls.ts";
-import { pluginCalls } from "../plugin/docker/calls.ts";
-import { ContainerIndex } from "../plugin/docker/container-index.ts";
-import { InFlight, type PluginContext } from "../plugin/docker/context.ts";
-import { followEngine } from "../plugin/docker/follow.ts";
-import { probePort } from "../plugin/docker/host-ports.ts";
-import { Inside } from "../plugin/docker/inside.ts";
-import { EngineReconcile } from "../plugin/docker/reconcile.ts";
-import { PluginServer } from "../plugin/docker/server.ts";
 import { openBgp } from "./bgp/open.ts";
 import { Changes } from "./changes.ts";
 import { Membership } from "./cluster/membership.ts";
@@ -36,7 +25,7 @@ import { ClusterCache, RESOURCES } from "./cluster-cache.ts";
 import { ClusterCopy, CopiedStore } from "./cluster-copy.ts";
 import { ConnectionCutter } from "./connection-cutter.ts";
 import { Dataplane, type Outcome } from "./dataplane.ts";
-import { EngineWatch } from "./engine-watch.ts";
+import { openDockerSide } from "./docker-side.ts";
 import { Health } from "./health.ts";
 import { HostNetwork } from "./host-network.ts";
 import { openAddresses } from "./ipam/local-addresses.ts";
@@ -49,7 +38,7 @@ import type { Logger } from "./log.ts";
 import { Loop } from "./loop.ts";
 import { Metrics } from "./metrics/metrics.ts";
 import { RuleCounters } from "./metrics/rule-counters.ts";
-import { openAliases, openNames } from "./names/open.ts";
+import { openNames } from "./names/open.ts";
 import { HostNames } from "./observe/host-names.ts";
 import { kernelSources } from "./observe/kernel-sources.ts";
 import { Observer } from "./observe/observer.ts";
@@ -106,8 +95,6 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
   const kernel = undo.use(Kernel.open(new SysctlOriginals(state)));
   const hostNetwork = new HostNetwork(options.host, kernel.rtnetlink, { ipv4: options.ip, ipv6: options.ip6 });
   const engine = undo.use(new EngineClient({ socketPath: options.dockerSocket }));
-  const inspector = undo.use(new Inspector({ socketPath: options.dockerSocket }));
-  const locks = undo.use(new LockProbe({ socketPath: options.dockerSocket }));
 
   const metrics = new Metrics();
   let loop: Loop | undefined;
@@ -290,35 +277,6 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
 
   await loop.settle().catch(() => {}); // a condition says why; it is tried again
   const settledLoop = loop;
-  const pluginLog: PluginContext["log"] = (level, message, fields) => log[level](fields ?? {}, message);
-  const inside = undo.use(new Inside({ state, log: pluginLog }, (endpoint, work) => kernel.addInside(endpoint, work)));
-  const context: PluginContext = {
-    state,
-    addresses,
-    engine,
-    locked: (ids, limit, callSignal) => locks.locked(ids, limit, callSignal),
-    settle: () => settledLoop.settle(),
-    onJoined: inside.wake,
-    probePort,
-    log: pluginLog,
-    now: () => new Date(),
-    index: new ContainerIndex(),
-    inFlight: new InFlight(),
-    ...(membership !== undefined && { networks: membership.networks }),
-  };
-  const reconcile = new EngineReconcile(context, (id, callSignal) => inspector.inspect(id, callSignal));
-  const aliases = undo.use(openAliases({ state, inspector, health }));
-  const watch = new EngineWatch({
-    reconcile: (callSignal) => reconcile.run(callSignal).finally(aliases.look),
-    onReport: ({ removed, adopted, corrected, addresses: given, problems }) => {
-      health.clear("reconcile-failed");
-      if (removed.length + adopted.length + corrected.length + given.released.length > 0)
-        log.info({ removed, adopted, corrected, released: given.released }, "brought into line with Docker");
-      health.set("reconcile-failed", [...problems, ...given.problems][0], "problems");
-    },
-    onFailure: (error) => health.raise("reconcile-failed", messageOf(error)),
-  });
-  const forward = new Forward();
   const refreshNetwork = (): void => {
     try {
       if (!hostNetwork.refresh()) return;
@@ -329,45 +287,25 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     wake();
     lookAtLan();
   };
-  const pass = async (): Promise<void> => {
-    try {
-      await forward.ensure(signal);
-      health.clear("foreign-firewall");
-    } catch (error) {
-      if (!signal.aborted) health.raise("foreign-firewall", messageOf(error));
-    }
-  };
-  undo.use(
-    await PluginServer.start({
-      socketPath: options.pluginSocket,
-      calls: pluginCalls(context),
-      log: context.log,
-      onCall: (name, milliseconds, failed) => metrics.pluginCall(name, milliseconds, failed),
-    }),
-  );
-  run(watch.follow(signal));
-  run(
-    followEngine(
-      context,
+  const docker = undo.use(
+    await openDockerSide(
       {
-        onResync: () => {
-          health.clear("engine-unreachable");
-          if (membership !== undefined) void tellEngine(membership, engine, signal);
-          watch.doubt();
-          void pass();
-        },
-        onLost: (why) => health.raise("engine-unreachable", why),
-        onDoubt: () => watch.doubt(),
-        onStart: (endpointId) => {
-          inside.wake(endpointId);
-          aliases.look();
-        },
-        onNetwork: () => membership?.networks.look(),
+        options,
+        state,
+        addresses,
+        engine,
+        kernel,
+        membership,
+        metrics,
+        health,
+        log,
+        settle: () => settledLoop.settle(),
+        run,
       },
       signal,
     ),
   );
-  run(kernel.follow({ resync, onNetwork: refreshNetwork, onFilter: () => void pass() }, signal));
+  run(kernel.follow({ resync, onNetwork: refreshNetwork, onFilter: () => void docker.pass() }, signal));
   const observer = new Observer(kernelSources({ logGroup: options.logGroup, names: hostNames, health }));
   if (options.logGroup !== undefined) run(observer.run(signal));
   const counterReader = undo.use(Nftables.open());
@@ -376,11 +314,11 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     refreshNetwork();
     resync();
     lookAtLan();
-    void pass();
+    void docker.pass();
   }, LOOK_EVERY);
   undo.defer(() => clearInterval(look));
   undo.defer(() => stop.abort(new Error("the agent is stopping")));
-  await pass();
+  await docker.pass();
 
   const stack = undo.move();
   return {
@@ -400,7 +338,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     engine,
     kernel,
     hostNetwork,
-    forward,
+    forward: docker.forward,
     bgp,
     lan,
     observer,
@@ -416,7 +354,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
       await settledLoop.settle();
       await cutter.settle();
     },
-    reconcile: (callSignal: AbortSignal) => reconcile.run(callSignal),
+    reconcile: docker.reconcile,
     resync,
     [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),
   };
@@ -429,11 +367,6 @@ function departedOf({ remote }: Membership, { networks }: LocalState) {
     containers: (networkId: string) => remote.departed.containers(name(networkId)),
     addresses: (networkId: string, container: string) => remote.departed.addresses(name(networkId), container),
   };
-}
-
-async function tellEngine(membership: Membership, engine: EngineClient, signal: AbortSignal): Promise<void> {
-  const found = await engine.version(signal).catch(() => undefined); // the next resync asks again
-  if (found !== undefined) membership.engineIs(found.version);
 }
 
 function reportOutcome(health: Health, { failures }: Outcome): void {
