@@ -26,9 +26,11 @@ class Ledger {
     const [what, key, value] = line.split(" ") as [string, string, string];
     this.acknowledged++;
     if (what === "give") this.addresses.add(key);
-    if (what === "back") this.addresses.delete(key);
     if (what === "endpoint") this.endpoints.add(key);
-    if (what === "gone") this.endpoints.delete(key);
+    if (what === "leaving") {
+      this.addresses.delete(key);
+      this.endpoints.delete(`e-${key}`);
+    }
     if (what === "store") this.store.set(key, value);
   }
 }
