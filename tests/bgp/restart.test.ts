@@ -105,7 +105,7 @@ describe("an agent", () => {
     ).catch((error: unknown) => assert.fail(`${String(error)}: ${readFileSync(at("agent.log"), "utf8")}`));
     return () =>
       machine
-        .run("pgrep", "-f", "cli/main.ts agent")
+        .run("sh", "-c", "pgrep -f '[c]li/main.ts agent' || true") // none is an exit status of 1
         .split("\n")
         .flatMap((line) => (line === "" || !namespaceHas(machine, Number(line)) ? [] : [Number(line)]));
   };
