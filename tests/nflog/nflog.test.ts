@@ -52,6 +52,8 @@ class Drops implements Disposable {
   }
 }
 
+const chosenLogger = (netns: Namespace): string => netns.run("cat", "/proc/sys/net/netfilter/nf_log/2");
+
 async function collect(options: NflogOptions, work: () => Promise<void> | void): Promise<LogEvent[]> {
   const abort = new AbortController();
   const source = listen(options, abort.signal);
@@ -99,7 +101,10 @@ void describe("packets that the kernel logs", () => {
   });
   void it("are all there while the buffer holds them", async () => {
     using drops = new Drops();
-    const events = await collect(drops.options(), () => drops.send(3_000, "10.65.0.1"));
+    const events = await collect(drops.options(), async () => {
+      drops.send(3_000, "10.65.0.1");
+      await sleep(1_000);
+    });
     assert.equal(packetsOf(events).length, 3_000);
     assert.ok(events.every(({ kind }) => kind === "packet"));
   });
@@ -122,6 +127,13 @@ void describe("packets that the kernel logs", () => {
     });
     const { length } = packetsOf(events);
     assert.ok(length >= 300 && length <= 1_000, `${length} packets in 0.65 s`);
+  });
+  void it("leave the logger that others have chosen", async () => {
+    using drops = new Drops();
+    const before = chosenLogger(drops.host);
+    await collect(drops.options(), () => drops.send(1, "10.65.0.1"));
+    assert.equal(chosenLogger(drops.host), before);
+    assert.notEqual(before.trim(), "NONE"); // else this shows nothing
   });
   void it("have one listener: the next one is told", () => {
     using drops = new Drops();

@@ -27,7 +27,8 @@ const NFULA_PAYLOAD = 9;
 const NFULA_PREFIX = 10;
 const NFULA_SEQ = 12;
 
-const AF_INET = 2;
+/** No family: of a real one the command would take the logger away that others have chosen (net.netfilter.nf_log). */
+const NO_FAMILY = 255;
 /** `struct nfgenmsg` */
 const HEADER = 4;
 const BUFFER_BYTES = 65_536;
@@ -43,9 +44,9 @@ export interface LogOptions {
 
 const attributes = new Attributes(24);
 
-/** A command that kernels before 3.0 knew, and later ones take without doing anything. */
+/** A command about a family that does not exist: the kernel takes it and does nothing. */
 export function writeNothing(w: MessageWriter): MessageWriter {
-  w.begin(NFULNL_MSG_CONFIG, 0).nfgen(AF_INET);
+  w.begin(NFULNL_MSG_CONFIG, 0).nfgen(NO_FAMILY);
   return w.bytes(NFULA_CFG_CMD, new Uint8Array([NFULNL_CFG_CMD_PF_UNBIND])).end();
 }
 
