@@ -25,6 +25,7 @@ import type { Token } from "./join/tokens.ts";
 import { lanView, seenOn } from "./lan/view.ts";
 import { metricsText } from "./metrics/gather.ts";
 import { readiness } from "./metrics/readiness.ts";
+import { live } from "./observe/live/live.ts";
 import { flowReport, followFlows } from "./observe/report.ts";
 import { trafficView } from "./observe/traffic.ts";
 import { repair } from "./repair.ts";
@@ -115,6 +116,7 @@ export function agentView(agent: Agent, dashboard: () => Dashboard | undefined =
       return { confirmed };
     },
     why: (query, signal) => why(agent, query, signal),
+    live: (query) => live(agent, query),
     createToken: async (request, signal) => {
       agent.link.assertThere("make a token");
       const { token, line } = await joining(agent).create({ host: request.host, ...request }, signal ?? agent.signal);

@@ -26,6 +26,7 @@ export interface End {
   readonly addresses: ReadonlyMap<Family, string>;
 }
 
+export const INTERNET_NAME = "internet";
 /** Addresses for documentation (RFC 5737, RFC 3849): nobody's, and therefore anybody's on the internet. */
 const INTERNET: readonly string[] = ["192.0.2.1", "2001:db8::1"];
 const PROTOCOLS: Readonly<Record<string, number>> = { icmp: 1, tcp: 6, udp: 17, icmpv6: 58, sctp: 132, udplite: 136 };
@@ -170,7 +171,7 @@ function nearestOf(origin: Decision["origin"], direction: Direction, scene: Scen
   return `the network ${own.endpoint.network} lets its members in, and ${peer.label} ${on}; ${own.label} ${ports}`;
 }
 
-function packetOf(query: WhyQuery, { from, to }: Pick<Scene, "from" | "to">, family: Family): Packet {
+export function packetOf(query: WhyQuery, { from, to }: Pick<Scene, "from" | "to">, family: Family): Packet {
   const name = query.protocol.toLowerCase();
   const asked = PROTOCOLS[name] ?? Number(name);
   if (!Number.isInteger(asked) || asked < 0 || asked > 255)
@@ -194,7 +195,7 @@ function packetOf(query: WhyQuery, { from, to }: Pick<Scene, "from" | "to">, fam
 }
 
 /** Both ends; of a container on several networks the interface on the network that both are on, where there is just one. */
-function findBoth(agent: Agent, endpoints: readonly Endpoint[], { from, to }: WhyQuery): readonly [End, End] {
+export function findBoth(agent: Agent, endpoints: readonly Endpoint[], { from, to }: WhyQuery): readonly [End, End] {
   const [senders, receivers] = [find(agent, endpoints, from), find(agent, endpoints, to)];
   const pairs = senders.flatMap((sender) => receivers.map((receiver) => [sender, receiver] as const));
   const shared = pairs.filter(
@@ -210,7 +211,7 @@ function findBoth(agent: Agent, endpoints: readonly Endpoint[], { from, to }: Wh
 /** All that the text may mean; at least one. */
 function find(agent: Agent, endpoints: readonly Endpoint[], text: string): End[] {
   const { host } = agent.options;
-  if (text === "internet") return [{ label: text, isHost: false, addresses: byFamily(INTERNET) }];
+  if (text === INTERNET_NAME) return [{ label: text, isHost: false, addresses: byFamily(INTERNET) }];
   if (text === "host" || text === host) {
     const { ipv4, ipv6 } = agent.hostNetwork.addresses;
     const addresses = byFamily([ipv4, ipv6].flatMap((address) => address ?? []));

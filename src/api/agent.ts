@@ -23,6 +23,7 @@ import type { FixAction } from "./schema/doctor.ts";
 import type { EndpointCounters } from "./schema/endpoint-policies.ts";
 import type { IpamExplanation, IpamProblemView, IpamRelease, IpamView } from "./schema/ipam.ts";
 import type { LanRequest, LanView } from "./schema/lan.ts";
+import type { LiveEvent, LiveQuery } from "./schema/live.ts";
 import type { Readiness } from "./schema/metrics.ts";
 import type { NodeRemoval, NodeView } from "./schema/node.ts";
 import type { ChangeReport, ChangeRequest, ConfirmReport } from "./schema/resource.ts";
@@ -80,6 +81,8 @@ export interface AgentView {
   /** Keeps the change that waits for a confirmation; `not-found` if none does. */
   confirm(signal?: AbortSignal): Promise<ConfirmReport>;
   why(query: WhyQuery, signal?: AbortSignal): Promise<WhyView>;
+  /** Rejects where a name is not known. The result is the last event; an abort leaves nothing behind on any host. */
+  live(query: LiveQuery): Promise<(signal: AbortSignal) => AsyncIterable<LiveEvent>>;
 
   /** What was seen of packets, seen last first. */
   flows(filter: FlowFilter, limit: number, signal?: AbortSignal): Promise<FlowReport>;

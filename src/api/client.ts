@@ -23,6 +23,7 @@ import type { ErrorBody } from "./schema/error.ts";
 import type { FlowList, FlowQuery, FlowView } from "./schema/flow.ts";
 import type { IpamExplanation, IpamProblemView, IpamRelease, IpamView } from "./schema/ipam.ts";
 import type { LanRequest, LanView } from "./schema/lan.ts";
+import type { LiveEvent, LiveQuery } from "./schema/live.ts";
 import type { Readiness } from "./schema/metrics.ts";
 import type { NetworkDetail, NetworkView } from "./schema/network.ts";
 import type { NodeRemoval, NodeView } from "./schema/node.ts";
@@ -46,6 +47,7 @@ export type * from "./schema/endpoint-policies.ts";
 export type * from "./schema/flow.ts";
 export type * from "./schema/ipam.ts";
 export type * from "./schema/lan.ts";
+export type * from "./schema/live.ts";
 export type * from "./schema/metrics.ts";
 export type * from "./schema/network.ts";
 export type * from "./schema/node.ts";
@@ -110,6 +112,8 @@ export interface AgentClient {
   change(request: ChangeRequest): Promise<ChangeReport>;
   confirm(): Promise<ConfirmReport>;
   why(query: WhyQuery): Promise<WhyView>;
+  /** The next real packet of a flow; the last event is the result. */
+  live(query: LiveQuery, signal: AbortSignal): AsyncIterable<LiveEvent>;
   bgp(options?: { readonly probe?: boolean }): Promise<BgpView>;
   bgpRoutes(query: BgpRouteQuery): Promise<BgpRoutes>;
   bgpDiff(): Promise<BgpDifference[]>;
@@ -170,6 +174,7 @@ export function createClient(options: ClientOptions = {}): AgentClient {
     change: (request) => post("/v1/change", request),
     confirm: () => post("/v1/confirm"),
     why: (query) => post("/v1/why", query),
+    live: (query, signal) => wire.events("/v1/why/live", signal, query),
     bgp: ({ probe } = {}) => get("/v1/bgp", { probe: probe === true ? "true" : undefined }),
     bgpRoutes: (query) => get("/v1/bgp/routes", query),
     bgpDiff: () => get("/v1/bgp/diff"),
@@ -229,9 +234,10 @@ class Wire {
     return parsed as T;
   }
 
-  async *events<T>(path: string, signal: AbortSignal): AsyncIterable<T> {
+  async *events<T>(path: string, signal: AbortSignal, query?: unknown): AsyncIterable<T> {
+    const asked = query === undefined ? { method: "GET" } : { method: "POST", body: JSON.stringify(query) };
     try {
-      const response = await request({ socketPath: this.#socket, method: "GET", path, signal });
+      const response = await request({ socketPath: this.#socket, ...asked, path, signal });
       if (response.status !== 200) throw this.#refusal(this.#parse(await readAll(response)), response.status);
       yield* readEvents<T>(response);
     } catch (error) {

@@ -15,6 +15,7 @@ import { FakeResources } from "./fake-resources.ts";
 import type { FixAction } from "./schema/doctor.ts";
 import type { EndpointCounters } from "./schema/endpoint-policies.ts";
 import type { IpamProblemView } from "./schema/ipam.ts";
+import type { LiveEvent, LiveQuery } from "./schema/live.ts";
 import type { Readiness } from "./schema/metrics.ts";
 import type { NodeView } from "./schema/node.ts";
 import type { ChangeRequest } from "./schema/resource.ts";
@@ -421,6 +422,19 @@ export class FakeAgent implements AgentView {
     if (this.answer === undefined)
       throw new ApiError("not-found", `Cannot find "${query.from}": no endpoint has that name`);
     return this.answer;
+  }
+
+  /** What `live` tells, and what it was asked. */
+  liveEvents: readonly LiveEvent[] = [];
+  readonly liveQueries: LiveQuery[] = [];
+
+  async live(query: LiveQuery) {
+    this.#check();
+    this.liveQueries.push(query);
+    const events = this.liveEvents;
+    return async function* (): AsyncGenerator<LiveEvent> {
+      yield* events;
+    };
   }
 
   async counters({ local }: Endpoint): Promise<EndpointCounters> {

@@ -9,6 +9,7 @@ import { NeighbourTarget } from "../drivers/netlink/neighbour-target.ts";
 import { ProxyTarget } from "../drivers/netlink/proxy-target.ts";
 import { RouteTarget } from "../drivers/netlink/route-target.ts";
 import { Nftables } from "../drivers/nftables/nftables.ts";
+import { sweepTraces } from "../drivers/nftables/trace.ts";
 import { type Originals, readSysctl, restoreSysctls } from "../drivers/system/sysctls.ts";
 
 const IPV4 = "net/ipv4/ip_forward";
@@ -26,6 +27,7 @@ export async function removeFromKernel(signal: AbortSignal): Promise<void> {
   }
   await clear(new GatewayAddressTarget(rtnetlink), signal);
   await new Forward().remove(signal);
+  sweepTraces();
   using nftables = Nftables.open();
   await nftables.clear();
 }

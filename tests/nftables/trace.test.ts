@@ -21,7 +21,7 @@ it("a trace names the table, the chain and the rule in which a packet ended, and
     const stop = new AbortController();
     const flow = { family: 4, protocol: 6, source: "127.0.0.1", destination: "127.0.0.1", port } as const;
     const events: TraceEvent[] = [];
-    const watching = trace(flow, AbortSignal.any([end, stop.signal]), here.path);
+    const watching = trace([flow], AbortSignal.any([end, stop.signal]), here.path);
     const first = watching.next(); // from here on the flow is marked
     const connect = `exec 3<>/dev/tcp/127.0.0.1/${port}`;
     setTimeout(() => {
@@ -51,15 +51,17 @@ it("a trace names the table, the chain and the rule in which a packet ended, and
   const listing = here.run("nft", "-a", "list", "chain", "ip", "other", "dropper");
   assert.match(listing, new RegExp(`tcp dport 81 drop # handle ${dropped?.handle}`));
   const RST = 4;
+  const places = (events: readonly TraceEvent[]) => new Set(events.flatMap(({ place }) => place ?? []));
   const isReset = ({ transport }: TraceEvent): boolean => ((transport?.[13] ?? 0) & RST) !== 0;
   const refused = await see(82, (events) => events.some(isReset));
   assert.ok(!refused.some(isDrop));
+  assert.ok(places(refused).has("delivered"));
   sweepTraces(here.path);
 });
 
 it("what an agent that died left is swept, and nothing there is fine", () => {
   using here = new Namespace();
-  here.run("nft", "add", "table", "inet", TRACE_TABLE);
+  here.run("nft", "add", "table", "inet", `${TRACE_TABLE}-0123`);
   sweepTraces(here.path);
   sweepTraces(here.path);
   assert.equal(here.run("nft", "list", "tables"), "");

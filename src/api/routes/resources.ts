@@ -1,12 +1,15 @@
 /** Resources: look at them, change them as one whole, keep a change that waits, ask why. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { streamSSE } from "hono/streaming";
 import { KINDS } from "../../core/model/kinds.ts";
 import type { AnyResource } from "../../core/model/resources.ts";
 import type { AgentView } from "../agent.ts";
 import { ApiError } from "../error.ts";
+import { LiveEvent, LiveQuery } from "../schema/live.ts";
 import { ChangeReport, ChangeRequest, ConfirmReport, ResourceFrame, ResourceList } from "../schema/resource.ts";
 import { WhyQuery, WhyView } from "../schema/why.ts";
 import { answers, body, name } from "./common.ts";
+import { keptAlive } from "./stream.ts";
 
 const kind = z.enum(KINDS.map((info) => info.kind));
 const namespace = z.strictObject({ namespace: name.optional() });
@@ -45,6 +48,19 @@ const why = createRoute({
   responses: answers(WhyView, "The way of the packet and what decides about it"),
 });
 
+const live = createRoute({
+  method: "post",
+  path: "/v1/why/live",
+  request: { body: body(LiveQuery) },
+  responses: {
+    ...answers(LiveEvent, "An event"),
+    200: {
+      description: "Server-sent events; the last is the result",
+      content: { "text/event-stream": { schema: LiveEvent } },
+    },
+  },
+});
+
 export function resourceRoutes(app: OpenAPIHono, agent: AgentView): void {
   app.openapi(list, async (c) => {
     const { kind } = c.req.valid("param");
@@ -73,6 +89,15 @@ export function resourceRoutes(app: OpenAPIHono, agent: AgentView): void {
   app.openapi(change, async (c) => c.json(await agent.change(c.req.valid("json"), c.req.raw.signal), 200));
   app.openapi(confirm, async (c) => c.json(await agent.confirm(c.req.raw.signal), 200));
   app.openapi(why, async (c) => c.json(await agent.why(c.req.valid("json"), c.req.raw.signal), 200));
+  app.openapi(live, async (c) => {
+    const events = await agent.live(c.req.valid("json"));
+    return streamSSE(c, (stream) =>
+      keptAlive(stream, async (signal) => {
+        for await (const event of events(signal))
+          await stream.writeSSE({ event: event.kind, data: JSON.stringify(event) });
+      }),
+    );
+  });
 }
 
 const key = ({ metadata }: AnyResource): string => `${metadata.namespace ?? ""}/${metadata.name}`;

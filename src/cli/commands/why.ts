@@ -1,14 +1,18 @@
 /** `manx why A B PORT`: the way of a packet, and what decides at each step of it. */
-import { ApiError, type WhyPath, type WhyQuery, type WhyStep, type WhyView } from "../../api/client.ts";
+import { ApiError, type LiveQuery, type WhyPath, type WhyQuery, type WhyStep, type WhyView } from "../../api/client.ts";
 import { type AgentFlags, agentOptions, type Cli, type Define, examples } from "../cli.ts";
+import { parseDuration } from "../duration.ts";
 import { CliError } from "../errors.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
 import { type OutputFlags, outputOption, printData } from "../output.ts";
 import type { Style } from "../terminal.ts";
 import { plain } from "../text.ts";
+import { showLive } from "./why-live.ts";
 
 interface Flags extends OutputFlags, AgentFlags {
   readonly probe?: boolean;
+  readonly live?: boolean;
+  readonly timeout?: number;
   readonly ipv4?: boolean;
   readonly ipv6?: boolean;
 }
@@ -27,6 +31,8 @@ export const define: Define = (command, cli) => {
     .argument("<to>", "the same")
     .argument("[port]", "5432, 53/udp, icmp, icmp/8 (type), icmp/8/0 (type and code), or a protocol number as 47/proto")
     .option("--probe", "send a real packet as well, and say whether the kernel agrees")
+    .option("--live", "wait for the next real packet, and show its way through everybody's rules on every host")
+    .option("--timeout <time>", "of --live: 30s, 5m (60s)", (text) => parseDuration(text, 1, 600))
     .option("-4, --ipv4", "IPv4 only")
     .option("-6, --ipv6", "IPv6 only");
   agentOptions(outputOption(command, ["table", "json", "yaml"]));
@@ -34,19 +40,14 @@ export const define: Define = (command, cli) => {
     ["manx why web db 5432", "exit 0: allowed; 1: denied; 2: it cannot be told"],
     ["manx why internet web 443 --probe", "and try it"],
     ["manx why web 1.1.1.1 53/udp", "to the outside"],
+    ["manx why web db 5432 --live", "where the next packet dies: exit 0: it arrives; 1: it does not"],
     ["manx why web db icmp -o json", "for a program"],
   ]);
   command.action(async (from: string, to: string, port: string | undefined, flags: Flags) => {
     const query = { from, to, ...parsePort(port), ...family(flags), ...(flags.probe && { probe: true }) };
-    const view = await cli
-      .agent(flags)
-      .why(query)
-      .catch((error: unknown) => {
-        // A name that nobody has leaves it as unknown as a way that nobody knows.
-        if (error instanceof ApiError && error.code === "not-found")
-          throw new CliError(EXITS.unknown, error.message, error.remedy);
-        throw error;
-      });
+    if (flags.live) return showLive(liveQuery(query, flags), flags, cli).catch(unknownName);
+    if (flags.timeout !== undefined) throw new CliError(EXIT.usage, "Cannot use --timeout without --live");
+    const view = await cli.agent(flags).why(query).catch(unknownName);
     const exit = EXITS[view.verdict];
     if (exit !== EXIT.ok) cli.exit = exit;
     if (flags.output === "json" || flags.output === "yaml") return printData(cli.terminal, flags.output, view);
@@ -57,6 +58,19 @@ export const define: Define = (command, cli) => {
     if (view.remedy !== undefined) cli.terminal.line(`\n${plain(view.remedy)}`);
   });
 };
+
+/** A name that nobody has leaves it as unknown as a way that nobody knows. */
+function unknownName(error: unknown): never {
+  if (error instanceof ApiError && error.code === "not-found")
+    throw new CliError(EXITS.unknown, error.message, error.remedy);
+  throw error;
+}
+
+function liveQuery({ probe, ...query }: WhyQuery, { timeout = 60 }: Flags): LiveQuery {
+  if (probe === true)
+    throw new CliError(EXIT.usage, "Cannot send a packet and wait for one: leave out --probe or --live");
+  return { ...query, timeout };
+}
 
 function family({ ipv4, ipv6 }: Flags): Pick<WhyQuery, "family"> {
   if (ipv4 && ipv6) throw new CliError(EXIT.usage, "Cannot ask for IPv4 only and IPv6 only: leave both out for both");
@@ -71,18 +85,18 @@ export function parsePort(text: string | undefined): Pick<WhyQuery, "protocol" |
     const [, protocol = "icmp", type, code] = icmp;
     return {
       protocol: protocol.toLowerCase(),
-      ...(type !== undefined && { icmpType: within(type, 255, text) }),
-      ...(code !== undefined && { icmpCode: within(code, 255, text) }),
+      ...(type !== undefined && { icmpType: inRange(type, 255, text) }),
+      ...(code !== undefined && { icmpCode: inRange(code, 255, text) }),
     };
   }
   const number = /^([0-9]{1,3})\/proto$/i.exec(text)?.[1];
-  if (number !== undefined) return { protocol: String(within(number, 255, text)) };
+  if (number !== undefined) return { protocol: String(inRange(number, 255, text)) };
   const [, port, protocol = "tcp"] = /^([0-9]{1,5})(?:\/(tcp|udp|sctp|udplite))?$/i.exec(text) ?? [];
   if (port === undefined) throw notAPort(text);
-  return { protocol: protocol.toLowerCase(), port: within(port, 65_535, text) };
+  return { protocol: protocol.toLowerCase(), port: inRange(port, 65_535, text) };
 }
 
-function within(text: string, most: number, whole: string): number {
+function inRange(text: string, most: number, whole: string): number {
   const number = Number(text);
   if (number > most) throw notAPort(whole);
   return number;

@@ -1,8 +1,13 @@
 /**
- * The way of real packets of one flow through everybody's rules, as the kernel tells it (`meta nftrace set 1`, NFT_MSG_TRACE). The flow
+ * The way of real packets of a flow through everybody's rules, as the kernel tells it (`meta nftrace set 1`, NFT_MSG_TRACE). The flow
  * is marked by a table of its own, which the kernel takes away with the socket that made it, however its process ends; where the kernel
  * is too old for that, `sweepTraces` does it at the next start. It changes no verdict, and few packets a second are marked.
+ *
+ * The table has a chain at each place that a packet may come by, first or last of all chains there, so where a packet was seen last is
+ * known whatever tables there are. Input and forward mark too: an answer to a translated address, and what a published port leads
+ * to, have the asked addresses only once connection tracking has put them back or in.
  */
+import { randomBytes } from "node:crypto";
 import { parseAddress, toBytes } from "../../core/net/address.ts";
 import { errnoOf } from "../syscall/errno.ts";
 import {
@@ -13,6 +18,7 @@ import {
   NLM_F_CREATE,
 } from "../syscall/netlink-message.ts";
 import { NetlinkSocket } from "../syscall/netlink-socket.ts";
+import { untilAborted } from "../syscall/subscribe.ts";
 import { beginBatch, deleteTable, endBatch, newChain } from "./encode.ts";
 import * as nft from "./uapi.ts";
 
@@ -36,15 +42,20 @@ export interface TraceEvent {
   readonly kind: "rule" | "return" | "policy";
   readonly verdict: "accept" | "drop" | "jump" | "goto" | "return" | "continue" | "queue" | "stolen";
   readonly handle?: bigint;
+  /** Not somebody's rule: the packet came by here. */
+  readonly place?: Place;
   readonly inIndex?: number;
   readonly outIndex?: number;
-  /** From the network header on, and from the transport header on: in a packet's first event. */
+  /** From the network header on, and from the transport header on: in a packet's first event of each base chain. */
   readonly network?: Uint8Array;
   readonly transport?: Uint8Array;
 }
 
+/** Hooks that are entered; `delivered` and `left` lie behind all rules of input and postrouting. */
+export type Place = "prerouting" | "input" | "forward" | "output" | "delivered" | "postrouting" | "left";
+
+/** What all tables of traces begin with. */
 export const TRACE_TABLE = "manx-trace";
-const TABLE = { family: "inet", name: TRACE_TABLE } as const;
 const NFNLGRP_NFTRACE = 9;
 const NFT_MSG_TRACE = (10 << 8) | 17;
 const NFT_TABLE_F_OWNER = 2;
@@ -63,7 +74,16 @@ const TRACE = {
   POLICY: 16,
 };
 /** In front of all that others hook: connection tracking's own defragmentation is at -400. */
-const PRIORITY = -450;
+const FIRST = -450;
+/** Behind all that others hook. */
+const LAST = 1_000_000;
+const MARKING = ["prerouting", "input", "forward", "output"] as const;
+const PASSED = [
+  ["delivered", "input", LAST],
+  ["postrouting", "postrouting", FIRST],
+  ["left", "postrouting", LAST],
+] as const;
+const PLACES: ReadonlySet<string> = new Set<Place>([...MARKING, ...PASSED.map(([place]) => place)]);
 const PER_SECOND = 20n;
 const NFGEN = 4;
 const WHAT = "trace packets";
@@ -71,50 +91,65 @@ const WHAT = "trace packets";
 const attributes = new Attributes(20);
 const verdicts = new Attributes(3);
 
-/** Takes away what an agent that died has left. Nothing there is fine. */
+/** Takes away what an agent that died has left. Nothing there is fine, and so is what a living one has. */
 export function sweepTraces(netns?: string): void {
   using socket = NetlinkSocket.open(12, netns === undefined ? {} : { netns });
+  const ask = new MessageWriter(64);
+  ask.begin(nft.NFT_MSG.GETTABLE, 0).nfgen(nft.FAMILY.inet).end();
+  const names = socket.dump(ask.finish(), WHAT).map((message) => attributes.read(message.body, NFGEN).string(1) ?? "");
+  for (const name of names.filter(isTrace)) remove(socket, name);
+}
+
+function isTrace(table: string): boolean {
+  return table.startsWith(TRACE_TABLE);
+}
+
+/** Packets of the flows, and the answers to them, from now on until the signal aborts; then nothing of it is left. */
+export function trace(
+  flows: readonly TracedFlow[],
+  signal: AbortSignal,
+  netns?: string,
+): AsyncGenerator<readonly TraceEvent[], void, undefined> {
+  const where = netns === undefined ? {} : { netns };
+  const open = new DisposableStack();
+  try {
+    const owner = open.use(NetlinkSocket.open(12, where));
+    const listener = open.use(NetlinkSocket.open(12, { ...where, groups: [NFNLGRP_NFTRACE] }));
+    const name = `${TRACE_TABLE}-${randomBytes(6).toString("hex")}`;
+    mark(owner, name, flows);
+    open.defer(() => remove(owner, name));
+    return untilAborted({ close: () => open.dispose() }, signal, () => events(listener, signal));
+  } catch (error) {
+    open.dispose();
+    throw error;
+  }
+}
+
+async function* events(
+  listener: NetlinkSocket,
+  signal: AbortSignal,
+): AsyncGenerator<readonly TraceEvent[], void, undefined> {
+  for await (const event of listener.events(signal)) {
+    if (event.kind === "overrun") continue;
+    const parsed = event.messages.flatMap((message) => parseTrace(message) ?? []);
+    if (parsed.length > 0) yield parsed;
+  }
+}
+
+/** Gone already, or another's that lives, is fine. */
+function remove(socket: NetlinkSocket, name: string): void {
   const writer = new MessageWriter(256);
   beginBatch(writer, undefined);
-  deleteTable(writer, TABLE);
+  deleteTable(writer, { family: "inet", name });
   endBatch(writer);
   const { failures } = socket.transaction(writer.finish(), WHAT);
   const [bad] = failures.filter(({ error }) => !["ENOENT", "EPERM"].includes(errnoOf(error) ?? ""));
   if (bad !== undefined) throw bad.error;
 }
 
-/** Packets of the flow, and the answers to them, from now on until the signal aborts; then nothing of it is left. */
-export async function* trace(
-  flow: TracedFlow,
-  signal: AbortSignal,
-  netns?: string,
-): AsyncGenerator<readonly TraceEvent[], void, undefined> {
-  const where = netns === undefined ? {} : { netns };
-  using owner = NetlinkSocket.open(12, where);
-  using listener = NetlinkSocket.open(12, { ...where, groups: [NFNLGRP_NFTRACE] });
-  mark(owner, flow);
-  try {
-    for await (const event of listener.events(signal)) {
-      if (event.kind === "overrun") continue;
-      const events = event.messages.flatMap((message) => parseTrace(message) ?? []);
-      if (events.length > 0) yield events;
-    }
-  } finally {
-    sweepWith(owner);
-  }
-}
-
-function sweepWith(socket: NetlinkSocket): void {
-  const writer = new MessageWriter(256);
-  beginBatch(writer, undefined);
-  deleteTable(writer, TABLE);
-  endBatch(writer);
-  socket.transaction(writer.finish(), WHAT);
-}
-
-function mark(socket: NetlinkSocket, flow: TracedFlow): void {
+function mark(socket: NetlinkSocket, name: string, flows: readonly TracedFlow[]): void {
   for (const flags of [NFT_TABLE_F_OWNER, 0]) {
-    const { failures } = socket.transaction(batch(flow, flags), WHAT);
+    const { failures } = socket.transaction(batch(name, flows, flags), WHAT);
     const [first] = failures;
     if (first === undefined) return;
     // Kernels before 5.12 know no owners.
@@ -122,27 +157,32 @@ function mark(socket: NetlinkSocket, flow: TracedFlow): void {
   }
 }
 
-function batch(flow: TracedFlow, flags: number): Uint8Array {
+function batch(name: string, flows: readonly TracedFlow[], flags: number): Uint8Array {
+  const table = { family: "inet", name } as const;
   const writer = new MessageWriter(8_192);
   beginBatch(writer, undefined);
   writer.begin(nft.NFT_MSG.NEWTABLE, NLM_F_CREATE).nfgen(nft.FAMILY.inet);
-  writer.string(nft.NFTA_TABLE.NAME, TRACE_TABLE).u32Be(nft.NFTA_TABLE.FLAGS, flags).end();
-  const icmp = flow.family === 4 ? 1 : 58;
-  for (const hook of ["prerouting", "output"] as const) {
-    newChain(writer, TABLE, hook, { type: "filter", hook, priority: PRIORITY, policy: "accept" });
-    rule(writer, hook, flow);
-    const { source: to, destination: from } = flow;
-    const ends = { ...(from === undefined ? {} : { source: from }), ...(to === undefined ? {} : { destination: to }) };
-    const { port, family, protocol } = flow;
-    rule(writer, hook, { family, protocol, ...ends }, port);
-    // "Port unreachable", and what routers say.
-    if (protocol !== icmp) rule(writer, hook, { family, protocol: icmp, ...ends });
+  writer.string(nft.NFTA_TABLE.NAME, name).u32Be(nft.NFTA_TABLE.FLAGS, flags).end();
+  for (const hook of MARKING) {
+    newChain(writer, table, hook, { type: "filter", hook, priority: FIRST, policy: "accept" });
+    for (const flow of flows) {
+      const { source: to, destination: from, port, family, protocol } = flow;
+      const icmp = family === 4 ? 1 : 58;
+      const ends = { ...(from !== undefined && { source: from }), ...(to !== undefined && { destination: to }) };
+      rule(writer, name, hook, flow);
+      rule(writer, name, hook, { family, protocol, ...ends }, port);
+      // "Port unreachable", and what routers say: to the sender, from whoever.
+      if (protocol !== icmp)
+        rule(writer, name, hook, { family, protocol: icmp, ...(to === undefined ? ends : { destination: to }) });
+    }
   }
+  for (const [place, hook, priority] of PASSED)
+    newChain(writer, table, place, { type: "filter", hook, priority, policy: "accept" });
   endBatch(writer);
   return writer.finish();
 }
 
-function rule(writer: MessageWriter, chain: string, flow: TracedFlow, sourcePort?: number): void {
+function rule(writer: MessageWriter, table: string, chain: string, flow: TracedFlow, sourcePort?: number): void {
   const { family, protocol, source, destination, port } = flow;
   const expression = (name: string, fill: () => void): void => {
     writer.nest(nft.NFTA_LIST_ELEM, () => {
@@ -168,7 +208,7 @@ function rule(writer: MessageWriter, chain: string, flow: TracedFlow, sourcePort
   };
   const [from, to] = family === 4 ? [12, 16] : [8, 24];
   writer.begin(nft.NFT_MSG.NEWRULE, NLM_F_CREATE | NLM_F_APPEND).nfgen(nft.FAMILY.inet);
-  writer.string(nft.NFTA_RULE.TABLE, TRACE_TABLE).string(nft.NFTA_RULE.CHAIN, chain);
+  writer.string(nft.NFTA_RULE.TABLE, table).string(nft.NFTA_RULE.CHAIN, chain);
   writer.nest(nft.NFTA_RULE.EXPRESSIONS, () => {
     meta(nft.NFT_META.NFPROTO, family === 4 ? nft.FAMILY.ip : nft.FAMILY.ip6);
     meta(nft.NFT_META.L4PROTO, protocol);
@@ -222,13 +262,13 @@ const VERDICTS: Readonly<Record<number, TraceEvent["verdict"]>> = {
   0xfffffffb: "return",
 };
 
-/** Undefined for other messages, and for what our own table does. */
+/** Undefined for other messages. */
 export function parseTrace(message: NetlinkMessage): TraceEvent | undefined {
   if (message.type !== NFT_MSG_TRACE) return undefined;
   attributes.read(message.body, NFGEN);
   const kind = KINDS[attributes.u32Be(TRACE.TYPE) ?? 0];
   const table = attributes.string(TRACE.TABLE);
-  if (kind === undefined || table === undefined || table === TRACE_TABLE) return undefined;
+  if (kind === undefined || table === undefined) return undefined;
   const handle = attributes.u64Be(TRACE.RULE_HANDLE);
   const [inIndex, outIndex] = [attributes.u32Be(TRACE.IIF), attributes.u32Be(TRACE.OIF)];
   const [network, transport] = [attributes.bytes(TRACE.NETWORK), attributes.bytes(TRACE.TRANSPORT)];
@@ -244,6 +284,7 @@ export function parseTrace(message: NetlinkMessage): TraceEvent | undefined {
     chain,
     kind,
     verdict: VERDICTS[code ?? 0xffffffff] ?? "continue",
+    ...(isTrace(table) && PLACES.has(chain) && { place: chain as Place }),
     ...(handle === undefined ? {} : { handle }),
     ...(inIndex === undefined ? {} : { inIndex }),
     ...(outIndex === undefined ? {} : { outIndex }),

@@ -24,7 +24,7 @@ export function subscribe<T>(
 
 /** What `run` yields; the socket is closed when that ends, or when the signal aborts before anybody asked for the first. */
 export function untilAborted<T>(
-  socket: NetlinkSocket,
+  socket: Pick<NetlinkSocket, "close">,
   signal: AbortSignal,
   run: () => AsyncGenerator<T, void, undefined>,
 ): AsyncGenerator<T, void, undefined> {
