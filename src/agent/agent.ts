@@ -350,6 +350,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     engine,
     kernel,
     hostNetwork,
+    refreshNetwork,
     forward: docker.forward,
     bgp,
     lan,

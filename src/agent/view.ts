@@ -145,6 +145,7 @@ function agentLan(agent: Agent): AgentView["lan"] {
     mode: lan,
     addresses,
     pools: () => cluster.all("IPPool"),
+    refresh: agent.refreshNetwork,
     interfaces: () => hostNetwork.interfaces,
     uplink: () => hostNetwork.surroundings.uplink,
     seen: (name) => seenOn(kernel.rtnetlink, name),

@@ -94,6 +94,21 @@ describe("reachability", () => {
     assert.equal(reachability(web({ addresses: ["192.168.7.70"] }), near).lan.brief, "no");
     const away = around({}, false, { pools: [pool], hostInterfaces: [{ ...eth0, networks: [] }] });
     assert.equal(reachability(endpoint, away).lan.brief, "80/tcp if routed");
+    assert.match(reachability(endpoint, near).internet.why, /router would have to forward a port to 192\.168\.7\.70$/);
+    assert.equal(outgoing(endpoint, near).why, "from 192.168.7.70, as any machine of the LAN");
+    assert.equal(outgoing(endpoint, away).brief, "if routed");
+  });
+
+  it("knows that a public prefix of the LAN's needs no route at the provider either", () => {
+    const pool = {
+      ...fakePool("lan6", "2a00:1:2:3:6d61:6e78::/112"),
+      metadata: { name: "lan6", annotations: { "manx/lan": "eth0" } },
+    };
+    const eth0 = { name: "eth0", addresses: ["2a00:1:2:3::2"], networks: ["2a00:1:2:3::/64"] };
+    const near = around({}, false, { pools: [pool], hostInterfaces: [eth0] });
+    const endpoint = web({ published, addresses: ["2a00:1:2:3:6d61:6e78::7"] });
+    assert.equal(reachability(endpoint, near).internet.brief, "80/tcp");
+    assert.equal(reachability(endpoint, around()).internet.brief, "80/tcp if routed");
   });
 
   it("names the command that would open a closed container", () => {

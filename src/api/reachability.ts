@@ -119,7 +119,7 @@ function fromLan(endpoint: Endpoint, spec: Network["spec"], around: Surroundings
     const why = `${open} open, and BGP announces its address`;
     return firewall.answer === "yes" ? yes(why) : partly(firewall.brief, why);
   }
-  const near = onLan(endpoint, around.snapshot);
+  const near = onLan(endpoint.addresses, around.snapshot);
   if (near !== undefined) {
     const why = `${open} open, and ${endpoint.host} answers for its address ${near} on the LAN`;
     return firewall.answer === "yes" ? yes(why) : partly(firewall.brief, why);
@@ -144,6 +144,10 @@ function fromInternet(endpoint: Endpoint, spec: Network["spec"], around: Surroun
       const why = `${open} open, and BGP announces the public address ${routable}`;
       return firewall.answer === "yes" ? yes(why) : partly(firewall.brief, why);
     }
+    if (onLan([routable], around.snapshot) !== undefined) {
+      const why = `${open} open, and ${endpoint.host} answers for its public address ${routable} on the LAN`;
+      return firewall.answer === "yes" ? yes(why) : partly(firewall.brief, why);
+    }
     const brief = firewall.answer === "yes" ? "if routed" : `${firewall.brief} if routed`;
     return partly(brief, `${open} open, if your provider routes ${routable} to ${endpoint.host}`);
   }
@@ -155,6 +159,8 @@ function fromInternet(endpoint: Endpoint, spec: Network["spec"], around: Surroun
       `${viaHost} of ${endpoint.host}'s public address ${hostAddress} ${isAre(endpoint)} forwarded to it`,
     );
   const why = `${endpoint.addresses[0]} is not a public address`;
+  const near = onLan(endpoint.addresses, around.snapshot);
+  if (near !== undefined) return no(`${why}; the LAN's router would have to forward a port to ${near}`);
   if (viaHost === "")
     return no(
       `${why}; on a network with publish=host a port of ${endpoint.host} would lead to it`,
@@ -163,8 +169,8 @@ function fromInternet(endpoint: Endpoint, spec: Network["spec"], around: Surroun
   return no(`${why}, and neither has ${endpoint.host} one: a router in front must forward a port to it`);
 }
 
-/** Its address that lies in the LAN's own subnet, if it has one. */
-function onLan({ addresses }: Endpoint, { pools, hostInterfaces }: Snapshot): string | undefined {
+/** The first that lies in the LAN's own subnet. */
+function onLan(addresses: readonly string[], { pools, hostInterfaces }: Snapshot): string | undefined {
   // Other hosts of the cluster are taken to be on the same LAN.
   const lan = lanOf(pools, hostInterfaces);
   return addresses.find((text) => proxiesOf([text], lan).length > 0);
@@ -244,6 +250,8 @@ export function outgoing(endpoint: Endpoint, around: Surroundings): Reach {
   if (routable !== undefined) return yes(`from its public address ${routable}`);
   const masked = endpoint.addresses.find((text) => poolOf(text, snapshot)?.spec.natOutgoing === true);
   if (masked !== undefined) return yes(`from the address of ${endpoint.host}: its pool has natOutgoing`);
+  const near = onLan(endpoint.addresses, snapshot);
+  if (near !== undefined) return yes(`from ${near}, as any machine of the LAN`);
   const pool = poolOf(endpoint.addresses[0] ?? "", snapshot);
   return partly(
     "if routed",

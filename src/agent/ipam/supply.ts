@@ -3,6 +3,7 @@
  * one after the other, so that of many containers that wait the first one claims and the others find its block.
  */
 import { explain, type Pool } from "../../core/ipam/choice.ts";
+import { lentTo } from "../../core/ipam/loan.ts";
 import { type Address, formatAddress } from "../../core/net/address.ts";
 import { type Cidr, cidrOf, contains, formatCidr, size } from "../../core/net/cidr.ts";
 import { DriverError } from "../../drivers/error.ts";
@@ -210,6 +211,8 @@ export class Supply {
     const endpoint = this.#options.giver.endpointWith(formatAddress(a));
     const record = endpoint === undefined ? undefined : state.endpoints.get(endpoint.id);
     const handle = this.#options.giver.find(a)?.handle;
+    const borrower = handle === undefined ? undefined : lentTo(handle);
+    if (borrower !== undefined) return `host "${borrower}", to which it is lent until it needs it no more,`;
     const networkId =
       endpoint?.networkId ?? (handle === undefined ? undefined : this.#options.grants.all.get(handle)?.networkId);
     const network =

@@ -35,7 +35,9 @@ export interface LanWatchOptions {
 /** Three probes, and the time for an answer to the last: what is on the LAN answers within milliseconds. */
 const PROBES = 3;
 const PROBE_MS = 150;
-/** How long an address that nobody answered for is taken to be free. */
+/** Nobody answered for it a while ago: one more probe tells whether somebody has come since. */
+const LAST_PROBE_MS = 40;
+/** How long an address that nobody answered for needs but that one. */
 const FRESH_MS = 600_000;
 /** How long an address that somebody uses is passed over. */
 const TAKEN_MS = 1_800_000;
@@ -133,18 +135,24 @@ export class LanWatch implements Disposable {
     return [...this.#taken].flatMap(([text, { by, until }]) => (until > now ? [{ address: text, mac: by }] : []));
   }
 
-  /** Whether nobody on the LAN uses the address: known from before, or by asking now, which takes half a second. */
+  /** Whether nobody on the LAN uses the address, by asking now: briefly where it was asked for before, else for half a second. */
   async isFree(a: Address): Promise<boolean> {
     const part = this.#partOf(a);
     if (part === undefined) return true;
     if (a.family === 4 && isEdge(a, cidr(part.network))) return false;
     const since = this.#freeSince.get(formatAddress(a));
-    if (since !== undefined && since + FRESH_MS > this.#now()) return true;
-    return (await this.probe(part.interface, [a])).size === 0;
+    const isFresh = since !== undefined && since + FRESH_MS > this.#now();
+    const used = await (isFresh ? this.probe(part.interface, [a], 1, LAST_PROBE_MS) : this.probe(part.interface, [a]));
+    return used.size === 0;
   }
 
   /** Looks for users of these addresses, all at once. @returns those that are used, and by which MAC */
-  async probe(interfaceName: string, addresses: readonly Address[]): Promise<ReadonlyMap<string, string>> {
+  async probe(
+    interfaceName: string,
+    addresses: readonly Address[],
+    probes: number = PROBES,
+    patience: number = PROBE_MS,
+  ): Promise<ReadonlyMap<string, string>> {
     const port = this.#port(interfaceName);
     const texts = addresses.map(formatAddress);
     if (port === undefined) return new Map();
@@ -153,10 +161,10 @@ export class LanWatch implements Disposable {
       this.#freeSince.set(text, Number.POSITIVE_INFINITY);
     }
     const asked = this.#now();
-    for (let i = 0; i < PROBES; i++) {
+    for (let i = 0; i < probes; i++) {
       for (const [at, text] of texts.entries())
         if (!this.#taken.has(text)) this.#send(port, probe(port.mac, addresses[at] as Address, text));
-      await this.#wait(PROBE_MS);
+      await this.#wait(patience);
     }
     for (const text of texts)
       if (this.#taken.has(text)) this.#freeSince.delete(text);

@@ -19,6 +19,8 @@ export interface LanParts {
   readonly mode: LanMode;
   readonly addresses: LocalAddresses;
   readonly pools: () => readonly IPPool[];
+  /** Looks at the host's interfaces: news of them come a second late. */
+  readonly refresh: () => void;
   readonly interfaces: () => readonly HostInterface[];
   readonly uplink: () => string | undefined;
   /** Addresses that this host sees on the interface, and its routers'. */
@@ -68,6 +70,7 @@ function poolView(pool: IPPool, { mode, holders }: LanParts): LanPoolView {
 }
 
 async function enable(parts: LanParts, request: LanRequest, signal?: AbortSignal): Promise<LanView> {
+  parts.refresh();
   const on = interfaceOf(parts, request);
   const wanted = request.cidr === undefined ? await propose(parts, on) : [named(parts, on, request.cidr)];
   for (const range of wanted) await parts.store(poolFor(parts, on, range, request.cidr === undefined), signal);

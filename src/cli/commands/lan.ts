@@ -13,6 +13,10 @@ export const define: Define = (command, cli) => {
     ["manx lan enable", "on the interface of the default route, in a part in which nobody answers"],
     ["manx lan enable eth0 192.168.7.64/27", "a part that no DHCP server hands out"],
     ["docker network create -d manx --ipam-driver manx --ipam-opt pool=lan lan", "a network of such containers"],
+    [
+      "docker network create -d manx --ipam-driver manx --ipv6 --ipam-opt pool=lan,lan6 lan",
+      "of such with IPv6 as well",
+    ],
     ["manx lan status", "who has which address"],
     ["manx lan disable", ""],
   ]);
@@ -67,16 +71,26 @@ function enable(command: Command, cli: Cli): void {
         ...(cidr !== undefined && { cidr }),
       });
       await print(cli, flags, made);
-      const names = made.pools.filter(({ disabled }) => !disabled).map((pool) => pool.name);
       if (cidr === undefined)
         cli.terminal.say(
           "Nobody answers in there, but only your DHCP server knows what it hands out: keep these addresses out of its range.",
         );
       cli.terminal.say(
-        `Containers get such an address on a network of their own: docker network create -d manx --ipam-driver manx --ipam-opt pool=${names[0] ?? "lan"} NAME. Ports stay closed until they are published or a policy opens them.`,
+        `Containers get such an address on a network of their own: docker network create -d manx --ipam-driver manx ${networkOptions(made)} NAME. Ports stay closed until they are published or a policy opens them.`,
       );
     },
   );
+}
+
+/** Of the newest pool of each family. */
+function networkOptions({ pools }: LanView): string {
+  const on = pools.filter(({ disabled }) => !disabled);
+  const six = on.findLast(({ cidr }) => cidr.includes(":"));
+  const four = on.findLast(({ cidr }) => !cidr.includes(":"));
+  if (six === undefined) return `--ipam-opt pool=${four?.name ?? "lan"}`;
+  return four === undefined
+    ? `--ipv6 --ipam-opt ipv4=off --ipam-opt pool=${six.name}`
+    : `--ipv6 --ipam-opt pool=${four.name},${six.name}`;
 }
 
 function disable(command: Command, cli: Cli): void {
