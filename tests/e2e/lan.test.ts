@@ -177,10 +177,8 @@ describe("LAN mode with a real engine", { timeout: 300_000 }, () => {
     const refused = await world.host.exec(["docker", "run", "--rm", "--network", "lan", "busybox", "true"]);
     assert.notEqual(refused.code, 0, "there was none left to give");
     const [named = ""] = taken;
-    const byName = await world.host.exec([
-      ...["docker", "run", "--rm", "--network", "lan-by-name", "--ip", named],
-      ...["busybox", "true"],
-    ]);
+    const run = ["run", "--rm", "--network", "lan-by-name", "--ip", named, "busybox", "true"];
+    const byName = await world.host.exec(["docker", ...run]);
     assert.match(
       byName.stderr,
       new RegExp(`${named}.*a machine on the LAN has it \\(MAC ${await macOf(world.lab.lan)}\\)`),
