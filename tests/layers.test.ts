@@ -47,6 +47,7 @@ const LAYERS: readonly Layer[] = [
     "netlink",
     "conntrack",
     "nflog",
+    "drops",
     "packet",
     "bird",
     "docker",

@@ -15,7 +15,6 @@ import { KernelConntrack } from "../drivers/conntrack/kernel-conntrack.ts";
 import { EngineClient } from "../drivers/docker/engine.ts";
 import { messageOf } from "../drivers/error.ts";
 import { Nftables } from "../drivers/nftables/nftables.ts";
-import { sweepTraces } from "../drivers/nftables/trace.ts";
 import { openSqliteStore } from "../drivers/store/sqlite.ts";
 import type { Store } from "../drivers/store/store.ts";
 import { readSysctl } from "../drivers/system/sysctls.ts";
@@ -43,7 +42,7 @@ import { RuleCounters } from "./metrics/rule-counters.ts";
 import { openNames } from "./names/open.ts";
 import { HostNames } from "./observe/host-names.ts";
 import { kernelSources } from "./observe/kernel-sources.ts";
-import { tracer } from "./observe/live/live.ts";
+import { sweep, tracer } from "./observe/live/live.ts";
 import { Observer } from "./observe/observer.ts";
 import type { AgentOptions } from "./options.ts";
 import { cutsSession, type GuardSources } from "./session-guard.ts";
@@ -96,11 +95,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     }),
   );
   const kernel = undo.use(Kernel.open(new SysctlOriginals(state)));
-  try {
-    sweepTraces();
-  } catch (error) {
-    log.debug({ err: error }, "no trace could be looked for");
-  }
+  sweep(log);
   const hostNetwork = new HostNetwork(options.host, kernel.rtnetlink, { ipv4: options.ip, ipv6: options.ip6 });
   const engine = undo.use(new EngineClient({ socketPath: options.dockerSocket }));
 
@@ -314,9 +309,16 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     ),
   );
   run(kernel.follow({ resync, onNetwork: refreshNetwork, onFilter: () => void docker.pass() }, signal));
-  const observer = new Observer(kernelSources({ logGroup: options.logGroup, names: hostNames, health }));
+  const traceFlows = tracer(
+    hostNames,
+    options.host,
+    () => hostState,
+    (head, since) => observer.kernelReason(head, since),
+  );
+  const observer = new Observer(
+    kernelSources({ logGroup: options.logGroup, names: hostNames, health, log, trace: traceFlows }),
+  );
   if (options.logGroup !== undefined) run(observer.run(signal));
-  const traceFlows = tracer(hostNames, options.host, () => hostState);
   const liveRequests =
     membership === undefined ? undefined : new LiveRequests({ store, host: options.host, trace: traceFlows });
   if (liveRequests !== undefined) run(liveRequests.serve(signal));

@@ -6,7 +6,7 @@ import type { Reason } from "../../core/flows/flow.ts";
 import type { LocalLink } from "../../core/flows/parties.ts";
 import { reasonOf } from "../../core/flows/reason.ts";
 import type { Membership } from "../../core/rules/decider.ts";
-import { evaluate } from "../../core/rules/evaluate.ts";
+import { type Evaluation, evaluate } from "../../core/rules/evaluate.ts";
 import type { Connection } from "../../drivers/conntrack/conntrack.ts";
 
 export interface Place {
@@ -19,14 +19,29 @@ export interface Place {
 
 /** `link`: that of the sender, if it is a container of this host. */
 export function attribute({ family, original }: Connection, link: LocalLink | undefined, place: Place): Reason[] {
-  const { state, members, own, uplink } = place;
-  const { source, destination, protocol, sourcePort, destinationPort, icmp } = original;
+  const evaluation = judge({ family, ...original }, link, place);
+  // A policy may have changed since: what the rules of now would drop was let through by those of then.
+  return decisions(evaluation, place.state.origins, place.members).flatMap(({ verdict, origin }) =>
+    verdict === "allow" && origin !== undefined ? [reasonOf(origin)] : [],
+  );
+}
+
+/** A packet that begins a connection. */
+export type First = Pick<Connection, "family"> &
+  Pick<Connection["original"], "source" | "destination" | "protocol" | "sourcePort" | "destinationPort"> & {
+    readonly icmp?: { readonly type: number; readonly code: number };
+  };
+
+/** What the rules in force make of the packet. */
+export function judge(packet: First, link: LocalLink | undefined, place: Place): Evaluation {
+  const { state, own, uplink } = place;
+  const { family, source, destination, protocol, sourcePort, destinationPort, icmp } = packet;
   const fromHost = own.includes(source);
   const routing = stateRouting(state, {
     hostAddresses: own,
     ...(fromHost || uplink === undefined ? {} : { uplink }),
   });
-  const evaluation = evaluate(
+  return evaluate(
     state.ruleset,
     {
       family,
@@ -40,9 +55,5 @@ export function attribute({ family, original }: Connection, link: LocalLink | un
     },
     fromHost ? undefined : (link?.interface ?? uplink ?? "outside"),
     routing,
-  );
-  // A policy may have changed since: what the rules of now would drop was let through by those of then.
-  return decisions(evaluation, state.origins, members).flatMap(({ verdict, origin }) =>
-    verdict === "allow" && origin !== undefined ? [reasonOf(origin)] : [],
   );
 }

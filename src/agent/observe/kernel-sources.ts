@@ -1,9 +1,12 @@
 /** The observer's sources on a real host: NFLOG and conntrack of this namespace. */
 
+import { DROP_REASONS } from "../../core/flows/kernel-drop.ts";
 import { KernelConntrack } from "../../drivers/conntrack/kernel-conntrack.ts";
+import { kernelDrops } from "../../drivers/drops/drops.ts";
 import { messageOf } from "../../drivers/error.ts";
 import { listen } from "../../drivers/nflog/nflog.ts";
 import type { Health } from "../health.ts";
+import type { Logger } from "../log.ts";
 import type { HostNames } from "./host-names.ts";
 import type { ObserverSources } from "./observer.ts";
 
@@ -14,11 +17,16 @@ export function kernelSources(given: {
   readonly logGroup: number | undefined;
   readonly names: HostNames;
   readonly health: Health;
+  readonly log: Logger;
+  readonly trace: ObserverSources["trace"];
 }): ObserverSources {
-  const { logGroup = 0, names, health } = given;
+  const { logGroup = 0, names, health, log, trace } = given;
   return {
     packets: (signal) => listen({ group: logGroup, maxPerSecond: MAX_PACKETS }, signal),
     connections: (signal) => new KernelConntrack().events(signal),
+    drops: (signal) => kernelDrops(DROP_REASONS, signal),
+    trace,
+    onNoDrops: (error) => log.info({ why: messageOf(error) }, "drops by others than Manx are not seen"),
     parties: () => names.parties,
     own: () => names.own,
     hostState: () => names.hostState,

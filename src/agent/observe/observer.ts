@@ -1,23 +1,31 @@
 /**
  * Watches what the kernel tells of packets and keeps it for a while: NFLOG for what rules of ours dropped, conntrack for what
- * they let through. Bounded everywhere: the rules log so many packets a second, the socket hands over so many, the ledger
+ * they let through, the kernel's drop reasons for what others dropped. Bounded everywhere: the rules log so many packets a second, the socket hands over so many, the ledger
  * keeps so many flows. Nothing waits for it: what it cannot take in time is lost, and counted.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { HostState } from "../../core/calc/host-state.ts";
 import type { Flow, FlowVerdict, Sighting } from "../../core/flows/flow.ts";
 import { Ledger } from "../../core/flows/ledger.ts";
+import type { LiveHead } from "../../core/flows/live.ts";
 import type { Parties } from "../../core/flows/parties.ts";
 import { Tally } from "../../core/flows/tally.ts";
 import type { Membership } from "../../core/rules/decider.ts";
 import type { Connection, ConnectionEvent } from "../../drivers/conntrack/conntrack.ts";
+import type { DropEvent } from "../../drivers/drops/drops.ts";
 import type { LogEvent } from "../../drivers/nflog/nflog.ts";
-import { attribute } from "./attribute.ts";
-import { concernsEndpoint, sightingOfConnection, sightingOfPacket } from "./sightings.ts";
+import type { PacketHead } from "../../drivers/nflog/packet-head.ts";
+import { attribute, judge, type Place } from "./attribute.ts";
+import { ForeignDrops, type ForeignSources } from "./foreign-drops.ts";
+import { concernsEndpoint, familyOf, sightingOfConnection, sightingOfPacket } from "./sightings.ts";
 
 export interface ObserverSources {
   readonly packets: (signal: AbortSignal) => AsyncIterable<readonly LogEvent[]>;
   readonly connections: (signal: AbortSignal) => AsyncIterable<readonly ConnectionEvent[]>;
+  /** What the kernel drops, whoever's doing it is. Throws where it cannot tell. */
+  readonly drops: (signal: AbortSignal) => AsyncIterable<readonly DropEvent[]>;
+  /** The next packet of the flows; never rejects. */
+  readonly trace: ForeignSources["trace"];
   readonly parties: () => Parties;
   /** Canonical addresses of this host. */
   readonly own: () => readonly string[];
@@ -28,6 +36,8 @@ export interface ObserverSources {
   readonly interfaceName: (index: number) => string | undefined;
   /** Told why one of the two cannot be heard at present, and (undefined) when it can again. */
   readonly onTrouble: (what: "packets" | "connections", error: unknown) => void;
+  /** Told once why drops of others' are not seen. */
+  readonly onNoDrops: (error: unknown) => void;
   readonly now: () => number;
 }
 
@@ -41,6 +51,7 @@ export class Observer {
   readonly #sources: ObserverSources;
   readonly #followers = new Set<(flow: Flow) => void>();
   readonly #seen = new Map<FlowVerdict, number>();
+  #foreign: ForeignDrops | undefined;
   #lost = 0;
   #budget = { second: 0, left: ATTRIBUTED_PER_SECOND };
 
@@ -68,7 +79,44 @@ export class Observer {
         (event: ConnectionEvent) => this.#takeEvent(event),
         signal,
       ),
+      this.#listenToDrops(signal),
     ]);
+  }
+
+  /** Why the kernel dropped a packet of that kind since then, where it was not a rule. */
+  kernelReason(head: LiveHead, since: number): string | undefined {
+    return this.#foreign?.reasonOf(head, since);
+  }
+
+  async #listenToDrops(signal: AbortSignal): Promise<void> {
+    const { parties, interfaceName, trace, now, drops, onNoDrops } = this.#sources;
+    const add = (sighting: Sighting, count: number): void => this.#add(sighting, count);
+    const isOurs = (head: PacketHead, from: string | undefined): boolean => this.#denies(head, from);
+    const foreign = new ForeignDrops({ parties, interfaceName, isOurs, trace, add, now }, signal);
+    try {
+      for await (const events of drops(signal)) {
+        this.#foreign = foreign;
+        for (const event of events)
+          if (event.kind === "lost") this.#lost += event.count;
+          else foreign.take(event);
+      }
+    } catch (error) {
+      if (!signal.aborted) onNoDrops(error);
+    }
+  }
+
+  #denies(head: PacketHead, from: string | undefined): boolean {
+    const [state, place] = [this.#sources.hostState(), this.#place()];
+    if (state === undefined || head.protocol === undefined || !this.#spend()) return true; // better silent than wrong
+    const link = this.#sources.parties().linkOf(head.source);
+    const mine = from === undefined || link?.interface === from ? link : undefined;
+    const first = { ...head, protocol: head.protocol, family: familyOf(head) };
+    return judge(first, mine, { ...place, state }).outcome === "drop";
+  }
+
+  #place(): Omit<Place, "state"> {
+    const { membership, own, uplink } = this.#sources;
+    return { members: membership(), own: own(), uplink: uplink() };
   }
 
   /** Calls with each flow as it is after each sighting. @returns what ends it */
@@ -108,7 +156,9 @@ export class Observer {
       interfaceName,
       now: now(),
     });
-    if (seen !== undefined) this.#add(seen);
+    if (seen === undefined) return;
+    if (seen.verdict === "deny") this.#foreign?.own(seen);
+    this.#add(seen);
   }
 
   #takeEvent(event: ConnectionEvent): void {
@@ -123,12 +173,7 @@ export class Observer {
   #reasons(connection: Connection, parties: Parties): Sighting["reasons"] {
     const state = this.#sources.hostState();
     if (state === undefined || !this.#spend()) return [];
-    return attribute(connection, parties.linkOf(connection.original.source), {
-      state,
-      members: this.#sources.membership(),
-      own: this.#sources.own(),
-      uplink: this.#sources.uplink(),
-    });
+    return attribute(connection, parties.linkOf(connection.original.source), { ...this.#place(), state });
   }
 
   #spend(): boolean {
@@ -137,11 +182,11 @@ export class Observer {
     return this.#budget.left-- > 0;
   }
 
-  #add(sighting: Sighting): void {
+  #add(sighting: Sighting, count = 1): void {
     const { verdict } = sighting;
-    this.#seen.set(verdict, (this.#seen.get(verdict) ?? 0) + 1);
+    this.#seen.set(verdict, (this.#seen.get(verdict) ?? 0) + count);
     this.tally.add(sighting);
-    const flow = this.ledger.add(sighting);
+    const flow = this.ledger.add(sighting, count);
     for (const tell of this.#followers) tell(flow);
   }
 }

@@ -38,7 +38,7 @@ export function sightingOfPacket(packet: LoggedPacket, context: LogContext): Sig
   };
 }
 
-function familyOf({ source }: PacketHead): Family {
+export function familyOf({ source }: PacketHead): Family {
   return source.includes(":") ? 6 : 4;
 }
 

@@ -132,11 +132,15 @@ function isError({ protocol, icmp }: LiveHead): boolean {
   return protocol === ICMP ? [3, 11, 12].includes(icmp.type) : protocol === ICMPV6 && icmp.type < 128;
 }
 
-/** `isContainer`: whether the interface is the host's side of a container's link. */
+/**
+ * `isContainer`: whether the interface is the host's side of a container's link. `kernelReason`: what the kernel said of a packet like
+ * this one that it dropped itself.
+ */
 export function passage(
   forward: readonly LiveStep[],
   back: readonly LiveStep[],
   isContainer: (name: string) => boolean,
+  kernelReason?: string,
 ): LivePassage {
   const hops = hopsOf(forward);
   const from = forward.find((step) => step.from !== undefined)?.from;
@@ -156,6 +160,7 @@ export function passage(
   if (last === "left" && to !== undefined && isContainer(to))
     return { ...ends, end: "delivered", text: `given to the container by ${to}` };
   if (last === "left") return { ...ends, end: "left", text: `left by ${to ?? "an interface"}` };
+  if (kernelReason !== undefined) return { ...ends, end: "dropped", text: `dropped by ${kernelReason}` };
   return { ...ends, end: "vanished", text: VANISHED[last ?? "prerouting"] };
 }
 

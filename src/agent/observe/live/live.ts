@@ -1,13 +1,14 @@
 /** `manx why A B PORT --live`: the next real packet of a flow, on this host and on the others of the cluster. */
 import { ApiError } from "../../../api/error.ts";
 import type { LiveEvent, LiveQuery, LiveReport } from "../../../api/schema/live.ts";
-import type { LiveFlow } from "../../../core/flows/live.ts";
+import type { LiveFlow, LiveHead } from "../../../core/flows/live.ts";
 import { type LiveEnds, liveWay } from "../../../core/flows/live-way.ts";
 import type { Family } from "../../../core/net/address.ts";
 import { messageOf } from "../../../drivers/error.ts";
-import { trace } from "../../../drivers/nftables/trace.ts";
+import { sweepTraces, trace } from "../../../drivers/nftables/trace.ts";
 import type { Agent } from "../../agent.ts";
 import type { Asked, LiveRequests } from "../../cluster/live-requests.ts";
+import type { Logger } from "../../log.ts";
 import { type End, findBoth, INTERNET_NAME, packetOf } from "../../why.ts";
 import { traceHere } from "./local-trace.ts";
 import { ruleText } from "./rule-texts.ts";
@@ -21,11 +22,21 @@ const MOST = 8;
 
 let running = 0;
 
+/** Takes away what an agent that died has left of its traces. */
+export function sweep(log: Logger): void {
+  try {
+    sweepTraces();
+  } catch (error) {
+    log.debug({ err: error }, "no trace could be looked for"); // without nftables there is none
+  }
+}
+
 /** What looks for flows on this host; never rejects. */
 export function tracer(
   names: Pick<Agent["hostNames"], "interfaceName" | "membership">,
   host: string,
   state: Agent["hostState"],
+  kernelReason: (head: LiveHead, since: number) => string | undefined,
 ): (flows: readonly LiveFlow[], signal: AbortSignal) => Promise<LiveReport> {
   const sources = {
     host,
@@ -33,6 +44,8 @@ export function tracer(
     ruleText: (event, head) =>
       ruleText(event, head, { origins: state()?.origins ?? new Map(), members: names.membership }),
     interfaceName: (index) => names.interfaceName(index),
+    kernelReason,
+    now: () => Date.now(),
     isContainer: (name) => name.startsWith("manx"),
   } satisfies Parameters<typeof traceHere>[1];
   return async (flows, signal) => {

@@ -15,6 +15,9 @@ export interface LocalSources {
   /** What a rule says; undefined where nobody can tell. */
   readonly ruleText: (event: TraceEvent, head: LiveHead | undefined) => Promise<string | undefined>;
   readonly interfaceName: (index: number) => string | undefined;
+  /** Why the kernel dropped a packet like this one, if it did so itself since then. */
+  readonly kernelReason: (head: LiveHead, since: number) => string | undefined;
+  readonly now: () => number;
   /** Whether the interface is the host's side of a container's link. */
   readonly isContainer: (name: string) => boolean;
 }
@@ -48,6 +51,7 @@ async function watch(
   sources: LocalSources,
   stop: () => void,
 ): Promise<LiveReport> {
+  const since = sources.now();
   const events: TraceEvent[] = [];
   const steps: LiveStep[] = [];
   let timer: NodeJS.Timeout | undefined;
@@ -75,7 +79,7 @@ async function watch(
   } finally {
     clearTimeout(timer);
   }
-  return report(events, steps, flows, sources);
+  return report(events, steps, flows, sources, since);
 }
 
 async function report(
@@ -83,6 +87,7 @@ async function report(
   steps: readonly LiveStep[],
   flows: readonly LiveFlow[],
   sources: LocalSources,
+  since: number,
 ): Promise<LiveReport> {
   const { host, isContainer } = sources;
   const { forward, back } = firstPacket(steps, flows);
@@ -93,7 +98,10 @@ async function report(
     for (const step of some) out.push(await told(step, events[steps.indexOf(step)], head, sources));
     return out;
   };
-  return { host, state: "seen", passage: passage(await withText(forward), await withText(back), isContainer) };
+  const head = forward[0]?.head;
+  const reason = head === undefined ? undefined : sources.kernelReason(head, since);
+  const seen = passage(await withText(forward), await withText(back), isContainer, reason);
+  return { host, state: "seen", passage: seen };
 }
 
 async function told(
