@@ -130,6 +130,12 @@ export class Crowd implements AsyncDisposable {
   async #take(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = incoming.url ?? "/";
     const { pathname, searchParams } = new URL(path, "http://docker");
+    const asked = this.#members.get(/^\/containers\/([0-9a-f]+)\/json$/.exec(pathname)?.[1] ?? "");
+    if (asked !== undefined) {
+      response.writeHead(200, { "content-type": "application/json" });
+      response.end(JSON.stringify(details(asked, this.#network)));
+      return;
+    }
     const upstream = request({ socketPath: this.#host.path(ENGINE), path, method: incoming.method ?? "GET" });
     incoming.pipe(upstream);
     const [answer] = (await once(upstream, "response")) as [IncomingMessage];
@@ -177,6 +183,13 @@ export class Crowd implements AsyncDisposable {
     this.#server.closeAllConnections();
     await closed;
   }
+}
+
+function details({ container, name, endpoint }: Member, network: string): Json {
+  return {
+    ...{ Id: container, Name: `/${name}`, State: { Status: "running" }, Config: { Image: "busybox", Labels: {} } },
+    NetworkSettings: { Networks: { apps: { NetworkID: network, EndpointID: endpoint, Aliases: [] } } },
+  };
 }
 
 function listing({ container, name }: Member): Json {

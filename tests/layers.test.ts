@@ -36,7 +36,11 @@ const LAYERS: readonly Layer[] = [
     mayImport: ["core/net", "core/selector", "core/model", "core/calc", "core/problem.ts"],
     packages: [],
   },
-  { folder: "core/flows", mayImport: ["core/net", "core/model", "core/calc", "core/rules"], packages: [] },
+  {
+    folder: "core/flows",
+    mayImport: ["core/net", "core/model", "core/calc", "core/rules", "core/reconcile"],
+    packages: [],
+  },
   { folder: "core/dns", mayImport: ["core/net", "core/calc"], packages: [] },
   { folder: "drivers/error.ts", mayImport: [] },
   { folder: "drivers/exec.ts", mayImport: ["drivers/error.ts"] },

@@ -50,8 +50,10 @@ import { Snapshots } from "./snapshot.ts";
 import { StoreLink } from "./store-link.ts";
 import { SysctlOriginals } from "./sysctl-originals.ts";
 
-/** Milliseconds between two looks at what nobody tells us about. */
-const LOOK_EVERY = 30_000;
+/** Milliseconds between two looks at what nobody tells us about: settings, and tables of iptables-legacy. */
+const GLANCE_EVERY = 30_000;
+/** Milliseconds between two looks at everything: the kernel tells of changes, so this finds what was not told for once. */
+const LOOK_EVERY = 600_000;
 /** Since when the store is away, for an agent that is started meanwhile. */
 const AWAY_SINCE = "store-away-since";
 
@@ -68,7 +70,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
   const background: Promise<void>[] = [];
   undo.defer(async () => void (await Promise.allSettled(background)));
   // While all that a start waits for is a retry in the background, nothing else keeps the process from ending.
-  const awake = setInterval(() => {}, LOOK_EVERY);
+  const awake = setInterval(() => {}, GLANCE_EVERY);
   undo.defer(() => clearInterval(awake));
   undo.defer(() => stop.abort(new Error("the agent could not start"))); // a start that fails ends what it began
   const run = (work: Promise<void>): void =>
@@ -324,13 +326,20 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
   if (liveRequests !== undefined) run(liveRequests.serve(signal));
   const counterReader = undo.use(Nftables.open());
   const ruleCounters = new RuleCounters((callSignal) => counterReader.counters(callSignal));
-  const look = setInterval(() => {
+  const every = (milliseconds: number, work: () => void): void => {
+    const timer = setInterval(work, milliseconds);
+    undo.defer(() => clearInterval(timer));
+  };
+  every(GLANCE_EVERY, () => {
+    resync("sysctls");
+    lookAtLan();
+    void docker.pass("unheard");
+  });
+  every(LOOK_EVERY, () => {
     refreshNetwork();
     resync();
-    lookAtLan();
     void docker.pass();
-  }, LOOK_EVERY);
-  undo.defer(() => clearInterval(look));
+  });
   undo.defer(() => stop.abort(new Error("the agent is stopping")));
   await docker.pass();
 

@@ -122,6 +122,11 @@ function world(connections: readonly Connection[]) {
   return { conntrack, cutter, follow, listed: () => listed };
 }
 
+/** All that does not wait for a timer. */
+const turns = async (): Promise<void> => {
+  for (let i = 0; i < 10; i++) await new Promise((resolve) => void setImmediate(resolve));
+};
+
 describe("the cutter of connections", () => {
   it("cuts what a policy forbids and leaves what it allows", async () => {
     const { conntrack, cutter, follow } = world([
@@ -176,6 +181,29 @@ describe("the cutter of connections", () => {
     await follow(deriver.derive(snapshot()));
     await follow(deriver.derive(snapshot({ endpoints: [WEB] })));
     assert.deepEqual(texts(conntrack), ["10.65.0.1 198.51.100.7:443"]);
+  });
+
+  it("looks once for the connections of many that left, and at once where another one has the address", async () => {
+    const { conntrack, cutter, follow, listed } = world([
+      connection("10.65.0.1", "10.65.0.2", 80),
+      connection("10.65.0.1", "198.51.100.7", 443),
+    ]);
+    using _ = cutter;
+    const deriver = new Deriver();
+    await follow(deriver.derive(snapshot()));
+    cutter.follow(deriver.derive(snapshot({ endpoints: [WEB] })));
+    await turns();
+    assert.equal(listed(), 1);
+    cutter.follow(deriver.derive(snapshot({ endpoints: [WEB, { ...endpoint(3, "db"), addresses: DB.addresses }] })));
+    await turns();
+    assert.equal(listed(), 2);
+    cutter.follow(deriver.derive(snapshot({ endpoints: [WEB] })));
+    cutter.follow(deriver.derive(snapshot({ endpoints: [] })));
+    await turns();
+    assert.equal(listed(), 2);
+    await cutter.settle();
+    assert.equal(listed(), 3);
+    assert.deepEqual(texts(conntrack), []);
   });
 
   it("takes what its master is allowed for allowed", async () => {

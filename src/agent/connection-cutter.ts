@@ -27,6 +27,9 @@ export interface CutterOptions {
 /** Milliseconds of judging after which the event loop gets a turn. */
 const SLICE = 5;
 
+/** Milliseconds that connections of endpoints that left may stay. */
+const LEFT = 1000;
+
 /** A segment in the middle of a TCP connection begins nothing. */
 const TCP = 6;
 /** Milliseconds that an answer may be under way through a busy container. */
@@ -35,9 +38,17 @@ const UNDER_WAY = 10;
 const QUIET_ROUNDS = 4;
 const MAX_ROUNDS = 20;
 
+/** All that changed is that endpoints are gone. */
+function haveOnlyLeft(change: Touched, gone: ReadonlySet<string>, { links }: HostState): boolean {
+  if (change.everything || gone.size === 0) return false;
+  return [...change.interfaces].every((name) => !links.has(name)) && [...change.addresses].every((a) => gone.has(a));
+}
+
 export class ConnectionCutter implements Disposable {
   readonly #options: CutterOptions;
   readonly #loop: Loop;
+  #timer: NodeJS.Timeout | undefined;
+  #isDue = false;
   /** In force in the kernel. */
   #inForce: HostState | undefined;
   /** The state by which all connections have been judged. */
@@ -57,7 +68,9 @@ export class ConnectionCutter implements Disposable {
 
   /** Resolves when no connection is left that the state followed last forbids. */
   async settle(): Promise<void> {
-    if (this.#inForce !== this.#judged) await this.#loop.settle();
+    if (this.#inForce === this.#judged) return;
+    this.#isDue = true;
+    await this.#loop.settle();
   }
 
   async #step(signal: AbortSignal): Promise<void> {
@@ -66,8 +79,20 @@ export class ConnectionCutter implements Disposable {
     const { gone, taken } = moved(this.#judged, state);
     const change = touched(this.#judged?.ruleset, state.ruleset);
     const all: Touched = { ...change, addresses: new Set([...change.addresses, ...gone, ...taken]) };
+    if (!this.#isDue && taken.size === 0 && haveOnlyLeft(change, gone, state)) return this.#later();
+    clearTimeout(this.#timer);
+    this.#isDue = false;
+    this.#timer = undefined;
     if (!touchesNobody(all)) await this.#pass(new FlowJudge(state, gone, this.#options.surroundings()), all, signal);
     this.#judged = state;
+  }
+
+  /** Where endpoints only left, nobody can use their connections: those of many are looked for together. */
+  #later(): void {
+    this.#timer ??= setTimeout(() => {
+      this.#isDue = true;
+      this.#loop.wake();
+    }, LEFT).unref();
   }
 
   async #pass(judge: FlowJudge, change: Touched, signal: AbortSignal): Promise<void> {
@@ -102,6 +127,7 @@ export class ConnectionCutter implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
     this.#loop[Symbol.dispose]();
   }
 }

@@ -77,9 +77,9 @@ export async function openDockerSide(parts: DockerSideParts, signal: AbortSignal
     onFailure: (error) => health.raise("reconcile-failed", messageOf(error)),
   });
   const forward = new Forward();
-  const pass = async (): Promise<void> => {
+  const pass = async (which: "all" | "unheard" = "all"): Promise<void> => {
     try {
-      await forward.ensure(signal);
+      await forward.ensure(signal, which);
       health.clear("foreign-firewall");
     } catch (error) {
       if (!signal.aborted) health.raise("foreign-firewall", messageOf(error));

@@ -7,6 +7,7 @@
  * What a power loss may cost: endpoints, addresses given out and sticky addresses of the last moments, since it ends the
  * containers too and the engine tells the rest again. Networks, grants and blocks are told once: they are synced.
  */
+import type { Journal } from "../core/calc/tracker.ts";
 import { DriverError } from "../drivers/error.ts";
 import type { Schema } from "../drivers/store/database.ts";
 import type { AllocationRecord, BlockRecord, GrantRecord, HoldRecord } from "./ipam/records.ts";
@@ -19,6 +20,10 @@ export type Changed = "networks" | "endpoints" | "addresses" | "meta";
 export interface LocalState extends Disposable {
   readonly networks: ReadonlyMap<string, NetworkRecord>;
   readonly endpoints: ReadonlyMap<string, EndpointRecord>;
+  /** The same endpoints, for who follows their changes. */
+  readonly endpointJournal: Journal<EndpointRecord>;
+  /** Endpoints that have the address; more than one only if something went wrong. */
+  endpointsWith(address: string): EndpointRecord[];
 
   /** Adds or replaces. */
   putNetwork(record: NetworkRecord): void;
@@ -100,6 +105,10 @@ export class LocalStateFile implements LocalState {
     return this.#endpoints.all;
   }
 
+  get endpointJournal(): Journal<EndpointRecord> {
+    return this.#endpoints;
+  }
+
   putNetwork(record: NetworkRecord): void {
     this.#networks.put(record.id, record);
   }
@@ -133,10 +142,8 @@ export class LocalStateFile implements LocalState {
     return true;
   }
 
-  /** An endpoint that has the address. */
-  endpointWith(address: string): EndpointRecord | undefined {
-    const [id] = this.#byAddress.get(address) ?? [];
-    return id === undefined ? undefined : this.endpoints.get(id);
+  endpointsWith(address: string): EndpointRecord[] {
+    return [...(this.#byAddress.get(address) ?? [])].flatMap((id) => this.endpoints.get(id) ?? []);
   }
 
   #reindex(id: string, before: readonly string[], after: readonly string[]): void {

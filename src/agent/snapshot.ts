@@ -1,6 +1,7 @@
 /** Puts one moment together for the derivation: this host's records and the copy of the cluster store. */
+import { speaks } from "../core/calc/label-policies.ts";
 import type { Endpoint, HostInterface, LocalEndpoint, Settings, Snapshot } from "../core/calc/snapshot.ts";
-import type { Journal } from "../core/calc/tracker.ts";
+import { type Journal, JournalTracker } from "../core/calc/tracker.ts";
 import type { Network, Node } from "../core/model/resources.ts";
 import type { ClusterCache } from "./cluster-cache.ts";
 import { endpointLabels, namespaceOf, otherNames } from "./labels.ts";
@@ -9,7 +10,7 @@ import type { EndpointRecord, NetworkRecord } from "./records.ts";
 
 export interface SnapshotSources {
   readonly host: string;
-  readonly local: Pick<LocalState, "networks" | "endpoints">;
+  readonly local: Pick<LocalState, "networks" | "endpointJournal">;
   readonly cluster: Pick<ClusterCache, "all">;
   /** This host's Node as it is now: its addresses change. */
   readonly node: () => Node;
@@ -29,6 +30,13 @@ export interface SnapshotSources {
 /** A snapshot whose endpoints are in two parts. */
 export type PartedSnapshot = Snapshot & { readonly parts: NonNullable<Snapshot["parts"]> };
 
+interface Made {
+  readonly record: EndpointRecord;
+  readonly network: NetworkRecord;
+  readonly mtu: number;
+  readonly endpoint: Endpoint;
+}
+
 const NOBODY: Journal<Endpoint> = { version: 0, get: () => undefined, keys: () => [], changedSince: () => [] };
 
 /** Name by which policy and people know the network: Docker's, or its ID until Docker has told the name. */
@@ -45,7 +53,14 @@ export function interfaceNames(endpointId: string): { interface: string; peer: s
 /** Makes snapshots in which what has not changed is the same object as before. */
 export class Snapshots {
   readonly #sources: SnapshotSources;
-  readonly #endpoints = new WeakMap<EndpointRecord, { network: NetworkRecord; mtu: number; endpoint: Endpoint }>();
+  readonly #records = new JournalTracker<EndpointRecord>();
+  /** By ID, of this host, with what it was made from. */
+  readonly #endpoints = new Map<string, Made>();
+  #own: readonly Endpoint[] = [];
+  /** Those of them that bring policies with them. */
+  readonly #speaking = new Map<string, Endpoint>();
+  /** What endpoints are made from besides their own records. */
+  #ownFrom: readonly unknown[] = [];
   readonly #networks = new WeakMap<NetworkRecord, Network>();
 
   readonly #nodes = memo((self: Node, all: readonly Node[]) => [
@@ -62,15 +77,15 @@ export class Snapshots {
 
   /** For this host alone: policies that endpoints of others bring with them are in force there. */
   take(): PartedSnapshot {
-    return this.#take((own) => own);
+    return this.#take((speaking) => speaking);
   }
 
   /** For people, who ask about the other hosts' endpoints as well. */
   takeWhole(): PartedSnapshot {
-    return this.#take((own, remote) => [...own, ...remote]);
+    return this.#take((speaking, remote) => [...speaking, ...remote]);
   }
 
-  #take(speaking: (own: readonly Endpoint[], remote: Iterable<Endpoint>) => readonly Endpoint[]): PartedSnapshot {
+  #take(heard: (speaking: readonly Endpoint[], remote: Iterable<Endpoint>) => readonly Endpoint[]): PartedSnapshot {
     const { host, local, cluster, node, interfaces, blocks, settings, remote = NOBODY, made } = this.#sources;
     const own = this.own();
     const policies = this.#policies(cluster.all("GlobalNetworkPolicy"), cluster.all("NetworkPolicy"));
@@ -86,7 +101,7 @@ export class Snapshots {
       get endpoints() {
         return [...own, ...valuesOf(remote)];
       },
-      policies: joined(policies, made?.(speaking(own, valuesOf(remote))) ?? []),
+      policies: joined(policies, made?.(heard([...this.#speaking.values()], valuesOf(remote))) ?? []),
       stagedPolicies: this.#staged(cluster.all("StagedGlobalNetworkPolicy"), cluster.all("StagedNetworkPolicy")),
       tiers: cluster.all("Tier"),
       profiles: cluster.all("Profile"),
@@ -97,9 +112,36 @@ export class Snapshots {
     };
   }
 
-  /** Endpoints of this host; the same objects as long as they say the same. */
-  own(): Endpoint[] {
-    return [...this.#sources.local.endpoints.values()].flatMap((record) => this.#endpoint(record));
+  /** Endpoints of this host; the same objects as long as they say the same, and the same array while none changes. */
+  own(): readonly Endpoint[] {
+    const { local, mtu } = this.#sources;
+    const { upserts, removed } = this.#records.update(local.endpointJournal);
+    const from = [mtu(), ...local.networks.values()];
+    const isAnother = from.length !== this.#ownFrom.length || from.some((one, index) => one !== this.#ownFrom[index]);
+    if (!isAnother && upserts.length + removed.length === 0) return this.#own;
+    this.#ownFrom = from;
+    for (const { id } of removed) this.#drop(id);
+    for (const record of isAnother ? valuesOf(local.endpointJournal) : upserts) this.#keep(record);
+    this.#own = [...this.#endpoints.values()].map(({ endpoint }) => endpoint);
+    return this.#own;
+  }
+
+  #keep(record: EndpointRecord): void {
+    const { local, host, mtu } = this.#sources;
+    const network = local.networks.get(record.networkId);
+    if (network === undefined) return this.#drop(record.id);
+    const from = { record, network, mtu: network.spec.mtu ?? mtu() };
+    const before = this.#endpoints.get(record.id);
+    if (before?.record === record && before.network === network && before.mtu === from.mtu) return;
+    const endpoint = toEndpoint(record, network, host, from.mtu);
+    this.#endpoints.set(record.id, { ...from, endpoint });
+    if (speaks(endpoint)) this.#speaking.set(record.id, endpoint);
+    else this.#speaking.delete(record.id);
+  }
+
+  #drop(id: string): void {
+    this.#endpoints.delete(id);
+    this.#speaking.delete(id);
   }
 
   #network(record: NetworkRecord): Network {
@@ -109,17 +151,6 @@ export class Snapshots {
       this.#networks.set(record, network);
     }
     return network;
-  }
-
-  #endpoint(record: EndpointRecord): Endpoint[] {
-    const network = this.#sources.local.networks.get(record.networkId);
-    if (network === undefined) return [];
-    const mtu = network.spec.mtu ?? this.#sources.mtu();
-    const before = this.#endpoints.get(record);
-    if (before?.network === network && before.mtu === mtu) return [before.endpoint];
-    const endpoint = toEndpoint(record, network, this.#sources.host, mtu);
-    this.#endpoints.set(record, { network, mtu, endpoint });
-    return [endpoint];
   }
 }
 

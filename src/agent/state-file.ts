@@ -3,6 +3,7 @@
  * what changed. What a failed or undone transaction did to the memory is undone with it.
  */
 import type { StatementSync } from "node:sqlite";
+import type { Journal } from "../core/calc/tracker.ts";
 import { DriverError } from "../drivers/error.ts";
 import { type Database, openDatabase, type Schema } from "../drivers/store/database.ts";
 
@@ -129,14 +130,19 @@ function tell(listener: (changed: ReadonlySet<string>) => void, changed: Readonl
   }
 }
 
+/** So many changes are remembered; who last looked before them looks at everything. */
+const JOURNAL = 1000;
+
 /** Records of one kind by key. Reading costs nothing; the records are frozen, and the same object until they change. */
-export class RecordTable<V extends object> {
+export class RecordTable<V extends object> implements Journal<V> {
   readonly #file: StateFile;
   readonly #options: RecordTableOptions;
   readonly #put: StatementSync;
   readonly #delete: StatementSync;
   readonly #records = new Map<string, V>();
   #version = 0;
+  /** Keys of the latest changes, in order; the last one made the present version. */
+  #latest: string[] = [];
 
   constructor(file: StateFile, options: RecordTableOptions) {
     this.#file = file;
@@ -163,6 +169,20 @@ export class RecordTable<V extends object> {
   /** Another number after each change: for what is derived from the records. */
   get version(): number {
     return this.#version;
+  }
+
+  get(id: string): V | undefined {
+    return this.#records.get(id);
+  }
+
+  keys(): Iterable<string> {
+    return this.#records.keys();
+  }
+
+  changedSince(version: number): Iterable<string> | undefined {
+    const count = this.#version - version;
+    if (count < 0 || count > this.#latest.length) return undefined;
+    return new Set(this.#latest.slice(this.#latest.length - count));
   }
 
   put(id: string, record: V): void {
@@ -194,6 +214,8 @@ export class RecordTable<V extends object> {
 
   #set(id: string, record: V | undefined): void {
     this.#version++;
+    this.#latest.push(id);
+    if (this.#latest.length > 2 * JOURNAL) this.#latest = this.#latest.slice(-JOURNAL);
     if (record === undefined) this.#records.delete(id);
     else this.#records.set(id, record);
   }

@@ -52,6 +52,7 @@ describe("text for a terminal", () => {
       ["e\u0301", 1],
       ["🐈", 2],
       ["👩‍👩‍👧", 2],
+      ["\u0600 ", 2],
     ] as const;
     for (const [text, columns] of cases) assert.equal(width(text), columns, text);
     assert.equal(padEnd("日", 4), "日  ");

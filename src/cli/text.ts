@@ -38,8 +38,11 @@ const MARKS = /^[\p{Mn}\p{Me}]+$/u;
 /** Columns that the text takes on a terminal (Unicode Standard Annex 11: wide and fullwidth take two). */
 export function width(text: string): number {
   if (ASCII.test(text)) return text.length;
-  let columns = 0;
-  for (const { segment } of graphemes.segment(text)) columns += MARKS.test(segment) ? 0 : WIDE.test(segment) ? 2 : 1;
+  // A space takes a column of its own, also after a mark that joins with what follows (U+0600).
+  const words = text.split(" ");
+  let columns = words.length - 1;
+  for (const word of words)
+    for (const { segment } of graphemes.segment(word)) columns += MARKS.test(segment) ? 0 : WIDE.test(segment) ? 2 : 1;
   return columns;
 }
 

@@ -17,6 +17,7 @@ import {
   release,
 } from "../../core/ipam/block.ts";
 import { type Pool, reservedCidrs } from "../../core/ipam/choice.ts";
+import { lentTo } from "../../core/ipam/loan.ts";
 import type { IPReservation } from "../../core/model/resources.ts";
 import { type Address, address, formatAddress } from "../../core/net/address.ts";
 import { type Cidr, contains, overlaps } from "../../core/net/cidr.ts";
@@ -61,6 +62,7 @@ export class Giver {
   /** When this process gave the address out. */
   readonly #givenAt = new Map<bigint, number>();
   readonly #start: number;
+  readonly #lent = new WeakMap<OwnBlock, readonly string[]>();
 
   constructor(options: GiverOptions) {
     this.#options = options;
@@ -197,7 +199,7 @@ export class Giver {
   }
 
   endpointWith(text: string): EndpointRecord | undefined {
-    return this.#options.state.endpointWith(text);
+    return this.#options.state.endpointsWith(text)[0];
   }
 
   find(a: Address): InUse | undefined {
@@ -206,11 +208,27 @@ export class Giver {
     return own === undefined || found === undefined ? undefined : toUse(a, own, found);
   }
 
+  /** Addresses of this host's blocks that other hosts have. */
+  lent(): string[] {
+    return [...this.#options.blocks.all.values()].flatMap((own) => {
+      // A block is the same object while nothing about it changes.
+      const lent = this.#lent.get(own) ?? lentOf(own);
+      this.#lent.set(own, lent);
+      return lent;
+    });
+  }
+
   inUse(): InUse[] {
     return [...this.#options.blocks.all.values()].flatMap((own) =>
       [...own.block.allocations].map(([ordinal, found]) => toUse(addressAt(own.block, ordinal), own, found)),
     );
   }
+}
+
+function lentOf({ block }: OwnBlock): readonly string[] {
+  return [...block.allocations].flatMap(([ordinal, { handle }]) =>
+    lentTo(handle) === undefined ? [] : [formatAddress(addressAt(block, ordinal))],
+  );
 }
 
 function toUse(a: Address, { pool, block }: OwnBlock, { handle, sequence, attributes }: Allocation): InUse {

@@ -1,4 +1,6 @@
 /** `Addresses` on this host's local state and the cluster store: which part does what, and in which order. */
+
+import { JournalTracker } from "../../core/calc/tracker.ts";
 import { addressAt } from "../../core/ipam/block.ts";
 import { checkIpam, type IpamProblem } from "../../core/ipam/check.ts";
 import { exhaustedPools } from "../../core/ipam/exhausted.ts";
@@ -94,7 +96,7 @@ export class LocalAddresses implements Addresses, AsyncDisposable {
   readonly #publisher: Publisher;
   readonly #supply: Supply;
   readonly #loans: Loans;
-  readonly #learnt = new WeakSet<EndpointRecord>();
+  readonly #learnt = new JournalTracker<EndpointRecord>();
   readonly #stopListening: () => void;
 
   constructor(options: AddressesOptions) {
@@ -141,9 +143,7 @@ export class LocalAddresses implements Addresses, AsyncDisposable {
 
   /** An endpoint shows whose the grant of its address really is. */
   #learnOwners(): void {
-    for (const endpoint of this.#options.state.endpoints.values()) {
-      if (this.#learnt.has(endpoint)) continue;
-      this.#learnt.add(endpoint);
+    for (const endpoint of this.#learnt.update(this.#options.state.endpointJournal).upserts) {
       for (const text of endpoint.addresses) {
         const a = addressIn(text);
         const use = a === undefined ? undefined : this.#giver.find(a);
@@ -336,7 +336,7 @@ export class LocalAddresses implements Addresses, AsyncDisposable {
 
   /** Addresses of this host's blocks that other hosts have. */
   lent(): string[] {
-    return this.#giver.inUse().flatMap((use) => (lentTo(use.handle) === undefined ? [] : [formatAddress(use.address)]));
+    return this.#giver.lent();
   }
 
   /** What of this host's addresses the store does not know yet, in words; undefined where it knows all. */

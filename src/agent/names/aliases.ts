@@ -5,7 +5,7 @@
 
 import type { Inspect } from "../../drivers/docker/inspect.ts";
 import type { EngineContainerDetails } from "../../drivers/docker/values.ts";
-import { messageOf } from "../../drivers/error.ts";
+import { DriverError, messageOf } from "../../drivers/error.ts";
 import type { LocalState } from "../local-state.ts";
 import type { EndpointRecord } from "../records.ts";
 
@@ -26,6 +26,8 @@ export class Aliases implements AsyncDisposable {
   readonly #options: AliasesOptions;
   readonly #closed = new AbortController();
   readonly #wanted = new Map<string, number>();
+  /** Containers that the engine does not know; whoever compares endpoints with the engine will find that out too. */
+  readonly #unknown = new Set<string>();
   #running: Promise<void> | undefined;
   #retry: NodeJS.Timeout | undefined;
 
@@ -36,10 +38,14 @@ export class Aliases implements AsyncDisposable {
   /** Looks up who has not been looked up yet. Returns at once. */
   readonly look = (): void => {
     for (const { joined, aliases, container } of this.#options.state.endpoints.values())
-      if (joined && aliases === undefined && container?.id !== undefined && !this.#wanted.has(container.id))
+      if (joined && aliases === undefined && container?.id !== undefined && !this.#isInHand(container.id))
         this.#wanted.set(container.id, 0);
     if (this.#wanted.size > 0 && !this.#closed.signal.aborted) this.#running ??= this.#run();
   };
+
+  #isInHand(container: string): boolean {
+    return this.#wanted.has(container) || this.#unknown.has(container);
+  }
 
   async #run(): Promise<void> {
     let failure: unknown;
@@ -51,7 +57,10 @@ export class Aliases implements AsyncDisposable {
         if (!this.#keep(container, details) && tries + 1 < MOST_TRIES) this.#wanted.set(container, tries + 1);
         else this.#wanted.delete(container);
       } catch (error) {
-        if (tries + 1 < MOST_TRIES) this.#wanted.set(container, tries + 1);
+        if (error instanceof DriverError && error.code === "not-found") {
+          this.#wanted.delete(container);
+          this.#unknown.add(container);
+        } else if (tries + 1 < MOST_TRIES) this.#wanted.set(container, tries + 1);
         else {
           this.#wanted.delete(container); // the next look begins anew
           failure = error;

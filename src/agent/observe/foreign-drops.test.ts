@@ -22,7 +22,7 @@ const DROPPED: LiveReport = {
 
 function setUp(given: { readonly ours?: boolean; readonly report?: LiveReport } = {}) {
   const { endpoints, nodes } = fakeSnapshot();
-  const parties = new Parties({ endpoints, nodes, own: [], host: "h1" });
+  const parties = Parties.of({ endpoints, nodes, own: [], host: "h1" });
   const told: (readonly [Sighting, number])[] = [];
   let traces = 0;
   const drops = new ForeignDrops(

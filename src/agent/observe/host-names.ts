@@ -2,6 +2,7 @@
 import type { HostState } from "../../core/calc/host-state.ts";
 import { membershipOf } from "../../core/calc/membership.ts";
 import type { Endpoint, Snapshot } from "../../core/calc/snapshot.ts";
+import { Tracker } from "../../core/calc/tracker.ts";
 import { Parties } from "../../core/flows/parties.ts";
 import type { Membership } from "../../core/rules/decider.ts";
 import type { Rtnetlink } from "../../drivers/netlink/rtnetlink.ts";
@@ -20,6 +21,7 @@ export class HostNames {
   #snapshot: Snapshot | undefined;
   #state: HostState | undefined;
   #parties: { readonly of: Snapshot | undefined; readonly at: number; readonly parties: Parties };
+  readonly #own = new Tracker<Endpoint>(({ id }) => id);
   #membership: Membership = { has: () => false };
   #interfaces = new Map<number, string>();
   #lookedAt = Number.NEGATIVE_INFINITY;
@@ -28,7 +30,7 @@ export class HostNames {
     this.#host = host;
     this.#network = network;
     this.#rtnetlink = rtnetlink;
-    const nobody = new Parties({ endpoints: [], nodes: [], own: [], host });
+    const nobody = Parties.of({ endpoints: [], nodes: [], own: [], host });
     this.#parties = { of: undefined, at: Number.NEGATIVE_INFINITY, parties: nobody };
   }
 
@@ -53,11 +55,17 @@ export class HostNames {
     const now = performance.now();
     const snapshot = this.#snapshot;
     if (snapshot === undefined || snapshot === of) return parties;
-    if (now - at < OLD && hasSameOwn(of, snapshot)) return parties;
-    const { endpoints, nodes } = snapshot;
-    const made = new Parties({ endpoints, nodes, own: this.own, host: this.#host });
-    this.#parties = { of: snapshot, at: now, parties: made };
-    return made;
+    const changes = this.#own.update(ownOf(snapshot));
+    if (now - at < OLD) {
+      // Its own containers a host knows at once.
+      const isSame = changes.upserts.length + changes.removed.length === 0;
+      this.#parties = { of: snapshot, at, parties: isSame ? parties : parties.with(changes) };
+    } else {
+      const { endpoints, nodes } = snapshot;
+      const made = Parties.of({ endpoints, nodes, own: this.own, host: this.#host });
+      this.#parties = { of: snapshot, at: now, parties: made };
+    }
+    return this.#parties.parties;
   }
 
   /** Whom selectors match. */
@@ -80,11 +88,6 @@ export class HostNames {
   }
 }
 
-function hasSameOwn(before: Snapshot | undefined, now: Snapshot): boolean {
-  const [old, own] = [ownOf(before), ownOf(now)];
-  return old.length === own.length && own.every((endpoint, index) => endpoint === old[index]);
-}
-
-function ownOf(snapshot: Snapshot | undefined): readonly Endpoint[] {
-  return snapshot?.parts?.own ?? snapshot?.endpoints ?? [];
+function ownOf({ parts, endpoints }: Snapshot): readonly Endpoint[] {
+  return parts?.own ?? endpoints;
 }

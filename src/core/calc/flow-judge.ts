@@ -4,7 +4,8 @@
  */
 
 import { address, type Family } from "../net/address.ts";
-import { cidr, contains } from "../net/cidr.ts";
+import { type Cidr, cidr, contains } from "../net/cidr.ts";
+import { mayDiffer } from "../reconcile/patched-map.ts";
 import { evaluate, type Routing, type Translation } from "../rules/evaluate.ts";
 import type { Packet } from "../rules/packet.ts";
 import { INET_KEY } from "../rules/table.ts";
@@ -44,18 +45,19 @@ export class FlowJudge {
   readonly #gone: ReadonlySet<string>;
   readonly #around: Surroundings;
   readonly #routing: Routing;
-  readonly #blocks;
   readonly #verdicts = new Map<string, boolean>();
   readonly #nobodys = new Map<string, boolean>();
-  readonly #sourcePortMatters: boolean;
+  #readsSourcePort: boolean | undefined;
 
   constructor(state: HostState, gone: ReadonlySet<string>, around: Surroundings) {
     this.#state = state;
     this.#gone = gone;
     this.#around = around;
     this.#routing = remembering(stateRouting(state, around));
-    this.#blocks = [...state.routes].flatMap(([key, { kind }]) => (kind === "blackhole" ? [cidr(key.slice(2))] : []));
-    this.#sourcePortMatters = readsSourcePort(state);
+  }
+
+  get #sourcePortMatters(): boolean {
+    return (this.#readsSourcePort ??= readsSourcePort(this.#state));
   }
 
   /** True where the change may have decided about the flow. Flows that no endpoint of this host takes part in are not ours. */
@@ -129,8 +131,9 @@ export class FlowJudge {
   #isGone(text: string): boolean {
     let gone = this.#nobodys.get(text);
     if (gone === undefined) {
-      const free = this.#interfaceOf(text) === undefined && !this.#routing.isLocal(text);
-      gone = free && (this.#gone.has(text) || this.#blocks.some((block) => contains(block, address(text))));
+      const wasOurs = (): boolean =>
+        this.#gone.has(text) || ownBlocks(this.#state).some((block) => contains(block, address(text)));
+      gone = this.#interfaceOf(text) === undefined && wasOurs() && !this.#routing.isLocal(text);
       this.#nobodys.set(text, gone);
     }
     return gone;
@@ -142,21 +145,34 @@ export function moved(before: HostState | undefined, after: HostState): Moved {
   const gone = new Set<string>();
   const taken = new Set<string>();
   if (before === undefined || before.routes === after.routes) return { gone, taken };
-  for (const [key, route] of before.routes) {
-    if (route.kind !== "link") continue;
-    const now = after.routes.get(key);
+  for (const key of mayDiffer(before.routes, after.routes) ??
+    new Set([...before.routes.keys(), ...after.routes.keys()])) {
+    const [was, now] = [before.routes.get(key), after.routes.get(key)];
     const text = key.slice(2, key.lastIndexOf("/"));
-    if (now === undefined) gone.add(text);
-    else if (now.kind === "link" && now.interface !== route.interface) taken.add(text);
-  }
-  // An address of a block of ours was nobody's before; another one may have been somebody else's.
-  const blocks = [...before.routes].flatMap(([key, { kind }]) => (kind === "blackhole" ? [cidr(key.slice(2))] : []));
-  for (const [key, { kind }] of after.routes) {
-    if (kind !== "link" || before.routes.has(key)) continue;
-    const text = key.slice(2, key.lastIndexOf("/"));
-    if (!blocks.some((block) => contains(block, address(text)))) taken.add(text);
+    if (was?.kind === "link" && now === undefined) gone.add(text);
+    if (now?.kind !== "link") continue;
+    if (was?.kind === "link" && now.interface !== was.interface) taken.add(text);
+    // An address of a block of ours was nobody's before; another one may have been somebody else's.
+    if (was === undefined && !ownBlocks(before).some((block) => contains(block, address(text)))) taken.add(text);
   }
   return { gone, taken };
+}
+
+const blocksByRoutes = new WeakMap<HostState["routes"], readonly Cidr[]>();
+let latestRoutes: HostState["routes"] = new Map();
+
+/** Blocks whose addresses only endpoints of this host can have. They change less often than the routes of the endpoints. */
+function ownBlocks({ routes }: HostState): readonly Cidr[] {
+  let blocks = blocksByRoutes.get(routes);
+  if (blocks !== undefined) return blocks;
+  const isBlock = (key: string): boolean => [latestRoutes, routes].some((of) => of.get(key)?.kind === "blackhole");
+  const known = blocksByRoutes.get(latestRoutes);
+  const changed = mayDiffer(latestRoutes, routes);
+  if (known !== undefined && changed !== undefined && ![...changed].some(isBlock)) blocks = known;
+  else blocks = [...routes].flatMap(([key, { kind }]) => (kind === "blackhole" ? [cidr(key.slice(2))] : []));
+  blocksByRoutes.set(routes, blocks);
+  latestRoutes = routes;
+  return blocks;
 }
 
 /** Many flows go to few places. */

@@ -29,9 +29,7 @@ const ORDER = 1_000_000;
 export function labelPolicies(endpoints: readonly Endpoint[]): LabelPolicies {
   const byName = new Map<string, NetworkPolicy>();
   const problems: Problem[] = [];
-  for (const endpoint of [...endpoints].sort((a, b) => (a.id < b.id ? -1 : 1))) {
-    if (![ALLOW_FROM, PORTS, EGRESS].some((label) => endpoint.labels.has(label)) || !isName(endpoint.container))
-      continue;
+  for (const endpoint of endpoints.filter(speaks).sort((a, b) => (a.id < b.id ? -1 : 1))) {
     const service = endpoint.labels.get("manx/service");
     const preferred = service !== undefined && isName(service) ? { label: "manx/service", name: service } : undefined;
     const own = { label: "manx/container", name: endpoint.container };
@@ -43,6 +41,11 @@ export function labelPolicies(endpoints: readonly Endpoint[]): LabelPolicies {
     byName.set(keyOf(kept), kept);
   }
   return { policies: [...byName.values()], problems };
+}
+
+/** Whether its labels make a policy: most say nothing. */
+export function speaks({ labels, container }: Endpoint): boolean {
+  return (labels.has(ALLOW_FROM) || labels.has(PORTS) || labels.has(EGRESS)) && isName(container);
 }
 
 function keyOf({ metadata }: NetworkPolicy): string {

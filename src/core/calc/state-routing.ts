@@ -14,13 +14,15 @@ export interface Surroundings {
 }
 
 export function stateRouting(state: HostState, { hostAddresses, uplink, interfaceTo }: Surroundings): Routing {
-  const own = new Set([
-    ...hostAddresses,
-    ...[...state.gatewayAddresses].map((net) => net.slice(0, net.indexOf("/"))),
-    ...[...state.links.values()].flatMap(({ gateway6 }) => gateway6 ?? []),
-    "::1",
-  ]);
-  const isLocal = (text: string): boolean => own.has(text) || text.startsWith("127.");
+  let own: ReadonlySet<string> | undefined; // thousands: made when the first one asks
+  const ownAddresses = (): ReadonlySet<string> =>
+    new Set([
+      ...hostAddresses,
+      ...[...state.gatewayAddresses].map((net) => net.slice(0, net.indexOf("/"))),
+      ...[...state.links.values()].flatMap(({ gateway6 }) => gateway6 ?? []),
+      "::1",
+    ]);
+  const isLocal = (text: string): boolean => (own ??= ownAddresses()).has(text) || text.startsWith("127.");
   return {
     isLocal,
     route({ destination }): Route {

@@ -137,7 +137,7 @@ describe("log prefix", () => {
 });
 
 describe("parties", () => {
-  const parties = new Parties({
+  const parties = Parties.of({
     host: "h1",
     own: ["192.168.7.10", "169.254.1.1"],
     nodes: [

@@ -90,12 +90,14 @@ class Comparison {
       const before = this.#old.sets.get(name);
       if (before !== undefined && before !== set) this.#compare(name, before, set);
     }
+    const quiet: Touched = { everything: false, interfaces: this.#interfaces, addresses: this.#addresses };
+    if (this.#old.chains === this.#now.chains && this.#dirtySets.size === 0) return quiet;
     let everything = false;
     for (const [name, chain] of this.#now.chains) if (chain.base !== undefined) everything ||= this.#isDirty(name);
     for (const map of DISPATCH)
       for (const [name, verdict] of this.#now.sets.get(map)?.elements ?? [])
         if (leadsTo(verdict).some((chain) => this.#isDirty(chain))) this.#interfaces.add(name);
-    return { everything, interfaces: this.#interfaces, addresses: this.#addresses };
+    return { ...quiet, everything };
   }
 
   #compare(name: string, before: NftSet, set: NftSet): void {

@@ -17,6 +17,7 @@ import {
   readNetwork,
   readNetworks,
   readVersion,
+  withOne,
 } from "./values.ts";
 
 export interface CreateNetwork {
@@ -58,8 +59,8 @@ export interface Engine {
   containers(which?: Which, signal?: AbortSignal): Promise<readonly EngineContainer[]>;
   /** Networks, of one driver or of all; without their endpoints. */
   networks(driver?: string, signal?: AbortSignal): Promise<readonly EngineNetwork[]>;
-  /** One network by ID, with its endpoints. */
-  network(id: string, signal?: AbortSignal): Promise<EngineNetwork>;
+  /** One network by ID, with its endpoints; or with the one that is named and no other: thousands take long to read. */
+  network(id: string, signal?: AbortSignal, endpoint?: string): Promise<EngineNetwork>;
   /** Until the signal aborts; survives the engine's absence. */
   events(signal: AbortSignal): AsyncIterable<EngineEvent>;
   /** @returns the network's ID */
@@ -107,8 +108,10 @@ export class EngineClient implements Engine, AsyncDisposable {
     return readNetworks(...(await this.#get("list networks", `/networks${query}`, signal)));
   }
 
-  async network(id: string, signal?: AbortSignal): Promise<EngineNetwork> {
-    return readNetwork(...(await this.#get(`read network "${id}"`, `/networks/${encodeURIComponent(id)}`, signal)));
+  async network(id: string, signal?: AbortSignal, endpoint?: string): Promise<EngineNetwork> {
+    const path = `/networks/${encodeURIComponent(id)}`;
+    const [what, answer] = await this.#get(`read network "${id}"`, path, signal);
+    return readNetwork(what, endpoint === undefined ? answer : withOne(answer, endpoint));
   }
 
   events(signal: AbortSignal): AsyncIterable<EngineEvent> {

@@ -2,7 +2,7 @@
  * One request at a time to a Docker engine over its unix socket, with a limit on time and on size: a frozen engine must not
  * hold up who asks. Paths carry no API version: each engine answers in its own newest (1.40 to 1.55 are known to work).
  */
-import { type Dispatcher, Pool } from "undici";
+import { Agent, type IncomingMessage, request } from "node:http";
 import { DriverError, type DriverErrorCode } from "../error.ts";
 
 export interface EngineHttpOptions {
@@ -29,18 +29,12 @@ const MAX_ANSWER = 256 * 1024 * 1024;
 export class EngineHttp implements AsyncDisposable {
   readonly socketPath: string;
   readonly #timeout: number;
-  readonly #pool: Pool;
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: 16 });
+  readonly #closed = new AbortController();
 
   constructor(options: EngineHttpOptions = {}) {
     this.socketPath = options.socketPath ?? DEFAULT_SOCKET;
     this.#timeout = options.timeout ?? DEFAULT_TIMEOUT;
-    this.#pool = new Pool("http://docker", {
-      socketPath: this.socketPath,
-      connections: 16,
-      // Time is kept by our own signal, over all of a call; undici's limits would only cover its parts.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-    });
   }
 
   /** The answer's JSON (undefined if it has no body). @throws DriverError; the signal's reason if the caller aborted. */
@@ -55,45 +49,63 @@ export class EngineHttp implements AsyncDisposable {
   }
 
   async text(call: Call, signal?: AbortSignal): Promise<string> {
-    const timeout = AbortSignal.timeout(call.timeout ?? this.#timeout);
-    const both = signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
+    using limit = new Limit(call.timeout ?? this.#timeout, [signal, this.#closed.signal]);
     try {
-      const answer = await this.#send(call, both);
-      const text = await readAll(answer.body);
-      if (answer.statusCode >= 400) throw refusal(call.what, answer.statusCode, text);
+      const answer = await this.#send(call, limit.signal);
+      const text = await readAll(answer);
+      if (isRefusal(answer)) throw refusal(call.what, answer.statusCode ?? 0, text);
       return text;
     } catch (error) {
-      throw this.#translate(call.what, error, signal);
+      throw this.#translate(call.what, error, limit, signal);
     }
   }
 
   /** The body as it comes, for as long as the signal lets it. Only the answer's head is under the time limit. */
   async stream(call: Call, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
-    const head = new AbortController();
-    const timer = setTimeout(() => head.abort(), call.timeout ?? this.#timeout);
+    const limit = new Limit(call.timeout ?? this.#timeout, [signal, this.#closed.signal]);
     try {
-      const answer = await this.#send(call, AbortSignal.any([signal, head.signal]));
-      if (answer.statusCode >= 400) throw refusal(call.what, answer.statusCode, await readAll(answer.body));
-      return answer.body;
+      const answer = await this.#send(call, limit.signal);
+      answer.once("close", () => limit[Symbol.dispose]());
+      if (isRefusal(answer)) throw refusal(call.what, answer.statusCode ?? 0, await readAll(answer));
+      limit.lift();
+      return answer;
     } catch (error) {
-      throw this.#translate(call.what, error, signal);
-    } finally {
-      clearTimeout(timer);
+      limit[Symbol.dispose]();
+      throw this.#translate(call.what, error, limit, signal);
     }
   }
 
-  #send(call: Call, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
-    const { method, path } = call;
-    if (call.body === undefined) return this.#pool.request({ method, path, signal });
-    const headers = { "content-type": "application/json" };
-    return this.#pool.request({ method, path, headers, body: JSON.stringify(call.body), signal });
+  /** A question over a connection that the engine had closed meanwhile is asked once more. */
+  async #send(call: Call, signal: AbortSignal): Promise<IncomingMessage> {
+    try {
+      return await this.#sendOnce(call, signal);
+    } catch (error) {
+      if (!(error instanceof StaleConnection) || call.method !== "GET") throw error;
+      return this.#sendOnce(call, signal);
+    }
   }
 
-  #translate(what: string, error: unknown, signal: AbortSignal | undefined): unknown {
+  #sendOnce({ method, path, body }: Call, signal: AbortSignal): Promise<IncomingMessage> {
+    const text = body === undefined ? undefined : JSON.stringify(body);
+    const headers = {
+      host: "docker",
+      ...(text !== undefined && { "content-type": "application/json", "content-length": Buffer.byteLength(text) }),
+    };
+    return new Promise((resolve, reject) => {
+      const sent = request({ socketPath: this.socketPath, agent: this.#agent, method, path, headers, signal }, resolve);
+      sent.on("error", (error) => {
+        const isStale = sent.reusedSocket && errorCode(error) === "ECONNRESET";
+        reject(isStale ? new StaleConnection(error.message, { cause: error }) : error);
+      });
+      sent.end(text);
+    });
+  }
+
+  #translate(what: string, error: unknown, limit: Limit, signal: AbortSignal | undefined): unknown {
     if (error instanceof DriverError) return error;
     if (signal?.aborted === true) return signal.reason;
     const code = errorCode(error);
-    if (isAbort(error))
+    if (limit.isOver)
       return new DriverError("timeout", `Cannot ${what}: Docker at "${this.socketPath}" does not answer`, error);
     if (code === "EACCES" || code === "EPERM")
       return new DriverError("denied", `Cannot ${what}: no permission to open "${this.socketPath}"`, error);
@@ -105,8 +117,51 @@ export class EngineHttp implements AsyncDisposable {
 
   /** Closes the connections; calls in flight are cut. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#pool.destroy();
+    this.#closed.abort(new Error("the connections to Docker are closed"));
+    this.#agent.destroy();
   }
+}
+
+class StaleConnection extends Error {}
+
+/** Time that a call has, and who else may end it. Leaves nothing behind on signals that live longer than the call. */
+class Limit implements Disposable {
+  readonly #controller = new AbortController();
+  readonly #timer: NodeJS.Timeout;
+  readonly #sources: readonly AbortSignal[];
+  isOver = false;
+
+  constructor(milliseconds: number, sources: readonly (AbortSignal | undefined)[]) {
+    this.#sources = sources.flatMap((source) => source ?? []);
+    this.#timer = setTimeout(() => {
+      this.isOver = true;
+      this.#controller.abort();
+    }, milliseconds);
+    for (const source of this.#sources) {
+      if (source.aborted) this.#end();
+      else source.addEventListener("abort", this.#end);
+    }
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  readonly #end = (): void => this.#controller.abort();
+
+  /** From now on only the others end it. */
+  lift(): void {
+    clearTimeout(this.#timer);
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+    for (const source of this.#sources) source.removeEventListener("abort", this.#end);
+  }
+}
+
+function isRefusal({ statusCode = 0 }: IncomingMessage): boolean {
+  return statusCode >= 400;
 }
 
 async function readAll(body: AsyncIterable<Uint8Array>): Promise<string> {
@@ -123,11 +178,6 @@ async function readAll(body: AsyncIterable<Uint8Array>): Promise<string> {
 function errorCode(error: unknown): string {
   if (typeof error !== "object" || error === null || !("code" in error)) return "";
   return typeof error.code === "string" ? error.code : "";
-}
-
-function isAbort(error: unknown): boolean {
-  const named = error instanceof Error ? error.name : "";
-  return named === "AbortError" || named === "TimeoutError" || errorCode(error) === "UND_ERR_ABORTED";
 }
 
 const CODES: ReadonlyMap<number, DriverErrorCode> = new Map([

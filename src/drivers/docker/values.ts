@@ -279,6 +279,18 @@ const detailsSchema = z
     }),
   );
 
+/** What `/networks/ID` answers, without all endpoints but one: of those nothing is looked at but their IDs. */
+export function withOne(network: unknown, endpoint: string): unknown {
+  if (typeof network !== "object" || network === null || !("Containers" in network)) return network;
+  const { Containers: all } = network;
+  if (typeof all !== "object" || all === null) return network;
+  const isAsked = ([key, value]: [string, unknown]): boolean => {
+    if (key === `ep-${endpoint}`) return true;
+    return typeof value === "object" && value !== null && "EndpointID" in value && value.EndpointID === endpoint;
+  };
+  return { ...network, Containers: Object.fromEntries(Object.entries(all).filter(isAsked)) };
+}
+
 /** Reads an answer; `what` is for the text of the error. @throws DriverError "failed" for an answer of another shape. */
 function reader<T>(schema: z.ZodType<T>): (what: string, answer: unknown) => T {
   return (what, answer) => {

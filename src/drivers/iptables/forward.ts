@@ -68,9 +68,12 @@ export class Forward {
     });
   }
 
-  /** Puts our rules where they are needed and missing. May be repeated: 0 when all was right. */
-  ensure(signal?: AbortSignal): Promise<number> {
-    return this.#change(missing, signal);
+  /**
+   * Puts our rules where they are needed and missing. May be repeated: 0 when all was right. "unheard": only in tables of which
+   * the kernel tells no changes, the legacy ones.
+   */
+  ensure(signal?: AbortSignal, which: "all" | "unheard" = "all"): Promise<number> {
+    return this.#change(missing, signal, which);
   }
 
   /** Takes all of our rules away. May be repeated. */
@@ -78,13 +81,17 @@ export class Forward {
     return this.#change(removals, signal);
   }
 
-  #change(commands: (table: FilterTable) => Command[], signal?: AbortSignal): Promise<number> {
+  #change(
+    commands: (table: FilterTable) => Command[],
+    signal?: AbortSignal,
+    which: "all" | "unheard" = "all",
+  ): Promise<number> {
     const work = this.#queue.then(async () => {
       const counts = await this.#each(async (backend) => {
         const todo = commands(parseTable(await this.#print(backend, signal)));
         if (todo.length > 0) await this.#commit(backend, todo, signal);
         return todo.length;
-      });
+      }, which);
       return counts.reduce((total, count) => total + count, 0);
     });
     this.#queue = work.catch(() => {});
@@ -92,10 +99,11 @@ export class Forward {
   }
 
   /** One backend that fails does not keep the others from being made right. */
-  async #each<T>(work: (backend: Backend) => Promise<T>): Promise<T[]> {
+  async #each<T>(work: (backend: Backend) => Promise<T>, which: "all" | "unheard" = "all"): Promise<T[]> {
     const done: T[] = [];
     const errors: unknown[] = [];
     for (const backend of await this.#backends()) {
+      if (which === "unheard" && backend.kind !== "legacy") continue;
       try {
         done.push(await work(backend));
       } catch (error) {

@@ -21,7 +21,6 @@ export interface Originals {
 
 const ROOT = "/proc/sys";
 const IPV6_FORWARDING = "net/ipv6/conf/all/forwarding";
-/** Settings of our own interfaces go with them. */
 /** Settings of a LAN interface: no use to anybody else, so given back as soon as they are not wanted any more. */
 const LAN_SETTING = /^net\/ipv[46]\/(conf\/[^/]+\/proxy_ndp|neigh\/[^/]+\/proxy_delay)$/;
 const OWN_INTERFACE = /^net\/ipv[46]\/(conf|neigh)\/manx[^/]*\//;

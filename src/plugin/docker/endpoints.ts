@@ -80,8 +80,8 @@ function ownAddresses(context: PluginContext, network: NetworkRecord, message: M
 }
 
 function requireNobodyElse({ state }: PluginContext, endpointId: string, address: string): void {
-  for (const other of state.endpoints.values()) {
-    if (other.id === endpointId || !other.addresses.includes(address)) continue;
+  for (const other of state.endpointsWith(address)) {
+    if (other.id === endpointId) continue;
     const whose = other.container?.name ?? `endpoint ${other.id.slice(0, 12)}`;
     throw new PluginError(`Cannot create the endpoint: ${address} is the address of "${whose}"`);
   }

@@ -3,7 +3,7 @@ import type { EndpointRecord } from "../../agent/records.ts";
 import type { EngineEvent } from "../../drivers/docker/events.ts";
 import type { EngineNetwork } from "../../drivers/docker/values.ts";
 import type { PluginContext } from "./context.ts";
-import { containerRecord, keepIdentity, nameIn } from "./identity.ts";
+import { containerRecord, keepIdentity, namesIn } from "./identity.ts";
 
 export interface FollowHooks {
   /** Events come again after a gap, or for the first time: time to reconcile. Also says that the engine answers. */
@@ -128,8 +128,9 @@ export async function refreshIdentities(
 ): Promise<string[]> {
   const { state, engine } = context;
   const wrong = new Map<string, string>();
+  const names = namesIn(network);
   for (const endpoint of state.endpoints.values()) {
-    const name = endpoint.networkId === network.id ? nameIn(network, endpoint.id) : undefined;
+    const name = endpoint.networkId === network.id ? names.get(endpoint.id) : undefined;
     if (name !== undefined && name !== endpoint.container?.name) wrong.set(endpoint.id, name);
   }
   const containers = await engine.containers({ names: [...new Set(wrong.values())] }, signal);

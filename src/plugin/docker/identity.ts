@@ -24,7 +24,7 @@ export async function identify(
   const limited = AbortSignal.any([signal, AbortSignal.timeout(LIMIT)]);
   let networkName: string | undefined;
   try {
-    const network = await context.engine.network(endpoint.networkId, limited);
+    const network = await context.engine.network(endpoint.networkId, limited, endpoint.id);
     networkName = network.name;
     const name = nameIn(network, endpoint.id);
     const container = name === undefined ? undefined : await findContainer(context, name, limited);
@@ -52,8 +52,18 @@ async function findContainer(
 
 /** Name of the container that has the endpoint, as the engine lists it; undefined if it does not. */
 export function nameIn(network: EngineNetwork, endpointId: string): string | undefined {
-  const found = network.endpoints.find((e) => e.endpointId === endpointId || e.container === `ep-${endpointId}`);
-  return found === undefined || found.name === "" ? undefined : found.name;
+  return namesIn(network).get(endpointId);
+}
+
+/** The same for all endpoints that have one, by endpoint ID. */
+export function namesIn({ endpoints }: EngineNetwork): ReadonlyMap<string, string> {
+  return new Map(
+    endpoints.flatMap(({ container, endpointId, name }) => {
+      // While it joins, the engine has no ID for the container.
+      const id = container.startsWith("ep-") ? container.slice("ep-".length) : endpointId;
+      return name === "" ? [] : [[id, name] as const];
+    }),
+  );
 }
 
 export function containerRecord(container: EngineContainer): ContainerRecord {

@@ -128,8 +128,8 @@ export function releaseAddress(context: PluginContext, message: Messages["releas
   const { PoolID: poolId } = message;
   const address = bare(message.Address);
   if (poolId === NO_IPV4.poolId || address === "") return;
-  for (const endpoint of state.endpoints.values()) {
-    if (!endpoint.addresses.includes(address)) continue;
+  const [endpoint] = state.endpointsWith(address);
+  if (endpoint !== undefined) {
     log("warn", "Docker gave back an address that an endpoint has; it is kept", { address, endpoint: endpoint.id });
     return;
   }
