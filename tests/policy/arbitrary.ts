@@ -125,6 +125,51 @@ function ruleOf(actions: fc.Arbitrary<PolicyRule["action"]>): fc.Arbitrary<Polic
   );
 }
 
+const namedPorts = fc.array(fc.constantFrom("http", "dns"), { minLength: 1, maxLength: 2 });
+
+/** Whatever validation lets through: any conditions together, also those that exclude each other. */
+const validRule: fc.Arbitrary<PolicyRule> = fc
+  .record(
+    {
+      action: fc.constant<PolicyRule["action"]>("Allow"),
+      protocol: fc.constantFrom("TCP", "UDP", "SCTP", "ICMP", "ICMPv6", "UDPLite", 1, 6, 17, 47, 58, 136),
+      notProtocol: fc.constantFrom("TCP", "UDP", "ICMP", "ICMPv6", 1, 17, 47, 58),
+      icmp: fc.oneof(icmp, fc.constant({})),
+      notICMP: fc.oneof(icmp, fc.constant({})),
+      ipVersion: fc.constantFrom(4 as const, 6 as const),
+      source: entity(true),
+      destination: entity(true),
+    },
+    { requiredKeys: ["action"] },
+  )
+  .chain((rule) =>
+    namedPorts.map((named) => {
+      const { icmp: match, ipVersion: version, ...rest } = rule;
+      const [four, six] = [
+        ["ICMP", 1],
+        ["ICMPv6", 58],
+      ].map((names) => [rest.protocol, rest.notProtocol].some((one) => names.includes(one ?? "")));
+      const isVersion = version !== undefined && !(version === 6 ? four : six);
+      const isIcmp = ["ICMP", "ICMPv6", 1, 58].includes(rule.protocol ?? "");
+      const hasPorts = ["TCP", "UDP", "SCTP", 6, 17].includes(rule.protocol ?? "");
+      const peer = ({ ports: some, notPorts: others, ...one }: EntityRule): EntityRule => {
+        if (!hasPorts && rule.protocol !== undefined) return one;
+        return defined({
+          ...one,
+          ports: some === undefined || hasPorts ? some : named,
+          notPorts: others === undefined || hasPorts ? others : named,
+        });
+      };
+      return defined({
+        ...rest,
+        ...(isVersion ? { ipVersion: version } : {}),
+        ...(isIcmp && match !== undefined ? { icmp: match } : {}),
+        ...(rule.source === undefined ? {} : { source: peer(rule.source) }),
+        ...(rule.destination === undefined ? {} : { destination: peer(rule.destination) }),
+      }) as PolicyRule;
+    }),
+  );
+
 const wideNets = fc.uniqueArray(fc.oneof(net4, net6, fc.constantFrom("10.0.0.0/8", "10.65.0.4/30", "10.65.0.3")), {
   minLength: 1,
   maxLength: 2,
@@ -406,6 +451,35 @@ export const anySnapshot: fc.Arbitrary<Snapshot> = fc
     }),
   );
 
+/** Worlds where one rule decides: it stands in the only policy, which applies to everybody, and all else is open. */
+export const anyOneRule: fc.Arbitrary<Snapshot> = fc
+  .tuple(
+    anySnapshot,
+    fc.oneof(validRule, ruleOf(fc.constant("Allow"))),
+    fc.constantFrom("ingress" as const, "egress" as const),
+    fc.boolean(),
+  )
+  .map(([snapshot, rule, direction, namespaced]) => {
+    const common = {
+      apiVersion: V3,
+      spec: {
+        tier: "default",
+        selector: "all()",
+        types: [direction === "ingress" ? "Ingress" : "Egress"],
+        [direction]: [rule],
+      } as NetworkPolicySpec,
+    } as const;
+    return {
+      ...snapshot,
+      endpoints: snapshot.endpoints.map((one) => ({ ...one, network: "open", profiles: ["open"] })),
+      policies: namespaced
+        ? [{ ...common, kind: "NetworkPolicy", metadata: { name: "only", namespace: "default" } }]
+        : [{ ...common, kind: "GlobalNetworkPolicy", metadata: { name: "only" } }],
+      tiers: [],
+      hostEndpoints: [],
+    };
+  });
+
 /** A flow between two places of one family, not from a place that this host cannot see (another host's inside). */
 export const anyFlow: fc.Arbitrary<Flow> = fc.boolean().chain((six) => {
   const inside = [1, 2, 3, 4, 5, 6].map((index) => (six ? `fd65::${index}` : `10.65.0.${index}`));
@@ -421,7 +495,8 @@ export const anyFlow: fc.Arbitrary<Flow> = fc.boolean().chain((six) => {
       protocol: six ? 58 : 1,
       icmp: one,
     })),
-    fc.constantFrom(47, 136, six ? 1 : 58).map((protocol) => ({ protocol })),
+    fc.constantFrom(47, 136).map((protocol) => ({ protocol })),
+    fc.constantFrom(0, 8, 128).map((type) => ({ protocol: six ? 1 : 58, icmp: { type, code: 0 } })),
   );
   return fc
     .tuple(place, place, fc.oneof({ weight: 4, arbitrary: transport }, other))

@@ -604,6 +604,21 @@ const MATCHES: readonly Row[] = [
     ["web db icmp 8 deny"],
   ],
   [
+    "notICMP without a protocol is about everything but that, in each IP version its own ICMP",
+    db({ action: "Allow", notICMP: { type: 8, code: 0 } }),
+    ["web db icmp 8 deny/allow", "web db tcp 80 allow", "web db udp 53 allow", "web db gre 0 allow"],
+  ],
+  [
+    "notICMP beside another protocol excludes nothing",
+    db({ action: "Allow", protocol: "TCP", notICMP: { type: 8 }, destination: { ports: [80] } }),
+    ["web db tcp 80 allow", "web db tcp 81 deny", "web db icmp 8 deny"],
+  ],
+  [
+    "notICMP and notProtocol together, and a notICMP that says nothing",
+    db({ action: "Deny", notProtocol: "UDP", notICMP: { type: 8 } }, { action: "Allow", notICMP: {} }),
+    ["web db tcp 80 deny", "web db udp 53 allow", "web db icmp 8 allow/deny"],
+  ],
+  [
     "notICMP of another code lets it through",
     db(
       { action: "Allow", protocol: "ICMP", notICMP: { type: 8, code: 1 } },

@@ -8,7 +8,7 @@ import { derive } from "../../src/core/calc/derive.ts";
 import { membershipOf } from "../../src/core/calc/membership.ts";
 import type { Snapshot } from "../../src/core/calc/snapshot.ts";
 import { MERGE_LIMITS, type MergeLimits } from "../../src/core/rules/merge.ts";
-import { anyFlow, anyLimits, anySnapshot, HOST_ADDRESSES } from "./arbitrary.ts";
+import { anyFlow, anyLimits, anyOneRule, anySnapshot, HOST_ADDRESSES } from "./arbitrary.ts";
 import { fate, run } from "./evaluated.ts";
 import { judge } from "./oracle.ts";
 import { hostEndpoint } from "./world.ts";
@@ -34,6 +34,24 @@ it("the compiled rules decide as the text of the policies says", () => {
         }
       },
     ),
+    { numRuns: Number(process.env["RUNS"] ?? 300) },
+  );
+});
+
+it("and one rule by itself, whatever conditions it has", () => {
+  fc.assert(
+    fc.property(anyOneRule, fc.array(anyFlow, { minLength: 30, maxLength: 60 }), (snapshot, flows) => {
+      const state = derive(snapshot);
+      const [policy] = snapshot.policies;
+      for (const flow of flows) {
+        const evaluation = run(snapshot, state, flow, HOST_ADDRESSES);
+        assert.equal(
+          fate(evaluation),
+          judge(snapshot, flow, HOST_ADDRESSES),
+          inspect({ flow, policy, sets: snapshot.networkSets }, { depth: 9 }),
+        );
+      }
+    }),
     { numRuns: Number(process.env["RUNS"] ?? 300) },
   );
 });

@@ -384,7 +384,8 @@ function matches(rule: PolicyRule, namespace: string | undefined, flow: Flow, th
   if (rule.protocol !== undefined && numberOf(rule.protocol) !== flow.protocol) return false;
   if (rule.notProtocol !== undefined && numberOf(rule.notProtocol) === flow.protocol) return false;
   if (rule.icmp !== undefined && !isIcmp(rule.icmp, flow)) return false;
-  if (rule.notICMP !== undefined && isIcmp(rule.notICMP, flow)) return false;
+  const ownIcmp = rule.protocol !== undefined || flow.protocol === (version === 6 ? 58 : 1);
+  if (rule.notICMP?.type !== undefined && ownIcmp && isIcmp(rule.notICMP, flow)) return false;
   return (
     peerMatches(rule.source ?? {}, namespace, flow.source, flow.sourcePort, flow, things) &&
     peerMatches(rule.destination ?? {}, namespace, flow.destination, flow.destinationPort, flow, things)

@@ -3,12 +3,12 @@
  * libcalico-go/lib/backend/syncersv1/updateprocessors/rules.go), and protocols and ports are numbers where they can be.
  */
 
-import type { EntityRule, PolicyRule, Port } from "../model/resources.ts";
+import type { EntityRule, IcmpMatch, PolicyRule, Port } from "../model/resources.ts";
 import type { Family } from "../net/address.ts";
 import { cidr, formatCidr } from "../net/cidr.ts";
 import { parsePortRange } from "../net/port-range.ts";
 import type { PeerMatch, PortMatch, ResolvedRule } from "../rules/program.ts";
-import { protocolNumber } from "../rules/protocol.ts";
+import { ICMP, ICMPV6, protocolNumber } from "../rules/protocol.ts";
 import type { Selector } from "../selector/ast.ts";
 import { selector as parse } from "../selector/parse.ts";
 import { printSelector } from "../selector/print.ts";
@@ -25,10 +25,24 @@ export function resolveRule(rule: PolicyRule, namespace: string | undefined): Re
     ...(rule.protocol === undefined ? {} : { protocol: protocolNumber(rule.protocol) }),
     ...(rule.notProtocol === undefined ? {} : { notProtocol: protocolNumber(rule.notProtocol) }),
     ...(rule.icmp === undefined ? {} : { icmp: rule.icmp }),
-    ...(rule.notICMP === undefined ? {} : { notICMP: rule.notICMP }),
+    ...excludedIcmp(rule),
     source: resolvePeer(rule.source ?? {}, namespace),
     destination: resolvePeer(rule.destination ?? {}, namespace),
   };
+}
+
+/** What is not ICMP anyway is not excluded by an ICMP type, and a notICMP that says nothing excludes nothing. */
+function excludedIcmp({ protocol, notICMP, source, destination }: PolicyRule): { notICMP?: IcmpMatch } {
+  if (notICMP?.type === undefined) return {};
+  const mayBeIcmp =
+    protocol === undefined
+      ? !hasPorts(source) && !hasPorts(destination)
+      : [ICMP, ICMPV6].includes(protocolNumber(protocol));
+  return mayBeIcmp ? { notICMP } : {};
+}
+
+function hasPorts(peer: EntityRule | undefined): boolean {
+  return (peer?.ports?.length ?? 0) > 0 || (peer?.notPorts?.length ?? 0) > 0;
 }
 
 /** ICMP by its name is IPv4's and ICMPv6 is IPv6's; by number it is any (felix/calc/rule_convert.go). */

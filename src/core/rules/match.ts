@@ -28,15 +28,39 @@ export function alternatives(rule: ResolvedRule, uses: SetUses): Alternatives {
   return wanted.flatMap((family) => {
     const addresses = addressSteps(rule, family, uses);
     if (addresses === undefined) return [];
+    if (excludesIcmpOfAny(rule)) return withoutIcmp(rule, family, addresses, uses);
     return withPorts(rule, family, [...addresses, ...protocolSteps(rule, family, uses)], uses);
   });
+}
+
+/** Any protocol, but of ICMP not this type. */
+function excludesIcmpOfAny(rule: ResolvedRule): boolean {
+  return rule.protocol === undefined && rule.notICMP !== undefined;
+}
+
+/** What is not ICMP at all, and ICMP of other types: asking a packet for its ICMP type asks whether it is ICMP. */
+function withoutIcmp(
+  { notICMP = {}, ...rule }: ResolvedRule,
+  family: Family,
+  addresses: readonly Step[],
+  uses: SetUses,
+): readonly Step[][] {
+  const icmp = family === 4 ? ICMP : ICMPV6;
+  const before = [...addresses, ...protocolSteps(rule, family, uses)];
+  if (rule.notProtocol === icmp) return [before];
+  return [
+    [...before, isNot("meta l4proto", String(icmp))],
+    [...addresses, is("meta l4proto", String(icmp)), ...notIcmpSteps(notICMP, family, uses)],
+  ];
 }
 
 export function isFamily(family: Family): Step {
   return is("meta nfproto", family === 4 ? "ipv4" : "ipv6");
 }
 
+/** Or anything else that differs between IPv4 and IPv6. */
 function comparesAddresses(rule: ResolvedRule): boolean {
+  if (excludesIcmpOfAny(rule)) return true;
   return [rule.source, rule.destination].some(
     (peer) =>
       (peer.nets?.length ?? 0) > 0 ||
