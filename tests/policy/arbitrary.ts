@@ -11,6 +11,9 @@ import type {
   NetworkSet,
   PolicyRule,
   Profile,
+  StagedAction,
+  StagedGlobalNetworkPolicy,
+  StagedNetworkPolicy,
   Tier,
 } from "../../src/core/model/resources.ts";
 import type { Failsafe } from "../../src/core/rules/failsafe.ts";
@@ -273,6 +276,18 @@ const namespacedPolicy: fc.Arbitrary<NetworkPolicy> = fc
     spec: one,
   }));
 
+/** On trial: whatever they say decides nothing, and a tier that has no others ends in nothing. */
+const stagedPolicy: fc.Arbitrary<StagedGlobalNetworkPolicy | StagedNetworkPolicy> = fc
+  .tuple(
+    fc.oneof(globalPolicy, namespacedPolicy),
+    fc.constantFrom<StagedAction[]>("Set", "Set", "Set", "Delete", "Learn", "Ignore"),
+  )
+  .map(([policy, stagedAction]) =>
+    policy.kind === "NetworkPolicy"
+      ? { ...policy, kind: "StagedNetworkPolicy", spec: { ...policy.spec, stagedAction } }
+      : { ...policy, kind: "StagedGlobalNetworkPolicy", spec: { ...policy.spec, stagedAction } },
+  );
+
 /** Many policies of one tier that do nothing but allow (or deny), as a cluster has where each service lets its clients in. */
 const crowd: fc.Arbitrary<GlobalNetworkPolicy[]> = fc
   .tuple(
@@ -417,6 +432,10 @@ export const anySnapshot: fc.Arbitrary<Snapshot> = fc
     endpoints: fc.tuple(...[1, 2, 3, 4, 5, 6].map(endpointAt)),
     policies: fc.uniqueArray(fc.oneof(globalPolicy, namespacedPolicy), {
       maxLength: 5,
+      selector: ({ kind, metadata }) => `${kind}/${metadata.namespace}/${metadata.name}`,
+    }),
+    stagedPolicies: fc.uniqueArray(stagedPolicy, {
+      maxLength: 2,
       selector: ({ kind, metadata }) => `${kind}/${metadata.namespace}/${metadata.name}`,
     }),
     crowd: fc.oneof({ weight: 2, arbitrary: fc.constant<GlobalNetworkPolicy[]>([]) }, crowd),
