@@ -218,11 +218,47 @@ function plainRule(one: PolicyRule["action"], direction: "ingress" | "egress"): 
     );
 }
 
+/** One with a condition more, which keeps it from being merged: its neighbours are merged around it. */
+function nearlyPlainRule(one: PolicyRule["action"], direction: "ingress" | "egress"): fc.Arbitrary<PolicyRule> {
+  const more = fc.oneof<fc.Arbitrary<PolicyRule>[]>(
+    fc.constantFrom("TCP", "ICMP", 17).map((notProtocol) => ({ action: one, notProtocol })),
+    numericPorts.map((list) => ({ action: one, protocol: "TCP", source: { ports: list } })),
+    numericPorts.map((list) => ({ action: one, protocol: "TCP", source: { notPorts: list } })),
+    numericPorts.map((list) => ({ action: one, protocol: "UDP", destination: { notPorts: list } })),
+    fc
+      .constantFrom("http", "dns")
+      .map((name) => ({ action: one, protocol: "TCP", destination: { ports: [name, 443] } })),
+    icmp.map((match) => ({ action: one, protocol: "ICMP", icmp: match })),
+    icmp.map((match) => ({ action: one, notICMP: match })),
+    selectorText.map((text) => ({
+      action: one,
+      [direction === "ingress" ? "source" : "destination"]: { notSelector: text },
+    })),
+    nets.map((list) => ({ action: one, [direction === "ingress" ? "source" : "destination"]: { notNets: list } })),
+    nets.map((list) => ({ action: one, [direction === "ingress" ? "destination" : "source"]: { nets: list } })),
+  );
+  return fc.tuple(plainRule(one, direction), more).map(([plain, extra]) => {
+    const { protocol, ...both }: PolicyRule = { ...plain, ...extra };
+    const known = both.notProtocol === undefined ? protocol : undefined;
+    const { ports: some, ...peer } = { ...plain.destination, ...extra.destination };
+    const hasPorts = ["TCP", "UDP", "SCTP"].includes(String(known));
+    return defined({
+      ...both,
+      protocol: known,
+      source: { ...plain.source, ...extra.source },
+      destination: hasPorts ? defined({ ...peer, ports: some }) : peer,
+    });
+  });
+}
+
 /** Few rules of any kind, or long runs of rules that act alike, with something else between them. */
 function ruleList(direction: "ingress" | "egress", maxLength: number): fc.Arbitrary<PolicyRule[]> {
-  const run = fc
-    .constantFrom<PolicyRule["action"][]>("Allow", "Allow", "Deny")
-    .chain((one) => fc.array(plainRule(one, direction), { minLength: 2, maxLength: 12 }));
+  const run = fc.constantFrom<PolicyRule["action"][]>("Allow", "Allow", "Deny").chain((one) =>
+    fc.array(fc.oneof({ weight: 6, arbitrary: plainRule(one, direction) }, nearlyPlainRule(one, direction)), {
+      minLength: 2,
+      maxLength: 12,
+    }),
+  );
   return fc.oneof(
     fc.array(ruleOf(action), { maxLength }),
     run,
@@ -470,22 +506,22 @@ export const anySnapshot: fc.Arbitrary<Snapshot> = fc
     }),
   );
 
-/** Worlds where one rule decides: it stands in the only policy, which applies to everybody, and all else is open. */
-export const anyOneRule: fc.Arbitrary<Snapshot> = fc
-  .tuple(
-    anySnapshot,
-    fc.oneof(validRule, ruleOf(fc.constant("Allow"))),
-    fc.constantFrom("ingress" as const, "egress" as const),
-    fc.boolean(),
-  )
-  .map(([snapshot, rule, direction, namespaced]) => {
+/** Worlds where one policy decides, often of one rule: it applies to everybody, and all else is open. */
+export const anyOnePolicy: fc.Arbitrary<Snapshot> = fc
+  .constantFrom("ingress" as const, "egress" as const)
+  .chain((direction) => {
+    const one = fc.oneof(validRule, ruleOf(fc.constant("Allow"))).map((rule) => [rule]);
+    const several = ruleList(direction, 4);
+    return fc.tuple(anySnapshot, fc.oneof(one, several), fc.constant(direction), fc.boolean());
+  })
+  .map(([snapshot, rules, direction, namespaced]) => {
     const common = {
       apiVersion: V3,
       spec: {
         tier: "default",
         selector: "all()",
         types: [direction === "ingress" ? "Ingress" : "Egress"],
-        [direction]: [rule],
+        [direction]: rules,
       } as NetworkPolicySpec,
     } as const;
     return {

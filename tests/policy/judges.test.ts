@@ -8,7 +8,7 @@ import { derive } from "../../src/core/calc/derive.ts";
 import { membershipOf } from "../../src/core/calc/membership.ts";
 import type { Snapshot } from "../../src/core/calc/snapshot.ts";
 import { MERGE_LIMITS, type MergeLimits } from "../../src/core/rules/merge.ts";
-import { anyFlow, anyLimits, anyOneRule, anySnapshot, HOST_ADDRESSES } from "./arbitrary.ts";
+import { anyFlow, anyLimits, anyOnePolicy, anySnapshot, HOST_ADDRESSES } from "./arbitrary.ts";
 import { fate, run } from "./evaluated.ts";
 import { judge } from "./oracle.ts";
 import { hostEndpoint } from "./world.ts";
@@ -38,10 +38,11 @@ it("the compiled rules decide as the text of the policies says", () => {
   );
 });
 
-it("and one rule by itself, whatever conditions it has", () => {
+it("and one policy by itself, whatever conditions its rules have", () => {
+  const flows = fc.array(anyFlow, { minLength: 30, maxLength: 60 });
   fc.assert(
-    fc.property(anyOneRule, fc.array(anyFlow, { minLength: 30, maxLength: 60 }), (snapshot, flows) => {
-      const state = derive(snapshot);
+    fc.property(anyOnePolicy, anyLimits, flows, (snapshot, limits, flows) => {
+      const state = derive(snapshot, limits);
       const [policy] = snapshot.policies;
       for (const flow of flows) {
         const evaluation = run(snapshot, state, flow, HOST_ADDRESSES);

@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { derive } from "../../src/core/calc/derive.ts";
 import type { Snapshot } from "../../src/core/calc/snapshot.ts";
 import { KernelHost, type Shot } from "../../src/lab/kernel-host.ts";
-import { anyFlow, anyLimits, anyOneRule, anySnapshot, HOST_ADDRESSES } from "./arbitrary.ts";
+import { anyFlow, anyLimits, anyOnePolicy, anySnapshot, HOST_ADDRESSES } from "./arbitrary.ts";
 import { run } from "./evaluated.ts";
 import { type Flow, judge } from "./oracle.ts";
 import { endpoint, interfaceTo, LAN } from "./world.ts";
@@ -22,7 +22,7 @@ describe(`the kernel (seed ${SEED})`, () => {
   after(() => kernel[Symbol.dispose]());
 
   it("lets through what the policies allow, and nothing else", async () => {
-    const world = fc.oneof({ weight: 2, arbitrary: anySnapshot }, anyOneRule);
+    const world = fc.oneof({ weight: 2, arbitrary: anySnapshot }, anyOnePolicy);
     const cases = fc.sample(fc.tuple(world, anyLimits, fc.array(anyFlow, { minLength: 60, maxLength: 60 })), {
       numRuns: Number(process.env["RUNS"] ?? 40),
       seed: SEED,

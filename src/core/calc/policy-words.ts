@@ -12,7 +12,10 @@ export interface ProtocolPorts {
 
 const PROTOCOLS = ["TCP", "UDP", "SCTP"] as const;
 
-/** What no packet to "the internet" may go to: private, shared, link-local and other special blocks (RFC 6890, RFC 4193). */
+/**
+ * What no packet to "the internet" may go to: private, shared, link-local and other special blocks (RFC 6890, RFC 4193). Not
+ * `::ffff:0:0/96`, which leads nowhere and which Calico takes for 0.0.0.0/0.
+ */
 export const NOT_INTERNET: readonly string[] = [
   "0.0.0.0/8",
   "10.0.0.0/8",
@@ -24,7 +27,6 @@ export const NOT_INTERNET: readonly string[] = [
   "198.18.0.0/15",
   "224.0.0.0/3",
   "::/127",
-  "::ffff:0:0/96",
   "fc00::/7",
   "fe80::/10",
   "ff00::/8",

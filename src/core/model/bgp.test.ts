@@ -89,6 +89,8 @@ table("a BGPPeer", (spec) => calico("BGPPeer", spec), [
   ["an address", "{peerIP: 192.0.2.1, asNumber: 65001, node: host1}"],
   ["an address with a port", "{peerIP: '192.0.2.1:4444', asNumber: 65001}"],
   ["an IPv6 address with a port", "{peerIP: '[fd00::1]:4444', asNumber: '1.10'}"],
+  ["an IPv4 address in brackets", "{peerIP: '[192.0.2.1]:500'}"],
+  ["a port with leading zeros", "{peerIP: '192.0.2.1:0500'}"],
   ["port 0", "{peerIP: '192.0.2.1:0'}", "spec.peerIP"],
   ["port 65536", "{peerIP: '192.0.2.1:65536'}", "spec.peerIP"],
   ["an IPv6 address with a port and no brackets", "{peerIP: 'fd00::1:4444x'}", "spec.peerIP"],
@@ -98,6 +100,7 @@ table("a BGPPeer", (spec) => calico("BGPPeer", spec), [
   ["node and nodeSelector", "{node: a, nodeSelector: has(rack)}", "spec.node: beside nodeSelector"],
   ["peerIP and peerSelector", "{peerIP: 192.0.2.1, peerSelector: has(rr)}", "spec.peerIP: beside peerSelector"],
   ["asNumber and peerSelector", "{asNumber: 1, peerSelector: has(rr)}", "spec.asNumber: beside peerSelector"],
+  ["an AS number of 0, which is none, and peerSelector", "{asNumber: 0, peerSelector: has(rr)}"],
   ["a gateway", "{peerIP: 192.0.2.1, reachableBy: 10.0.0.1}"],
   ["a gateway to nobody", "{reachableBy: 10.0.0.1}", "spec.reachableBy: needs a peerIP"],
   [
@@ -161,6 +164,12 @@ table("a rule of a BGPFilter", (rule) => calico("BGPFilter", { exportV4: [rule] 
     "spec.exportV4[0].operations[0]",
   ],
   ["communities", "{action: Accept, communities: {values: ['65000:1']}}"],
+  [
+    "a community with leading zeros",
+    "{action: Accept, communities: {values: ['065000:1']}, operations: [{addCommunity: {value: '1:2:03'}}]}",
+    "spec.exportV4[0].communities.values[0]",
+    "spec.exportV4[0].operations[0].addCommunity.value",
+  ],
   [
     "two communities",
     "{action: Accept, communities: {values: ['65000:1', '65000:2']}}",

@@ -30,14 +30,23 @@ const community = textThat((text) =>
     : `${quote(text)} is not a community: "65000:1" (each 0-65535) or "65000:1:2" (each 0-4294967295)`,
 );
 
+/** As the filters of Calico's API want it: without leading zeros. */
+const plainCommunity = textThat((text) =>
+  isCommunity(text) && text.split(":").every((part) => part === String(Number(part)))
+    ? undefined
+    : `${quote(text)} is not a community: "65000:1" (each 0-65535) or "65000:1:2" (each 0-4294967295), no leading zeros`,
+);
+
 /** Address and port of `192.0.2.1`, `192.0.2.1:1790`, `fd00::1`, `[fd00::1]:1790`; undefined if the text is none of these. */
 export function parsePeerAddress(text: string): { readonly address: string; readonly port?: number } | undefined {
   if (parseAddress(text) !== undefined) return { address: text };
   const [, v6, v4, digits] = /^(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):([0-9]{1,5})$/.exec(text) ?? [];
   const address = v6 ?? v4 ?? "";
   const port = Number(digits);
-  const family = v6 === undefined ? 4 : 6;
-  return parseAddress(address)?.family === family && port >= 1 && port <= 65535 ? { address, port } : undefined;
+  const family = parseAddress(address)?.family;
+  // Brackets around an IPv4 address change nothing, and Calico's API takes them.
+  const isGood = v6 === undefined ? family === 4 : family !== undefined;
+  return isGood && port >= 1 && port <= 65535 ? { address, port } : undefined;
 }
 
 const password = z
@@ -173,7 +182,7 @@ const filterRule = (family: 4 | 6) => {
       .exactOptional()
       .meta({ description: "Only with peers of another AS, or of the own" }),
     communities: z
-      .strictObject({ values: z.array(community).length(1).meta({ description: "The community" }) })
+      .strictObject({ values: z.array(plainCommunity).length(1).meta({ description: "The community" }) })
       .exactOptional()
       .meta({ description: "Only routes that carry it" }),
     asPathPrefix: z.array(asNumber).exactOptional().meta({ description: "Only routes whose AS path begins so" }),
@@ -192,7 +201,7 @@ const filterRule = (family: 4 | 6) => {
 
 const operation = z.strictObject({
   addCommunity: z
-    .strictObject({ value: community.meta({ description: "The community" }) })
+    .strictObject({ value: plainCommunity.meta({ description: "The community" }) })
     .exactOptional()
     .meta({ description: "Adds a community" }),
   prependASPath: z

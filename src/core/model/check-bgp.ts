@@ -48,7 +48,7 @@ function checkCommunities(spec: unknown, report: Report): void {
 export const checkBgpPeer: Check = (resource, report) => {
   const spec = field(resource, "spec");
   checkAnnotations(resource, report);
-  const has = (name: string) => field(spec, name) !== undefined;
+  const has = (name: string) => field(spec, name) !== undefined && !(name === "asNumber" && field(spec, name) === 0);
   const exclude = (name: string, other: string) => {
     if (has(name) && has(other)) report(["spec", name], `cannot stand beside ${other}`);
   };

@@ -1,6 +1,7 @@
 /** What the fields of one rule demand of each other (validateRule of libcalico-go, and the CEL rules of Calico's API). */
 import { type Family, parseAddress } from "../net/address.ts";
 import { parseCidr } from "../net/cidr.ts";
+import { plainNet } from "./fields.ts";
 import { entriesOf, field, listField, type Report, type Segment } from "./loose.ts";
 import { whyNotLabelName } from "./names.ts";
 
@@ -78,13 +79,13 @@ function checkNets(rule: unknown, report: Report): void {
       for (const [index, item] of listField(field(rule, entity), name).entries()) {
         if (typeof item !== "string") continue;
         const at: Segment[] = [entity, name, index];
-        const family = (parseCidr(item) ?? parseAddress(item))?.family;
+        const family = (parseCidr(plainNet(item)) ?? parseAddress(plainNet(item)))?.family;
         if (family === undefined) continue;
         first ??= family;
         if ((version === 4 || version === 6) && family !== version)
           report(at, `"${item}" is IPv${family}, the rule is for ipVersion ${version}`);
         else if (family !== first) report(at, "one rule cannot have both IPv4 and IPv6 CIDRs: make two rules");
-        if (name === "notNets" && parseCidr(item)?.length === 0)
+        if (name === "notNets" && parseCidr(plainNet(item))?.length === 0)
           report(at, `"${item}" is every address: a rule that excludes it matches nothing`);
       }
     }

@@ -1,7 +1,8 @@
 /** What the fields of a resource demand of each other, kind by kind. Runs on unchecked input: see loose.ts. */
 import { width } from "../net/address.ts";
-import { type Cidr, cidr, covers, formatCidr, overlaps, parseCidr } from "../net/cidr.ts";
+import { type Cidr, cidr, covers, formatCidr, overlaps, parseCidr, parseNet } from "../net/cidr.ts";
 import { checkAnnotations, checkRules } from "./check-rule.ts";
+import { plainNet } from "./fields.ts";
 import { checkLanAnnotations } from "./lan-annotations.ts";
 import { entriesOf, field, isTrue, listField, type Report, textField } from "./loose.ts";
 import { whyNotLabelName, whyNotLabelValue } from "./names.ts";
@@ -70,7 +71,7 @@ const LINK_LOCAL = [cidr("169.254.0.0/16"), cidr("fe80::/10")];
 
 export const checkPool: Check = (resource, report) => {
   const spec = field(resource, "spec");
-  const block = parseCidr(textField(spec, "cidr") ?? "");
+  const block = parseCidr(plainNet(textField(spec, "cidr") ?? ""));
   if (block !== undefined) checkPoolSize(spec, block, report);
   const ipip = isTunnel(spec, "ipipMode");
   const vxlan = isTunnel(spec, "vxlanMode");
@@ -181,12 +182,28 @@ export const checkHostEndpoint: Check = (resource, report) => {
 export const checkWorkloadEndpoint: Check = (resource, report) => {
   const spec = field(resource, "spec");
   for (const [index, item] of listField(spec, "ipNetworks").entries()) {
-    const block = typeof item === "string" ? parseCidr(item) : undefined;
+    const block = typeof item === "string" ? parseNet(item) : undefined;
     if (block !== undefined && block.length !== width(block.family))
       report(["spec", "ipNetworks", index], `${formatCidr(block)} holds more than one address`);
   }
   checkNamedPorts(spec, report);
+  for (const [index, port] of listField(spec, "ports").entries())
+    if ((textField(port, "name") ?? "") === "" && (field(port, "hostPort") ?? 0) === 0)
+      report(["spec", "ports", index, "name"], "is missing: a port has a name or a hostPort");
+  checkTranslations(spec, report);
 };
+
+/** Translations are of one IP version, and the inner address is the endpoint's own. */
+function checkTranslations(spec: unknown, report: Report): void {
+  const own = listField(spec, "ipNetworks").flatMap((item) => (typeof item === "string" ? (parseNet(item) ?? []) : []));
+  for (const [index, nat] of listField(spec, "ipNATs").entries()) {
+    const [inner, outer] = ["internalIP", "externalIP"].map((name) => parseNet(textField(nat, name) ?? ""));
+    if (inner === undefined || outer === undefined) continue;
+    const at = ["spec", "ipNATs", index];
+    if (inner.family !== outer.family) report([...at, "externalIP"], "is of another IP version than internalIP");
+    if (!own.some((net) => covers(net, inner))) report([...at, "internalIP"], "is not among the ipNetworks");
+  }
+}
 
 function checkNamedPorts(spec: unknown, report: Report): void {
   for (const [index, port] of listField(spec, "ports").entries()) {

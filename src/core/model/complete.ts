@@ -84,7 +84,7 @@ function completeSpec(kind: Kind, spec: Fields): Fields {
     case "Node":
       return compact(spec);
     case "WorkloadEndpoint":
-      return spec;
+      return { orchestrator: "", workload: "", node: "", endpoint: "", ipNetworks: [], profiles: [], ...spec };
   }
 }
 

@@ -162,12 +162,30 @@ const TRUTHS: ReadonlySet<string> = new Set([
   "sticky",
   "external",
 ]);
-/** Maps of text to text, and metadata's own texts. */
+/** Maps of text to text. */
 const TEXT_MAPS: ReadonlySet<Segment | undefined> = new Set(["labels", "annotations", "labelsToApply"]);
+
+/** Fields that hold nothing but text, for which a number or a truth value can be meant. */
+const TEXTS: ReadonlySet<Segment | undefined> = new Set([
+  "name",
+  "namespace",
+  "uid",
+  "resourceVersion",
+  "tier",
+  "node",
+  "nodeName",
+  "interfaceName",
+  "orchestrator",
+  "workload",
+  "endpoint",
+  "containerID",
+]);
+/** Lists of such. */
+const TEXT_LISTS: ReadonlySet<Segment | undefined> = new Set(["profiles", "filters"]);
 
 function isTextPlace(at: readonly Segment[]): boolean {
   const [map, key] = at.slice(-2);
-  return TEXT_MAPS.has(map) || (map === "metadata" && (key === "name" || key === "namespace"));
+  return TEXT_MAPS.has(map) || TEXT_LISTS.has(map) || TEXTS.has(key);
 }
 
 /** A truth value in YAML 1.1, text in 1.2. */

@@ -1,6 +1,6 @@
 /** Kinds of values that fields of several resources have. Each checks itself alone; what needs two fields is in checks.ts. */
 import { z } from "zod";
-import { parseAddress, width } from "../net/address.ts";
+import { formatAddress, parseAddress, width } from "../net/address.ts";
 import { cidrOf, equalCidrs, formatCidr, parseCidr, parseNet } from "../net/cidr.ts";
 import { parsePortRange } from "../net/port-range.ts";
 import { parseSelector } from "../selector/parse.ts";
@@ -58,12 +58,29 @@ function whyNotNet(text: string): Why {
     : undefined;
 }
 
+/**
+ * The IPv4 address or block that is meant by one inside `::ffff:0:0/96` (RFC 4291 section 2.5.5.2), as Go and so Calico takes
+ * it; any other text as it is.
+ */
+export function plainNet(text: string): string {
+  const [address = "", length] = text.split("/", 2);
+  const a = address.includes(":") ? parseAddress(address) : undefined;
+  const bits = length === undefined ? 128 : /^[0-9]{1,3}$/.test(length) ? Number(length) : Number.NaN;
+  if (a === undefined || a.value >> 32n !== 0xffffn || !(bits >= 96 && bits <= 128)) return text;
+  const plain = formatAddress({ family: 4, value: a.value & 0xffffffffn });
+  return length === undefined ? plain : `${plain}/${bits - 96}`;
+}
+
+function netThat(whyNot: (text: string) => Why) {
+  return textThat((text) => whyNot(plainNet(text))).transform(plainNet);
+}
+
 /** A CIDR without host bits; an address alone is refused. */
-export const maskedCidr = textThat(whyNotMaskedCidr);
+export const maskedCidr = netThat(whyNotMaskedCidr);
 /** A CIDR, host bits allowed, or an address. */
-export const net = textThat(whyNotNet);
+export const net = netThat(whyNotNet);
 /** A CIDR without host bits, or an address. */
-export const maskedNet = textThat((text) => (parseAddress(text) === undefined ? whyNotMaskedCidr(text) : undefined));
+export const maskedNet = netThat((text) => (parseAddress(text) === undefined ? whyNotMaskedCidr(text) : undefined));
 
 export const ipAddress = textThat((text) =>
   parseAddress(text) === undefined ? `${quote(text)} is not an IP address` : undefined,
@@ -82,8 +99,14 @@ export function interfaceAddress(family: 4 | 6) {
   );
 }
 
+/** 6, 8 or 20 bytes with ":" or "-" between them, or with a "." after every second (ParseMAC of Go). */
+const MAC =
+  /^(?:(?:hh:){5}hh|(?:hh-){5}hh|(?:hh:){7}hh|(?:hh-){7}hh|(?:hh:){19}hh|(?:hh-){19}hh|(?:hhhh\.){2}hhhh|(?:hhhh\.){3}hhhh|(?:hhhh\.){9}hhhh)$/;
+
 export const macAddress = textThat((text) =>
-  /^[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}$/.test(text) ? undefined : `${quote(text)} is not a MAC address`,
+  MAC.test(text.replace(/[0-9a-fA-F]/g, "h")) && !text.includes("h")
+    ? undefined
+    : `${quote(text)} is not a MAC address`,
 );
 
 export const PROTOCOLS = ["TCP", "UDP", "ICMP", "ICMPv6", "SCTP", "UDPLite"];

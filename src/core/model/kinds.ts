@@ -34,7 +34,7 @@ const CALICO = "projectcalico.org/v3";
 
 /** In the order in which a set of resources is applied, so that what others refer to comes first. */
 export const KINDS: readonly KindInfo[] = [
-  entry("Node", CALICO, "A host", ["nodes", "no"], specs.NodeSpec, check.checkNode),
+  entry("Node", CALICO, "A host", ["nodes", "no"], specs.NodeSpec, check.checkNode, { status: true }),
   entry(
     "IPAMConfiguration",
     CALICO,
@@ -50,6 +50,7 @@ export const KINDS: readonly KindInfo[] = [
     ["ippools", "ipp", "ipps", "pool", "pools"],
     specs.IPPoolSpec,
     check.checkPool,
+    { status: true },
   ),
   entry(
     "IPReservation",
@@ -84,7 +85,7 @@ export const KINDS: readonly KindInfo[] = [
     ["tiers"],
     specs.TierSpec,
     check.checkTier,
-    { name: whyNotTierName },
+    { name: whyNotTierName, status: true },
   ),
   entry(
     "Profile",
@@ -182,6 +183,8 @@ export function kindInfo(kind: Kind): KindInfo {
 }
 
 interface Exceptions {
+  /** What Calico says about the resource stands in it too. */
+  readonly status?: boolean;
   readonly namespaced?: boolean;
   readonly readOnly?: boolean;
   readonly name?: (name: string) => string | undefined;
@@ -194,7 +197,7 @@ function entry(
   aliases: readonly string[],
   spec: z.ZodType,
   checkKind: check.Check,
-  { namespaced = false, readOnly = false, name = whyNotName }: Exceptions = {},
+  { namespaced = false, readOnly = false, status = false, name = whyNotName }: Exceptions = {},
 ): KindInfo {
   const schema = z
     .strictObject({
@@ -202,7 +205,7 @@ function entry(
       kind: z.literal(kind).meta({ description: "What it is" }),
       metadata: metadataSchema(namespaced, name),
       spec: spec.meta({ description }),
-      status: z.unknown().optional().meta({ description: "Ignored: what Calico says about the resource" }),
+      ...(status ? { status: z.unknown().optional().meta({ description: "Ignored: what Calico says about it" }) } : {}),
     })
     .meta({ description, title: kind });
   const checkAll: check.Check = (resource, report) => {

@@ -38,6 +38,11 @@ describe("parseResources reads", () => {
     ],
     ["empty lists", "apiVersion: v1\nkind: List\nitems: []", []],
     [
+      "plain lists of resources, as calicoctl does",
+      `- {apiVersion: projectcalico.org/v3, kind: Tier, metadata: {name: a}}\n- {apiVersion: projectcalico.org/v3, kind: TierList, items: [{metadata: {name: b}}]}\n---\n[]\n`,
+      ["Tier//a", "Tier//b"],
+    ],
+    [
       "anchors, aliases and merged maps",
       `apiVersion: projectcalico.org/v3\nkind: GlobalNetworkPolicy\nmetadata: {name: a}\nspec:\n  ingress:\n  - &web {action: Allow, protocol: TCP, destination: &d {ports: [80]}}\n  - *web\n  - {<<: *web, action: Deny}\n  - {action: Allow, protocol: TCP, destination: {<<: [*d], nets: [10.0.0.0/8]}}\n`,
       ["GlobalNetworkPolicy//a"],
@@ -51,6 +56,13 @@ describe("parseResources reads", () => {
       labels: { a: "1", b: "true", c: "1.5", d: "3", e: "" },
       name: "123",
       namespace: "7",
+    });
+    const endpoint = `apiVersion: projectcalico.org/v3\nkind: HostEndpoint\nmetadata: {name: a, uid: 5, resourceVersion: 12}\nspec: {node: 7, interfaceName: 0, profiles: [1, true]}\n`;
+    assert.deepEqual(parseResources(endpoint, "f").resources[0], {
+      apiVersion: "projectcalico.org/v3",
+      kind: "HostEndpoint",
+      metadata: { name: "a", resourceVersion: "12", uid: "5" },
+      spec: { interfaceName: "0", node: "7", profiles: ["1", "true"] },
     });
   });
   it("yes, no, on and off as truth values where only those can stand, as Calico does", () => {
@@ -129,6 +141,11 @@ spec:
       `f.yaml:6:17 spec.ingress[1].action: "Alow" is not one of Allow, Deny, Log, Pass`,
     ],
     [
+      "problems of a plain list with the place in it",
+      `- {apiVersion: projectcalico.org/v3, kind: Tier, metadata: {name: a}}\n- {apiVersion: projectcalico.org/v3, kind: Tier, metadata: {name: B}}\n`,
+      `f.yaml:2:67 [1].metadata.name: "B" is not the name of a tier: lower-case letters, digits and "-", with a letter or digit at both ends`,
+    ],
+    [
       "the same resource twice",
       `${tier("a")}---\n${tier("b")}---\n${tier("a")}`,
       `f.yaml:16:9 metadata.name: the Tier a stands in line 4 already`,
@@ -164,7 +181,7 @@ spec:
     [
       "a list of numbers",
       "- 1\n",
-      "f.yaml:1:1: is not a resource: a map with apiVersion, kind, metadata and spec is expected",
+      "f.yaml:1:3 [0]: is not a resource: a map with apiVersion, kind, metadata and spec is expected",
     ],
     [
       "a key that is a number",

@@ -144,8 +144,10 @@ function yamlMessage(message: string): string {
   return `is not YAML: ${message.charAt(0).toLowerCase()}${message.slice(1)}`;
 }
 
-/** `kind: List` of kubectl, `IPPoolList` of calicoctl: their items may leave out what the list says. */
+/** A list of resources, as calicoctl takes it; `kind: List` of kubectl, `IPPoolList` of calicoctl: their items may leave out what the list says. */
 function takeApart(value: unknown, source: Source, prefix: readonly Segment[]): FileItem[] {
+  if (Array.isArray(value) && prefix.length === 0)
+    return value.flatMap((inner: unknown, index) => takeApart(inner, source, [index]));
   const kind = textField(value, "kind") ?? "";
   const items = field(value, "items");
   if (!kind.endsWith("List") || !Array.isArray(items)) return [item(value, source, prefix)];

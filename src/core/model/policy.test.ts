@@ -117,6 +117,11 @@ table("the name of a NetworkPolicy", (name) => calico("NetworkPolicy", {}, { nam
   ["more dots", "t.h.i.ng", "metadata.name"],
 ]);
 
+table("a policy's whole", (more) => ({ ...calico("NetworkPolicy", {}), ...(more as object) }), [
+  ["nothing more", "{}"],
+  ["a status, which policies have none of", "{status: {}}", "status: unknown field"],
+]);
+
 table("a Tier", (value) => ({ apiVersion: "projectcalico.org/v3", kind: "Tier", ...(value as object) }), [
   ["a tier", "{metadata: {name: security}, spec: {order: 100}}"],
   ["a tier that passes", "{metadata: {name: security}, spec: {order: 100, defaultAction: Pass}}"],

@@ -4,7 +4,7 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { parse } from "yaml";
 import { jsonSchema } from "./json-schema.ts";
-import { findKind, kindInfo } from "./kinds.ts";
+import { findKind, KINDS, kindInfo } from "./kinds.ts";
 import { parseResources as parseFile } from "./parse.ts";
 import { printResource, printResources } from "./print.ts";
 import type { AnyResource } from "./resources.ts";
@@ -44,10 +44,12 @@ const port = fc.constantFrom(80, "8000:8100", "http", 65535);
 const entity = (nets: fc.Arbitrary<string[]>) =>
   maybe({
     nets,
+    notNets: nets.map((list) => list.filter((net) => !net.endsWith("/0"))),
     selector,
     notSelector: selector,
     namespaceSelector: fc.constantFrom("global()", "has(a)"),
     ports: fc.array(port, { maxLength: 3 }),
+    notPorts: fc.array(port, { maxLength: 3 }),
   });
 const portless = (nets: fc.Arbitrary<string[]>) => maybe({ nets, selector });
 const action = fc.constantFrom("Allow", "Deny", "Log", "Pass");
@@ -142,7 +144,62 @@ const specs: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
     bgp: fc.record({ asNumber: fc.constantFrom(64512, "1.10", "65000") }),
   }),
   Network: network,
+  WorkloadEndpoint: fc.record(
+    {
+      orchestrator: plain,
+      workload: name,
+      node: name,
+      endpoint: plain,
+      ipNetworks: some(["192.0.2.1/32", "fd00::1", "192.0.2.2"]),
+      profiles: some(["a", "on"]),
+      interfaceName: fc.constantFrom("eth0", "1", "on"),
+      containerID: fc.constantFrom("1e5", "0x1f", "abc"),
+      mac: fc.constantFrom("02:42:0a:41:00:02", "0000.5e00.5301"),
+      ports: fc.constant([{ name: "http", protocol: 6, port: 80, hostPort: 8080 }]),
+    },
+    { requiredKeys: ["interfaceName"] },
+  ),
+  BGPPeer: maybe({
+    node: plain,
+    peerIP: fc.constantFrom("192.0.2.1", "[fd00::1]:179", "192.0.2.1:1790"),
+    asNumber: fc.constantFrom(64512, "1.10", "65000"),
+    password: fc.record({ secretKeyRef: fc.record({ name, key: plain }) }),
+    sourceAddress: fc.constantFrom("UseNodeIP", "None"),
+    maxRestartTime: fc.constantFrom("90s", "0", "1m30s"),
+    filters: some(["a", "on", "1"]),
+    ttlSecurity: fc.constantFrom(0, 1, 255),
+  }),
+  BGPFilter: maybe({
+    exportV4: fc.array(
+      fc.record(
+        {
+          action: fc.constant("Accept"),
+          interface: fc.constantFrom("eth*", "1", "*"),
+          communities: fc.constant({ values: ["65000:1"] }),
+          operations: fc.constant([{ setPriority: { value: 100 } }, { prependASPath: { prefix: [65000, "1.10"] } }]),
+        },
+        { requiredKeys: ["action"] },
+      ),
+      { maxLength: 2 },
+    ),
+    importV6: fc.constant([
+      { cidr: "fd00::/8", matchOperator: "In", prefixLength: { min: 0, max: 64 }, action: "Reject" },
+    ]),
+  }),
+  BGPConfiguration: maybe({
+    logSeverityScreen: fc.constantFrom("Info", "Debug"),
+    nodeToNodeMeshEnabled: fc.boolean(),
+    asNumber: fc.constantFrom(64512, "1.10"),
+    prefixAdvertisements: fc.constant([{ cidr: "10.0.0.0/8", communities: ["65000:1"] }]),
+  }),
+  IPAMConfiguration: fc.record(
+    { strictAffinity: fc.constant(true), autoAllocateBlocks: fc.boolean(), maxBlocksPerHost: fc.nat(20) },
+    { requiredKeys: ["strictAffinity"] },
+  ),
 };
+
+/** Kinds of which there is one, and its name. */
+const FIXED_NAMES: Readonly<Record<string, string>> = { BGPConfiguration: "default", IPAMConfiguration: "default" };
 
 const resource = fc
   .constantFrom(...Object.entries(specs))
@@ -152,7 +209,7 @@ const resource = fc
       kind: fc.constant(kind),
       metadata: fc.record(
         {
-          name: kind === "Tier" ? plain : name,
+          name: FIXED_NAMES[kind] === undefined ? (kind === "Tier" ? plain : name) : fc.constant(FIXED_NAMES[kind]),
           ...(findKind(kind)?.namespaced === true ? { namespace: fc.constantFrom("default", "on", "1") } : {}),
           labels,
           annotations,
@@ -169,6 +226,11 @@ const resource = fc
   });
 
 describe("a resource of any kind", () => {
+  it("is any kind there is", () =>
+    assert.deepEqual(
+      KINDS.filter(({ kind }) => specs[kind] === undefined).map(({ kind }) => kind),
+      [],
+    ));
   it("is good by its kind's JSON schema too", () => {
     fc.assert(
       fc.property(resource, (resource) =>

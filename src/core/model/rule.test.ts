@@ -217,6 +217,20 @@ table("a rule", (rule) => calico("NetworkPolicy", { ingress: [rule] }), [
   ],
   ["notNets of all IPv6", "{action: Allow, source: {notNets: ['::/0']}}", `${at}.source.notNets[0]`],
   ["notNets", "{action: Allow, source: {notNets: [10.0.0.0/8]}}"],
+  [
+    "an IPv4 net written as IPv6 beside others of IPv4",
+    "{action: Allow, ipVersion: 4, source: {nets: ['::ffff:1.2.3.0/120', 10.0.0.0/8]}}",
+  ],
+  [
+    "an IPv4 net written as IPv6 with bits set",
+    "{action: Allow, source: {nets: ['::ffff:1.2.3.4/120']}}",
+    `${at}.source.nets[0]: write "1.2.3.0/24"`,
+  ],
+  [
+    "an IPv4 net written as IPv6 in a rule for IPv6",
+    "{action: Allow, ipVersion: 6, source: {nets: ['::ffff:1.2.3.0/120']}}",
+    `${at}.source.nets[0]: for ipVersion 6`,
+  ],
 
   ["a selector", `{action: Allow, source: {selector: 'foo == "bar"'}}`],
   ["a selector with has and /", "{action: Allow, source: {selector: has(calico/k8s_NS-.1/role)}}"],

@@ -75,6 +75,7 @@ table("an IPPool", (spec) => calico("IPPool", spec), [
   ["assignmentMode manual", "{cidr: 1.2.3.0/26, assignmentMode: manual}", "spec.assignmentMode"],
   ["yes for a truth value", "{cidr: 1.2.3.0/26, natOutgoing: yes}", "spec.natOutgoing: write true"],
   ["the first API's ipip", "{cidr: 1.2.3.0/26, ipip: {enabled: true}}", "spec.ipip: write ipipMode"],
+  ["the first API's nat-outgoing where it says no", "{cidr: 1.2.3.0/26, nat-outgoing: false, ipip: null}"],
   ["the first API's nat-outgoing", "{cidr: 1.2.3.0/26, nat-outgoing: true}", "spec.nat-outgoing: write natOutgoing"],
 ]);
 
@@ -94,6 +95,11 @@ table("an IPAMConfiguration", (spec) => calico("IPAMConfiguration", spec, { name
   ["a limit without strictness", "{strictAffinity: false, maxBlocksPerHost: 5}", "spec.maxBlocksPerHost"],
   ["a limit below zero", "{strictAffinity: true, maxBlocksPerHost: -1}", "spec.maxBlocksPerHost"],
   ["nothing said", "{}", "spec.strictAffinity: is missing"],
+]);
+
+table("a WorkloadEndpoint of Calico's", (spec) => calico("WorkloadEndpoint", spec), [
+  ["an interface, which is enough", "{interfaceName: cali012371237}"],
+  ["nothing", "{}", "spec.interfaceName: is missing"],
 ]);
 
 for (const kind of ["GlobalNetworkSet", "NetworkSet"])
@@ -193,7 +199,33 @@ table(
     ["a container that begins with a hyphen", "{containerID: -abcdefg}", "spec.containerID"],
     ["a container with a dot", "{containerID: abcde-j.g}", "spec.containerID"],
     ["a MAC address", "{mac: 'EE:ee:ee:ee:ee:01'}"],
+    ["a MAC address with dots, and one of eight bytes", "{mac: 0000.5e00.5301}"],
+    ["a MAC address of eight bytes", "{mac: '02-00-5e-10-00-00-00-01'}"],
+    ["a MAC address with two kinds of separators", "{mac: 'ee:ee-ee:ee:ee:ee'}", "spec.mac"],
     ["a bad MAC address", "{mac: 'ee:ee'}", "spec.mac"],
+    [
+      "a translation of its own address",
+      "{ipNetworks: [1.2.3.4/32], ipNATs: [{internalIP: 1.2.3.4, externalIP: 5.6.7.8}]}",
+    ],
+    [
+      "a translation of another's address",
+      "{ipNetworks: [1.2.3.5/32], ipNATs: [{internalIP: 1.2.3.4, externalIP: 5.6.7.8}]}",
+      "spec.ipNATs[0].internalIP: among",
+    ],
+    [
+      "a translation into another IP version",
+      "{ipNetworks: [1.2.3.4/32], ipNATs: [{internalIP: 1.2.3.4, externalIP: 'aabb::1'}]}",
+      "spec.ipNATs[0].externalIP: another IP version",
+    ],
+    ["a port of the host without a name", "{ports: [{protocol: TCP, port: 80, hostPort: 8080}]}"],
+    ["a port with neither", "{ports: [{protocol: TCP, port: 80}]}", "spec.ports[0].name: is missing"],
+    [
+      "a host's port at no address",
+      "{ports: [{name: a, protocol: TCP, port: 80, hostPort: 80, hostIP: 999.1.1.1}]}",
+      "spec.ports[0].hostIP",
+    ],
+    ["prefixes it may send from", "{allowSpoofedSourcePrefixes: [10.0.0.1, 192.168.0.0/16]}"],
+    ["a prefix that is none", "{allowSpoofedSourcePrefixes: [10.abcd]}", "spec.allowSpoofedSourcePrefixes[0]"],
   ],
 );
 

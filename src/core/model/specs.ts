@@ -115,20 +115,45 @@ export const HostEndpointSpec = z.strictObject({
 });
 
 export const WorkloadEndpointSpec = z.strictObject({
-  orchestrator: name.meta({ description: "Who made it: docker" }),
-  workload: z.string().meta({ description: "The container's name" }),
-  node: name.meta({ description: "The node it runs on" }),
+  orchestrator: name.exactOptional().meta({ description: "Who made it: docker" }),
+  workload: z.string().exactOptional().meta({ description: "The container's name" }),
+  node: name.exactOptional().meta({ description: "The node it runs on" }),
   containerID: textThat((text) =>
     /^[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?$/.test(text) ? undefined : `${quote(text)} is not a container ID`,
   )
     .exactOptional()
     .meta({ description: "The container" }),
-  endpoint: z.string().meta({ description: "Docker's endpoint ID" }),
-  ipNetworks: z.array(maskedNet).meta({ description: "Its addresses" }),
-  profiles: z.array(name).meta({ description: "Profiles, in order" }),
+  endpoint: z.string().exactOptional().meta({ description: "Docker's endpoint ID" }),
+  ipNetworks: z.array(net).exactOptional().meta({ description: "Its addresses" }),
+  ipNATs: z
+    .array(
+      z.strictObject({
+        internalIP: ipAddress.meta({ description: "One of its addresses" }),
+        externalIP: ipAddress.meta({ description: "What it is outside" }),
+      }),
+    )
+    .exactOptional()
+    .meta({ description: "Read for Calico's sake: Manx does not translate addresses" }),
+  ipv4Gateway: addressOf(4).exactOptional().meta({ description: "Read for Calico's sake" }),
+  ipv6Gateway: addressOf(6).exactOptional().meta({ description: "Read for Calico's sake" }),
+  allowSpoofedSourcePrefixes: z.array(net).exactOptional().meta({ description: "Read for Calico's sake" }),
+  profiles: z.array(name).exactOptional().meta({ description: "Profiles, in order" }),
   interfaceName: textThat(whyNotInterface).meta({ description: "The host's end of its veth pair" }),
   mac: macAddress.exactOptional().meta({ description: "MAC address of the container's interface" }),
-  ports: z.array(z.strictObject(portFields)).exactOptional().meta({ description: "Named ports" }),
+  ports: z
+    .array(
+      z.strictObject({
+        ...portFields,
+        name: z
+          .union([portFields.name, z.literal("")])
+          .exactOptional()
+          .meta({ description: "What rules call it" }),
+        hostPort: wholeNumber(0, 65535).exactOptional().meta({ description: "Read for Calico's sake" }),
+        hostIP: ipAddress.exactOptional().meta({ description: "Read for Calico's sake" }),
+      }),
+    )
+    .exactOptional()
+    .meta({ description: "Named ports" }),
 });
 
 export const NodeSpec = z.strictObject({

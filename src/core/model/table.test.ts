@@ -27,7 +27,9 @@ export function judge(value: unknown, expected: readonly string[]): void {
 function withoutVoid(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutVoid);
   if (typeof value !== "object" || value === null) return value;
-  const entries = Object.entries(value).filter(([, inner]) => inner !== null && inner !== undefined && inner !== "");
+  const entries = Object.entries(value).filter(
+    ([key, inner]) => inner !== null && inner !== undefined && inner !== "" && key !== "nat-outgoing",
+  );
   return Object.fromEntries(entries.map(([key, inner]) => [key, withoutVoid(inner)]));
 }
 

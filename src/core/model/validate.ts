@@ -6,6 +6,7 @@
  * its API types), except, on purpose:
  * - what needs Kubernetes or Envoy (service accounts, services, HTTP) is refused with a sentence;
  * - unknown fields, also those that differ in case only, and what YAML 1.1 and 1.2 read in two ways are refused (document.ts);
+ * - a namespace on a kind that has none is refused, and a BGPFilter whose shortest prefix is longer than its longest;
  * - lists and selectors may be longer than Calico's CRDs allow (1,024 rules, 50 ports, 256 nets, 1,024 characters): those are
  *   the cost limits of Kubernetes' API server;
  * - compose projects are namespaces, so a namespace may have "_" in its name.
@@ -95,7 +96,8 @@ const TEXT_MAPS = new Set(["labels", "annotations", "labelsToApply"]);
 
 /** Fields that Calico reads as absent where they are empty (`omitempty`). */
 const EMPTY_IS_ABSENT = new Set(
-  `selector notSelector namespaceSelector nodeSelector serviceAccountSelector tier stagedAction ipipMode vxlanMode
+  `orchestrator workload endpoint ipv4Gateway ipv6Gateway hostIP
+   selector notSelector namespaceSelector nodeSelector serviceAccountSelector tier stagedAction ipipMode vxlanMode
    interfaceName containerID mac ipv4Address ipv6Address ipv4IPIPTunnelAddr routeReflectorClusterID ipv4VXLANTunnelAddr
    ipv6VXLANTunnelAddr vxlanTunnelMACAddr vxlanTunnelMACAddrV6 namespace uid creationTimestamp resourceVersion
    generateName selfLink cidr matchOperator interface peerType node peerIP peerSelector nextHopMode sourceAddress
@@ -117,6 +119,8 @@ function dropAbsent(value: unknown, findings: Finding[], at: readonly Segment[] 
   const texts = TEXT_MAPS.has(String(at.at(-1)));
   for (const [key, inner] of Object.entries(value)) {
     if (inner === "" && !texts && EMPTY_IS_ABSENT.has(key)) continue;
+    // Of Calico's first API, and nothing as long as it says no.
+    if (inner === false && key === "nat-outgoing") continue;
     if (key === "__proto__") findings.push({ segments: [...at, key], message: "is not a name that anything may have" });
     else if (inner === null || inner === undefined) {
       if (texts) out[key] = "";
