@@ -536,7 +536,15 @@ export const anyOnePolicy: fc.Arbitrary<Snapshot> = fc
   });
 
 /** A flow between two places of one family, not from a place that this host cannot see (another host's inside). */
-export const anyFlow: fc.Arbitrary<Flow> = fc.boolean().chain((six) => {
+export const anyFlow = flowOf(4);
+/** As many without ports as with, so that what rules say of ICMP is asked too. */
+export const anyFlowOrPing = flowOf(1);
+
+function flowOf(weight: number): fc.Arbitrary<Flow> {
+  return fc.boolean().chain((six) => flowIn(six, weight));
+}
+
+function flowIn(six: boolean, weight: number): fc.Arbitrary<Flow> {
   const inside = [1, 2, 3, 4, 5, 6].map((index) => (six ? `fd65::${index}` : `10.65.0.${index}`));
   const outside = [...OUTSIDE, ...HOST_ADDRESSES].filter((text) => text.includes(":") === six);
   const place = fc.oneof({ weight: 3, arbitrary: fc.constantFrom(...inside) }, fc.constantFrom(...outside));
@@ -554,10 +562,10 @@ export const anyFlow: fc.Arbitrary<Flow> = fc.boolean().chain((six) => {
     fc.constantFrom(0, 8, 128).map((type) => ({ protocol: six ? 1 : 58, icmp: { type, code: 0 } })),
   );
   return fc
-    .tuple(place, place, fc.oneof({ weight: 4, arbitrary: transport }, other))
+    .tuple(place, place, fc.oneof({ weight, arbitrary: transport }, other))
     .filter(([source, destination]) => source !== destination)
     .map(([source, destination, rest]) => ({ source, destination, ...rest }));
-});
+}
 
 /** Limits so low that small worlds merge, in every way there is. */
 export const anyLimits: fc.Arbitrary<MergeLimits> = fc.record({

@@ -413,6 +413,20 @@ const SELECTORS: readonly Row[] = [
     ["web db tcp 1 deny", "web db udp 1 deny"],
   ],
   [
+    "of two profiles the first gives the label that both have",
+    {
+      profiles: [
+        profile("gold", { labelsToApply: { grade: "gold", first: "gold" } }),
+        profile("apps", { labelsToApply: { grade: "apps", second: "apps" } }),
+      ],
+      ...db(
+        { action: "Allow", protocol: "TCP", source: { selector: "grade == 'gold' && has(second)" } },
+        { action: "Allow", protocol: "UDP", source: { selector: "grade == 'apps'" } },
+      ),
+    },
+    ["shop db tcp 1 allow", "shop db udp 1 deny"],
+  ],
+  [
     "a namespaced policy governs and means its own namespace",
     {
       profiles: [profile("gold", { ...gold.spec, egress: [{ action: "Allow" }] })],
@@ -580,6 +594,63 @@ const MATCHES: readonly Row[] = [
     ["web db tcp 80 allow", "web db tcp 22 deny", "web db tcp 1500 deny", "web db tcp 5432 deny", "web db udp 80 deny"],
   ],
   [
+    "notPorts among many rules that are merged",
+    db(
+      ...Array.from({ length: 20 }, (_, i) => ({
+        action: "Allow" as const,
+        protocol: "TCP",
+        destination: { ports: [1000 + 2 * i] },
+      })),
+      { action: "Allow", protocol: "UDP", destination: { notPorts: [22, "80:90", 443] } },
+      { action: "Allow", protocol: "SCTP", source: { nets: ["10.65.0.0/24"], notPorts: ["1:50000"] } },
+    ),
+    [
+      "web db tcp 1000 allow",
+      "web db tcp 1001 deny",
+      "web db tcp 1038 allow",
+      "web db udp 22 deny",
+      "web db udp 85 deny",
+      "web db udp 91 allow",
+      "web db sctp 80 deny",
+    ],
+  ],
+  [
+    "a net inside others, in many rules that are merged, may do what those may",
+    db(
+      ...[
+        "10.0.0.0/8",
+        "10.65.0.0/16",
+        "10.65.0.0/24",
+        "10.65.0.0/30",
+        "10.65.0.2/31",
+        "fd00::/8",
+        "fd65::/64",
+      ].flatMap((net, i) =>
+        [80, "8000:8100", 9000].map((port) => ({
+          action: "Allow" as const,
+          protocol: ["TCP", "UDP", "SCTP"][i % 3] ?? "TCP",
+          source: { nets: [net] },
+          destination: { ports: [typeof port === "number" ? port + i : port] },
+        })),
+      ),
+    ),
+    [
+      "web db tcp 80 allow/deny",
+      "web db udp 81 allow/deny",
+      "web db sctp 82 allow/deny",
+      "web db tcp 83 allow/deny",
+      "web db udp 84 deny",
+      "web db sctp 85 deny/allow",
+      "web db tcp 86 deny/allow",
+      "web db udp 8050 allow/deny",
+      "web db sctp 8050 allow",
+      "farweb db tcp 80 allow/deny",
+      "farweb db udp 81 allow/deny",
+      "farweb db sctp 82 deny",
+      "internet db tcp 80 deny",
+    ],
+  ],
+  [
     "source ports",
     db(
       { action: "Allow", protocol: "TCP", source: { ports: [40000] } },
@@ -617,6 +688,19 @@ const MATCHES: readonly Row[] = [
     "notICMP and notProtocol together, and a notICMP that says nothing",
     db({ action: "Deny", notProtocol: "UDP", notICMP: { type: 8 } }, { action: "Allow", notICMP: {} }),
     ["web db tcp 80 deny", "web db udp 53 allow", "web db icmp 8 allow/deny"],
+  ],
+  [
+    "notProtocol ICMP leaves nothing of ICMP, whatever notICMP says",
+    db({ action: "Allow", notProtocol: "ICMP", notICMP: { type: 13 } }),
+    ["web db icmp 8 deny/allow", "web db tcp 80 allow"],
+  ],
+  [
+    "the code of ICMP counts where it is given",
+    db(
+      { action: "Allow", protocol: "ICMP", icmp: { type: 8, code: 1 } },
+      { action: "Allow", protocol: "ICMPv6", icmp: { type: 128, code: 1 } },
+    ),
+    ["web db icmp 8 deny"],
   ],
   [
     "notICMP of another code lets it through",

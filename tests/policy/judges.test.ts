@@ -8,7 +8,7 @@ import { derive } from "../../src/core/calc/derive.ts";
 import { membershipOf } from "../../src/core/calc/membership.ts";
 import type { Snapshot } from "../../src/core/calc/snapshot.ts";
 import { MERGE_LIMITS, type MergeLimits } from "../../src/core/rules/merge.ts";
-import { anyFlow, anyLimits, anyOnePolicy, anySnapshot, HOST_ADDRESSES } from "./arbitrary.ts";
+import { anyFlow, anyFlowOrPing, anyLimits, anyOnePolicy, anySnapshot, HOST_ADDRESSES } from "./arbitrary.ts";
 import { fate, run } from "./evaluated.ts";
 import { judge } from "./oracle.ts";
 import { hostEndpoint } from "./world.ts";
@@ -39,7 +39,7 @@ it("the compiled rules decide as the text of the policies says", () => {
 });
 
 it("and one policy by itself, whatever conditions its rules have", () => {
-  const flows = fc.array(anyFlow, { minLength: 30, maxLength: 60 });
+  const flows = fc.array(fc.oneof(anyFlow, anyFlowOrPing), { minLength: 40, maxLength: 80 });
   fc.assert(
     fc.property(anyOnePolicy, anyLimits, flows, (snapshot, limits, flows) => {
       const state = derive(snapshot, limits);
