@@ -98,7 +98,8 @@ export const CONDITIONS = {
   "bgp-in-the-way": {
     title: "BGP is not spoken: another routing daemon is in the way",
     severity: "error",
-    remedy: 'It is left alone. To work beside it: docs/bgp.md, "Beside another routing daemon".',
+    remedy:
+      "It is left alone. Beside the host's own BIRD: MANX_BGP=external; beside a program at port 179: listenPort in the BGPConfiguration node.HOST. docs/bgp.md tells how.",
   },
   "bgp-resource": {
     title: "a BGP session is left out",

@@ -1,6 +1,6 @@
 /** BGP as a part of the agent: where its facts come from, and which BIRD it drives. */
 import { dirname, join } from "node:path";
-import type { BgpInput } from "../../core/bgp/state.ts";
+import type { BgpInput, Session } from "../../core/bgp/state.ts";
 import type { Node } from "../../core/model/resources.ts";
 import type { Bird } from "../../drivers/bird/bird.ts";
 import { BirdDaemon } from "../../drivers/bird/daemon.ts";
@@ -13,6 +13,7 @@ import type { HostNetwork } from "../host-network.ts";
 import type { LocalAddresses } from "../ipam/local-addresses.ts";
 import type { Logger } from "../log.ts";
 import type { AgentOptions } from "../options.ts";
+import { BfdWaker } from "./bfd-waker.ts";
 import { BgpMonitor } from "./monitor.ts";
 import { SelfNode } from "./self.ts";
 import { BgpStage } from "./stage.ts";
@@ -65,6 +66,8 @@ export function openBgp(sources: BgpSources): Bgp | undefined {
     }),
   );
   const monitor = stack.use(new BgpMonitor(bird, stage, health));
+  const sessions = (): readonly Session[] => stage?.state?.sessions ?? [];
+  stack.use(new BfdWaker(bird, () => sessions().some(({ bfd }) => bfd !== undefined)));
   return { stage, bird, monitor, input, [Symbol.dispose]: () => stack.dispose() };
 }
 

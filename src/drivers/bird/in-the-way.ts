@@ -46,9 +46,11 @@ function processIds(): number[] {
     .map(Number);
 }
 
-/** A BIRD that routes; `bird -p` only reads a configuration. */
+/** A BIRD that routes. `bird -p` only reads a configuration; a process that starts or ends this moment has no command line. */
 function isDaemon(pid: number): boolean {
-  return nameOf(pid) === "bird" && !read(`/proc/${pid}/cmdline`).split("\0").includes("-p");
+  if (nameOf(pid) !== "bird") return false;
+  const argv = read(`/proc/${pid}/cmdline`).split("\0");
+  return argv[0] !== "" && !argv.includes("-p");
 }
 
 export function nameOf(pid: number): string {

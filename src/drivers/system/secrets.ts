@@ -24,9 +24,11 @@ export async function readSecret(folder: string, name: string, key: string): Pro
       throw no("denied", `${parent} must be a folder of root's that nobody else can write in (chmod 700)`);
   }
   const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(
-    () => undefined,
+    ({ code }: NodeJS.ErrnoException) => {
+      if (code === "ELOOP") throw no("denied", `${path} is a symbolic link: it must be the file itself`);
+      throw no("not-found", `there is no file ${path}`);
+    },
   );
-  if (file === undefined) throw no("not-found", `there is no file ${path}`);
   try {
     const stat = await file.stat();
     if (!stat.isFile() || stat.uid !== 0 || (stat.mode & 0o077) !== 0)
