@@ -2,7 +2,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { explainSession } from "../../src/core/bgp/status.ts";
 import { BGPPeerSpec } from "../../src/core/model/bgp.ts";
+import { withLastWords } from "../../src/drivers/bird/log.ts";
+import { parseSessions } from "../../src/drivers/bird/protocols.ts";
 import { BirdRouter, FrrRouter, GoBgpRouter } from "./daemons.ts";
 import { eventually, Fabric, type Machine } from "./fabric.ts";
 import { BgpHost, NO_CLUSTER } from "./host.ts";
@@ -225,6 +228,42 @@ describe("addresses and ports", () => {
     await daemon.ask("configure");
     await daemon.ask("enable x");
     await has("BIRD has it again", daemon, BLOCK);
+  });
+});
+
+describe("what a peer refuses", () => {
+  /** What `manx bgp status` says of the session once the router has done this to it. */
+  const said = async (fabric: Fabric, command: readonly string[], expected: RegExp): Promise<void> => {
+    const { host, router } = pair(fabric, { peers: [tor({})], blocks: [BLOCK, "10.65.1.0/26", "10.65.2.0/26"] });
+    const daemon = await frr(router, ["neighbor 192.0.2.1 remote-as 64512"]);
+    await host.apply();
+    await has("FRR has the block", daemon, BLOCK);
+    daemon.vty(["configure terminal", "router bgp 65001", ...command].join("\n"));
+    const [session] = host.state.sessions;
+    assert.ok(session !== undefined);
+    let last = "";
+    await eventually(`it says ${expected.source}`, async () => {
+      const report = parseSessions(await host.bird.ask("show protocols all")).get(session.name);
+      const full = report && withLastWords(report, session.name, await host.bird.log());
+      last = explainSession(session, full, { md5Failures: false }).text;
+      return expected.test(last);
+    }).catch(() => assert.match(last, expected));
+  };
+
+  it("too many prefixes", async () => {
+    await using fabric = new Fabric();
+    const limit = ["address-family ipv4 unicast", "neighbor 192.0.2.1 maximum-prefix 2"];
+    await said(fabric, limit, /refuses what this host announces: more prefixes than it allows a neighbour$/);
+  });
+
+  it("the session, by hand", async () => {
+    await using fabric = new Fabric();
+    await said(fabric, ["neighbor 192.0.2.1 shutdown"], /switched off by hand at the peer$/);
+  });
+
+  it("the session, as a neighbour that it no longer has", async () => {
+    await using fabric = new Fabric();
+    await said(fabric, ["no neighbor 192.0.2.1"], /(taken this host out of its configuration|hangs up at once.*)$/);
   });
 });
 

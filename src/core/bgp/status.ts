@@ -81,6 +81,11 @@ function whyDown(session: Session, { state, lastError, peerFamilies }: SessionRe
     return `${peer} hangs up at once: it has no neighbour with the address ${session.source ?? "of this host"}`;
   if (reason === "Hold timer expired")
     return `${kind === "Received" ? "the peer has heard nothing from this host" : `nothing heard from ${peer}`} for too long`;
+  if (reason === "Maximum number of prefixes reached")
+    return kind === "Received"
+      ? "the peer refuses what this host announces: more prefixes than it allows a neighbour"
+      : "the peer announces more prefixes than are allowed here";
+  if (reason === "Peer de-configured") return "the peer has taken this host out of its configuration";
   if (reason === "Administrative shutdown") return "switched off by hand at the peer";
   if (reason === "Neighbor lost" || lastError === "Neighbor lost") return `${peer} is on no network of this host now`;
   if (lastError.includes("BFD")) return `BFD hears nothing from ${peer}`;
