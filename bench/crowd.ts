@@ -187,7 +187,10 @@ export class Crowd implements AsyncDisposable {
 
 function details({ container, name, endpoint }: Member, network: string): Json {
   return {
-    ...{ Id: container, Name: `/${name}`, State: { Status: "running" }, Config: { Image: "busybox", Labels: {} } },
+    Id: container,
+    Name: `/${name}`,
+    State: { Status: "running" },
+    Config: { Image: "busybox", Labels: {} },
     NetworkSettings: { Networks: { apps: { NetworkID: network, EndpointID: endpoint, Aliases: [] } } },
   };
 }
