@@ -305,6 +305,35 @@ const ORDER: readonly Row[] = [
     ["web db udp 1 deny", "web db tcp 1 allow"],
   ],
   [
+    "in a tie a-b and a.b come before a: the kind and namespace after a slash belong to what is compared",
+    {
+      policies: [
+        gnp("a", { order: -1, selector: "role == 'db'", ingress: [{ action: "Deny" }] }),
+        gnp("a-b", { order: -1, selector: "role == 'db'", ingress: [{ action: "Allow", protocol: "UDP" }] }),
+        gnp("a.b", { order: -1, selector: "role == 'db'", ingress: [{ action: "Allow", protocol: "SCTP" }] }),
+        gnp("a0", { order: -1, selector: "role == 'db'", ingress: [{ action: "Allow", protocol: "TCP" }] }),
+      ],
+    },
+    ["web db udp 1 allow", "web db sctp 1 allow", "web db tcp 1 deny"],
+  ],
+  [
+    "orders are numbers: negative, of fractions, and 10 after 9",
+    {
+      policies: [
+        gnp("a", { order: 10, selector: "role == 'db'", ingress: [{ action: "Deny" }] }),
+        gnp("b", { order: 9, selector: "role == 'db'", ingress: [{ action: "Allow", protocol: "TCP" }] }),
+        gnp("c", {
+          order: 8.75,
+          selector: "role == 'db'",
+          ingress: [{ action: "Deny", destination: { ports: [1] }, protocol: "TCP" }],
+        }),
+        gnp("d", { order: -0.5, selector: "role == 'db'", ingress: [{ action: "Pass", protocol: "UDP" }] }),
+        gnp("e", { order: 0, selector: "role == 'db'", ingress: [{ action: "Deny", protocol: "UDP" }] }),
+      ],
+    },
+    ["web db tcp 1 deny", "web db tcp 2 allow", "web db udp 1 allow", "web db sctp 1 deny"],
+  ],
+  [
     "tiers are asked by order",
     {
       tiers: [tier("late", 20), tier("early", 10)],
