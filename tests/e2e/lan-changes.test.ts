@@ -49,7 +49,12 @@ describe("LAN mode while the LAN changes", { timeout: 400_000 }, () => {
         assert.match(await machine.mustExec(["ip", "-6", "addr", "show", "eth0"]), /2001:db8:a:/);
       }, 20);
   });
-  after(() => world?.[Symbol.asyncDispose]());
+  after(async () => {
+    // The router has the machine's own file system.
+    const files = ["conf", "ctl"].map((end) => `/tmp/radv-${world?.lab.router.holder.pid}.${end}`);
+    await world?.lab.router.exec(["rm", "-f", ...files]);
+    await world?.[Symbol.asyncDispose]();
+  });
 
   it("takes everybody on the LAN along when a container moves to another host", async () => {
     const [one, two] = hosts as [Host, Host];
