@@ -47,7 +47,7 @@ function statusMb(pid: number, field: string): number {
 }
 
 /** proc_pid_stat(5): utime and stime of all threads, in ticks of 10 ms. */
-function cpuMs(pid: number): number {
+export function cpuMs(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
   return (Number(fields[11]) + Number(fields[12])) * 10;
 }

@@ -25,7 +25,7 @@ export type Rates = ReadonlyMap<string, Readonly<Record<Mode, number[]>>>;
 const PORT = "7000";
 const CORE = "1";
 
-class Serving implements AsyncDisposable {
+export class Serving implements AsyncDisposable {
   readonly path: Path;
   readonly #server: ReturnType<typeof spawn>;
   readonly #program: string;

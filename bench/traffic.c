@@ -7,6 +7,8 @@
  *   udp   one-way datagrams of 64 bytes that arrived       bulk  bytes of one TCP stream that arrived
  *   crr   TCP connections: connect, one byte each way, close   rr  round trips of one byte on one TCP connection
  *
+ *   flood datagrams that were sent, 50,000 a second; whoever likes drops them
+ *
  * A connection's first byte says what it is for: B bulk, R echo, U how many datagrams have arrived so far, T bytes so far.
  */
 #define _GNU_SOURCE
@@ -24,7 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BATCH = 64, SIZE = 64, BULK = 1 << 16 };
+enum { BATCH = 64, SIZE = 64, BULK = 1 << 16, FLOOD = 50000 };
 
 static void die(const char *what) {
   perror(what);
@@ -119,6 +121,19 @@ static void rr(const char *host, const char *port, double seconds) {
   printf("%llu\n", (unsigned long long)done);
 }
 
+/* So many datagrams a second, whatever becomes of them, in portions of a millisecond. */
+static void flood(const char *host, const char *port, double seconds) {
+  struct addrinfo *to = resolve(host, port, SOCK_DGRAM);
+  int fd = socket(to->ai_family, SOCK_DGRAM, 0);
+  uint64_t sent = 0;
+  if (fd < 0 || connect(fd, to->ai_addr, to->ai_addrlen) < 0) die("udp");
+  for (double begin = now(), at = begin; at < begin + seconds; at = now()) {
+    for (uint64_t due = (uint64_t)((at - begin) * FLOOD); sent < due; sent++) send(fd, "x", 1, 0);
+    usleep(1000);
+  }
+  printf("%llu\n", (unsigned long long)sent);
+}
+
 static int bound(const char *port, int type) {
   struct addrinfo *at = resolve("::", port, type);
   int fd = socket(at->ai_family, type | SOCK_NONBLOCK, 0), one = 1;
@@ -194,12 +209,13 @@ static void serve(const char *port) {
 
 int main(int argc, char **argv) {
   if (argc == 3 && strcmp(argv[1], "serve") == 0) serve(argv[2]);
-  if (argc != 5) return fprintf(stderr, "usage: traffic serve PORT | traffic udp|bulk|crr|rr ADDRESS PORT SECONDS\n"), 2;
+  if (argc != 5) return fprintf(stderr, "usage: traffic serve PORT | traffic udp|bulk|crr|rr|flood ADDRESS PORT SECONDS\n"), 2;
   double seconds = atof(argv[4]);
   if (strcmp(argv[1], "udp") == 0) udp(argv[2], argv[3], seconds);
   else if (strcmp(argv[1], "bulk") == 0) bulk(argv[2], argv[3], seconds);
   else if (strcmp(argv[1], "crr") == 0) crr(argv[2], argv[3], seconds);
   else if (strcmp(argv[1], "rr") == 0) rr(argv[2], argv[3], seconds);
+  else if (strcmp(argv[1], "flood") == 0) flood(argv[2], argv[3], seconds);
   else return fprintf(stderr, "%s is no mode\n", argv[1]), 2;
   return 0;
 }

@@ -52,6 +52,7 @@ const LAYERS: readonly Layer[] = [
     "conntrack",
     "nflog",
     "drops",
+    "log",
     "packet",
     "bird",
     "docker",

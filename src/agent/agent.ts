@@ -41,9 +41,8 @@ import { Metrics } from "./metrics/metrics.ts";
 import { RuleCounters } from "./metrics/rule-counters.ts";
 import { openNames } from "./names/open.ts";
 import { HostNames } from "./observe/host-names.ts";
-import { kernelSources } from "./observe/kernel-sources.ts";
 import { sweep, tracer } from "./observe/live/live.ts";
-import { Observer } from "./observe/observer.ts";
+import { openObserver } from "./observe/open.ts";
 import type { AgentOptions } from "./options.ts";
 import { cutsSession, type GuardSources } from "./session-guard.ts";
 import { Snapshots } from "./snapshot.ts";
@@ -317,10 +316,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     () => hostState,
     (head, since) => observer.kernelReason(head, since),
   );
-  const observer = new Observer(
-    kernelSources({ logGroup: options.logGroup, names: hostNames, health, log, trace: traceFlows }),
-  );
-  if (options.logGroup !== undefined) run(observer.run(signal));
+  const observer = openObserver({ options, names: hostNames, health, log, trace: traceFlows, run }, signal);
   const liveRequests =
     membership === undefined ? undefined : new LiveRequests({ store, host: options.host, trace: traceFlows });
   if (liveRequests !== undefined) run(liveRequests.serve(signal));

@@ -4,16 +4,39 @@
  */
 import { LineCounter, parseDocument } from "yaml";
 import * as z from "zod";
+import type { FlowVerdict } from "../core/flows/flow.ts";
 import { placeOf, toValue, type YamlDocument } from "../core/model/document.ts";
 import { type FileProblem, formatFileProblem } from "../core/model/parse.ts";
 import { parseListenAddress } from "../core/net/listen-address.ts";
 import { DriverError } from "../drivers/error.ts";
+import type { Facility } from "../drivers/log/syslog.ts";
 import { parseEndpoints } from "../drivers/store/etcd.ts";
 import { readIfExists, writeFileAtomic } from "../drivers/system/files.ts";
 
 export const CONFIG_FILE = "/etc/manx/agent.yaml";
 
 const path = z.string().regex(/^\/./, "is not an absolute path");
+
+const VERDICTS = [
+  "allow",
+  "deny",
+  "log",
+  "would-allow",
+  "would-deny",
+  "would-pass",
+] as const satisfies readonly FlowVerdict[];
+const FACILITIES = [
+  "user",
+  "daemon",
+  "local0",
+  "local1",
+  "local2",
+  "local3",
+  "local4",
+  "local5",
+  "local6",
+  "local7",
+] as const satisfies readonly Facility[];
 
 const EtcdConfig = z
   .strictObject({
@@ -63,6 +86,20 @@ const Config = z.strictObject({
       (text) => text === "off" || parseListenAddress(text) !== undefined,
       "is not ADDRESS:PORT, as 127.0.0.1:7442",
     )
+    .optional(),
+  /** Flows and drops for who keeps them elsewhere. */
+  flowLog: z
+    .strictObject({
+      verdicts: z.array(z.enum(VERDICTS)).min(1, "names no verdict").optional(),
+      file: z
+        .strictObject({
+          path,
+          maxSize: z.int().min(10_000).max(10_000_000_000).optional(),
+          keep: z.int().min(1).max(100).optional(),
+        })
+        .optional(),
+      syslog: z.strictObject({ socket: path.optional(), facility: z.enum(FACILITIES).optional() }).optional(),
+    })
     .optional(),
   secrets: path.optional(),
   stateFile: path.optional(),

@@ -75,6 +75,11 @@ export const CONDITIONS = {
     severity: "warning",
     remedy: "The firewall works. MANX_FLOWS sets another NFLOG group, or off.",
   },
+  "flow-log-failed": {
+    title: "flows and drops cannot be written down",
+    severity: "warning",
+    remedy: "See flowLog in /etc/manx/agent.yaml. It is tried again; manx flows and manx drops work without it.",
+  },
   "plugin-socket": {
     title: "Docker cannot reach Manx: the plugin socket could not be opened",
     severity: "error",

@@ -8,6 +8,7 @@ import { parseEndpoints } from "../drivers/store/etcd.ts";
 import { isLoopback } from "../web/address.ts";
 import { CONFIG_FILE, type Config, type EtcdConfig, readConfig } from "./config-file.ts";
 import { type IpMethod, parseIpMethod } from "./ip-method.ts";
+import type { FlowLogOptions } from "./observe/flow-log.ts";
 
 export interface AgentOptions {
   /** Name of this host: of its Node. */
@@ -30,6 +31,8 @@ export interface AgentOptions {
   readonly names: boolean;
   /** NFLOG group that our rules log to; undefined: what is dropped and who talks to whom is not watched. */
   readonly logGroup?: number;
+  /** Where flows and drops are written to as well; absent: nowhere. */
+  readonly flowLog?: FlowLogOptions;
   /** How the node's own addresses are found. */
   readonly ip: IpMethod;
   readonly ip6: IpMethod;
@@ -92,6 +95,7 @@ export function agentOptions(env: Environment, config: Config = {}): AgentOption
   const etcd = etcdOf(env, config);
   const metrics = metricsAddress(env["MANX_METRICS"] ?? config.metrics ?? "off");
   const ui = uiOf(env, config, host.toLowerCase());
+  const flowLog = flowLogOf(env, config);
   // Whoever moved the dashboard off loopback would be locked out of it by the first policy of a host endpoint.
   const uiPorts: FailsafePort[] =
     ui === undefined || isLoopback(ui.address) ? [] : [{ protocol: "tcp", port: ui.address.port }];
@@ -114,9 +118,34 @@ export function agentOptions(env: Environment, config: Config = {}): AgentOption
     ip6: parseIpMethod("MANX_IP6", env["MANX_IP6"] ?? config.ip6 ?? "first-found", 6),
     logLevel: LEVELS.find((level) => level === env["MANX_LOG_LEVEL"]) ?? config.logLevel ?? "info",
     ...(metrics !== undefined && { metrics }),
+    ...(flowLog !== undefined && { flowLog }),
     ...(etcd !== undefined && { etcd }),
     ...(ui !== undefined && { ui }),
   };
+}
+
+const FLOW_FILE = { maxSize: 10_000_000, keep: 5 } as const;
+const SYSLOG = { socket: "/dev/log", facility: "local0" } as const;
+
+/** A variable says where to; size, number and facility are the file's. */
+function flowLogOf(env: Environment, { flowLog = {} }: Config): FlowLogOptions | undefined {
+  const { verdicts, file, syslog } = flowLog;
+  const path = place("MANX_FLOW_FILE", env["MANX_FLOW_FILE"] ?? file?.path);
+  const given = env["MANX_FLOW_SYSLOG"] ?? (syslog && (syslog.socket ?? SYSLOG.socket));
+  const socket = place("MANX_FLOW_SYSLOG", given === "on" ? SYSLOG.socket : given);
+  if (path === undefined && socket === undefined) return undefined;
+  const { maxSize = FLOW_FILE.maxSize, keep = FLOW_FILE.keep } = file ?? {};
+  return {
+    ...(verdicts !== undefined && { verdicts }),
+    ...(path !== undefined && { file: { path, maxSize, keep } }),
+    ...(socket !== undefined && { syslog: { socket, facility: syslog?.facility ?? SYSLOG.facility } }),
+  };
+}
+
+function place(name: string, text: string | undefined): string | undefined {
+  if (text === undefined || text === "off") return undefined;
+  if (text.startsWith("/")) return text;
+  throw new DriverError("invalid", `Cannot start: ${name} is "${text}", not "off" or an absolute path`);
 }
 
 /** The dashboard's port: nobody else's at IANA. */

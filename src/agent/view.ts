@@ -49,6 +49,7 @@ const PARTS: readonly { name: Component["name"]; codes: readonly ConditionCode[]
       "connections-not-cut",
       "foreign-firewall",
       "flows-not-seen",
+      "flow-log-failed",
     ],
   },
   {

@@ -15,7 +15,7 @@ const BATCH = 250;
 const MAX_WAITING = 5_000;
 
 export async function* followFlows(
-  observer: Observer,
+  observer: Pick<Observer, "follow">,
   filter: FlowFilter,
   signal: AbortSignal,
 ): AsyncGenerator<readonly Flow[], void, undefined> {

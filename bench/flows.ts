@@ -1,0 +1,153 @@
+/**
+ * What watching flows and drops costs, in a lab (root, a C compiler): new connections per CPU second of both ends with flow logging on
+ * against off, interleaved; and 50,000 drops a second, while policy changes.
+ *
+ *     node bench/flows.ts             about four minutes
+ *     node bench/flows.ts --quick     to see that it works
+ */
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Host } from "../src/lab/host.ts";
+import { up } from "../src/lab/lab.ts";
+import { cpuMs } from "./agent.ts";
+import { type Path, Serving } from "./datapath.ts";
+import { median, percentile, printTable } from "./figures.ts";
+
+const quick = process.argv.includes("--quick");
+const ROUNDS = quick ? 2 : 10;
+const SECONDS = quick ? 0.5 : 2;
+const FLOOD_SECONDS = quick ? 3 : 10;
+const DROPS_PER_SECOND = 50_000;
+const [OWN_PORT, FOREIGN_PORT] = [9001, 9002];
+
+async function main(): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "manx-bench-"));
+  try {
+    const program = join(folder, "traffic");
+    execFileSync("cc", ["-O2", "-o", program, join(import.meta.dirname, "traffic.c")], { stdio: "inherit" });
+    await using lab = await up({ name: `bench-flows-${process.pid}`, hosts: 1, progress: say });
+    await run(lab.host(1), program);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+async function run(host: Host, program: string): Promise<void> {
+  await host.docker("network", "create", "-d", "manx", "--ipam-driver", "manx", "apps");
+  const path = await containerPath(host);
+  await apply(host, 1);
+  await host.mustExec(["nft", "-f", "-"], { input: FOREIGN });
+  await connections(host, path, program);
+  await restart(host, "on");
+  const rows = [
+    ["dropped by", "drops a second", "agent's CPU, cores", "policy updates", "in force after, ms: median", "worst"],
+  ];
+  for (const [who, port] of [
+    ["nobody: no flood", 0],
+    ["a policy", OWN_PORT],
+    ["a foreign rule", FOREIGN_PORT],
+  ] as const)
+    rows.push([who, ...(await flood(host, path, program, port))]);
+  printTable(`${DROPS_PER_SECOND} drops a second wanted, for ${FLOOD_SECONDS} s`, rows);
+}
+
+const FOREIGN = `table inet other { chain guard { type filter hook forward priority 5; udp dport ${FOREIGN_PORT} drop; }; }
+`;
+
+async function containerPath(host: Host): Promise<Path> {
+  const ends = await Promise.all(
+    ["client", "server"].map(async (name) => {
+      await host.docker("run", "-d", "--name", name, "--network", "apps", "busybox", "sleep", "1d");
+      const format = "{{.State.Pid}} {{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
+      const [pid = "", address = ""] = (await host.docker("inspect", "-f", format, name)).split(" ");
+      return { at: ["nsenter", "-t", pid, "-n"], address };
+    }),
+  );
+  const [client, server] = ends;
+  return { name: "Manx", host, client: client?.at ?? [], server: server?.at ?? [], address: server?.address ?? "" };
+}
+
+/** A policy that denies one port and names another one that tells it apart. */
+async function apply(host: Host, number: number): Promise<void> {
+  const policy = {
+    apiVersion: "projectcalico.org/v3",
+    kind: "GlobalNetworkPolicy",
+    metadata: { name: "bench" },
+    spec: {
+      selector: "manx/container == 'server'",
+      ingress: [
+        { action: "Deny", protocol: "UDP", destination: { ports: [OWN_PORT, 20_000 + number] } },
+        { action: "Allow" },
+      ],
+    },
+  };
+  await host.mustExec(["manx", "apply", "-f", "-"], { input: JSON.stringify(policy) });
+}
+
+async function restart(host: Host, flows: "on" | "off"): Promise<void> {
+  await host.stopAgent();
+  await host.startAgent({ env: flows === "off" ? { MANX_FLOWS: "off" } : {} });
+  await sleep(1500); // what a start does first is no part of the figure
+}
+
+async function connections(host: Host, path: Path, program: string): Promise<void> {
+  const rates = { off: [] as number[], on: [] as number[] };
+  await using serving = await Serving.start(path, program);
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const flows of round % 2 === 0 ? (["off", "on"] as const) : (["on", "off"] as const)) {
+      await restart(host, flows);
+      rates[flows].push(await serving.run("crr", SECONDS));
+    }
+    say(`connections: round ${round + 1} of ${ROUNDS}`);
+  }
+  const ratios = rates.on.map((rate, round) => rate / (rates.off[round] ?? Number.NaN));
+  printTable("TCP connections per CPU second of both ends and the kernel", [
+    ["", "median", "against off: median of ratios", "least", "most"],
+    ["flow logging off", median(rates.off).toFixed(0), "1.00", "", ""],
+    [
+      "flow logging on",
+      median(rates.on).toFixed(0),
+      median(ratios).toFixed(3),
+      Math.min(...ratios).toFixed(2),
+      Math.max(...ratios).toFixed(2),
+    ],
+  ]);
+}
+
+async function flood(host: Host, { client, address }: Path, program: string, port: number): Promise<string[]> {
+  const pid = host.agentPids()[0] ?? 0;
+  const [begun, before] = [performance.now(), cpuMs(pid)];
+  const flooding = [...client, program, "flood", address, String(port), String(FLOOD_SECONDS)];
+  const argv = port === 0 ? ["sh", "-c", `sleep ${FLOOD_SECONDS}; echo 0`] : flooding;
+  const sending = host.mustExec(argv, { timeoutMs: 120_000 });
+  const times: number[] = [];
+  const isOver = sending.then(() => true);
+  for (let number = 1; ; number++) {
+    const asked = performance.now();
+    await apply(host, number + port);
+    times.push(performance.now() - asked);
+    const rules = await host.mustExec(["nft", "list", "table", "inet", "manx"]);
+    assert.match(rules, new RegExp(`\\b${20_000 + number + port}\\b`), "a policy update is lost");
+    if (await Promise.race([isOver, sleep(200, false)])) break;
+  }
+  const sent = Number(await sending);
+  const seconds = (performance.now() - begun) / 1000;
+  const cores = (cpuMs(pid) - before) / 1000 / seconds;
+  return [
+    (sent / FLOOD_SECONDS).toFixed(0),
+    cores.toFixed(2),
+    `${times.length}, none lost`,
+    median(times).toFixed(0),
+    percentile(times, 1).toFixed(0),
+  ];
+}
+
+function say(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+await main();
