@@ -7,8 +7,8 @@ import { subscribe } from "../syscall/subscribe.ts";
 import type { Connection, ConnectionEvent, Conntrack } from "./conntrack.ts";
 import { parseConnection, parseEvent, writeDelete, writeDeleteTurned, writeList } from "./messages.ts";
 
-/** NFNLGRP_CONNTRACK_NEW, NFNLGRP_CONNTRACK_DESTROY */
-const GROUPS: readonly number[] = [1, 3];
+/** NFNLGRP_CONNTRACK_NEW, NFNLGRP_CONNTRACK_DESTROY. The kernel makes no message that nobody listens to. */
+const GROUPS = { beginnings: [1], all: [1, 3] } as const;
 /** 40,000 new connections within a second were not lost with it. */
 const RECEIVE_BUFFER = 8_388_608;
 /** Entries deleted in one turn of the event loop: about 2 ms. */
@@ -69,8 +69,11 @@ export class KernelConntrack implements Conntrack {
     return ended;
   }
 
-  events(signal: AbortSignal): AsyncGenerator<readonly ConnectionEvent[], void, undefined> {
-    const options = { ...this.#options, groups: GROUPS, receiveBuffer: RECEIVE_BUFFER };
+  events(
+    signal: AbortSignal,
+    which: "beginnings" | "all" = "all",
+  ): AsyncGenerator<readonly ConnectionEvent[], void, undefined> {
+    const options = { ...this.#options, groups: GROUPS[which], receiveBuffer: RECEIVE_BUFFER };
     return subscribe(NETLINK_NETFILTER, options, parseEvent, signal);
   }
 }
