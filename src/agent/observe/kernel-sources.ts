@@ -23,7 +23,7 @@ export function kernelSources(given: {
   const { logGroup = 0, names, health, log, trace } = given;
   return {
     packets: (signal) => listen({ group: logGroup, maxPerSecond: MAX_PACKETS }, signal),
-    connections: (signal) => new KernelConntrack().events(signal),
+    connections: (signal) => new KernelConntrack().events(signal, "beginnings"),
     drops: (signal) => kernelDrops(DROP_REASONS, signal),
     trace,
     onNoDrops: (error) => log.info({ why: messageOf(error) }, "drops by others than Manx are not seen"),
