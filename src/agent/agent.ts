@@ -17,7 +17,7 @@ import { messageOf } from "../drivers/error.ts";
 import { Nftables } from "../drivers/nftables/nftables.ts";
 import { openSqliteStore } from "../drivers/store/sqlite.ts";
 import type { Store } from "../drivers/store/store.ts";
-import { readSysctl } from "../drivers/system/sysctls.ts";
+import { hasDrifted, readSysctl } from "../drivers/system/sysctls.ts";
 import { openBgp } from "./bgp/open.ts";
 import { Changes } from "./changes.ts";
 import { LiveRequests } from "./cluster/live-requests.ts";
@@ -44,6 +44,7 @@ import { HostNames } from "./observe/host-names.ts";
 import { sweep, tracer } from "./observe/live/live.ts";
 import { openObserver } from "./observe/open.ts";
 import type { AgentOptions } from "./options.ts";
+import { OverlapWatch } from "./pool-overlaps.ts";
 import { cutsSession, type GuardSources } from "./session-guard.ts";
 import { Snapshots } from "./snapshot.ts";
 import { StoreLink } from "./store-link.ts";
@@ -249,6 +250,8 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
   };
   const names = options.names ? undo.use(openNames({ hostNetwork, kernel, health })) : undefined;
   const hostNames = new HostNames(options.host, hostNetwork, kernel.rtnetlink);
+  const overlaps = new OverlapWatch(health);
+  const lookAtPools = (): void => overlaps.look(cluster.all("IPPool"), hostNetwork.routes);
   let outcome: Outcome | undefined;
   loop = undo.use(
     new Loop({
@@ -257,6 +260,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
           const snapshot = snapshots.take();
           hostState = deriver.derive(snapshot);
           hostNames.take(snapshot, hostState);
+          lookAtPools();
           outcome = await dataplane.apply(hostState, stepSignal);
           metrics.wrote(outcome);
           reportOutcome(health, outcome);
@@ -283,7 +287,9 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
   const settledLoop = loop;
   const refreshNetwork = (): void => {
     try {
-      if (!hostNetwork.refresh()) return;
+      const changed = hostNetwork.refresh();
+      lookAtPools();
+      if (!changed) return;
     } catch (error) {
       return log.debug({ err: error }, "the host's network could not be read; the next look tries again");
     }
@@ -327,7 +333,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     undo.defer(() => clearInterval(timer));
   };
   every(GLANCE_EVERY, () => {
-    resync("sysctls");
+    if (hostState !== undefined && hasDrifted(hostState.sysctls)) resync("sysctls");
     lookAtLan();
     void docker.pass("unheard");
   });

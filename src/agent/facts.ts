@@ -4,11 +4,10 @@ import { access, statfs } from "node:fs/promises";
 import { release } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import type { HostFacts } from "../api/doctor/facts.ts";
-import { routesBeside } from "../core/ipam/pools.ts";
-import { cidr, overlaps, parseCidr } from "../core/net/cidr.ts";
 import { readSysctl } from "../drivers/system/sysctls.ts";
 import { surroundings } from "../install/surroundings.ts";
 import type { Agent } from "./agent.ts";
+import { poolOverlaps } from "./pool-overlaps.ts";
 import { VERSION } from "./version.ts";
 
 export async function hostFacts(agent: Agent, signal?: AbortSignal): Promise<HostFacts> {
@@ -70,7 +69,7 @@ export async function hostFacts(agent: Agent, signal?: AbortSignal): Promise<Hos
       running: agent.bgp?.bird.running === true,
     },
     store: { path: options.stateFile, ...(trouble === undefined ? {} : { trouble }) },
-    overlaps: poolOverlaps(agent),
+    overlaps: poolOverlaps(agent.cluster.all("IPPool"), agent.hostNetwork.routes),
     ...(exhausted === undefined ? {} : { exhausted }),
     drift: agent.health
       .list()
@@ -85,18 +84,6 @@ export async function hostFacts(agent: Agent, signal?: AbortSignal): Promise<Hos
     ...(space === undefined ? {} : { freeBytes: space.bavail * space.bsize }),
     errors,
   };
-}
-
-function poolOverlaps(agent: Agent): { pool: string; cidr: string; with: string }[] {
-  return agent.cluster.all("IPPool").flatMap((pool) => {
-    const { metadata, spec } = pool;
-    return routesBeside(pool, agent.hostNetwork.routes).flatMap((route) => {
-      const parsed = parseCidr(route);
-      return parsed !== undefined && overlaps(parsed, cidr(spec.cidr))
-        ? [{ pool: metadata.name, cidr: spec.cidr, with: route }]
-        : [];
-    });
-  });
 }
 
 function exists(path: string): Promise<boolean> {

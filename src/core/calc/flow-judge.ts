@@ -5,7 +5,7 @@
 
 import { address, type Family } from "../net/address.ts";
 import { type Cidr, cidr, contains } from "../net/cidr.ts";
-import { mayDiffer } from "../reconcile/patched-map.ts";
+import { keysThatMayDiffer, mayDiffer } from "../reconcile/patched-map.ts";
 import { evaluate, type Routing, type Translation } from "../rules/evaluate.ts";
 import type { Packet } from "../rules/packet.ts";
 import { INET_KEY } from "../rules/table.ts";
@@ -145,8 +145,7 @@ export function moved(before: HostState | undefined, after: HostState): Moved {
   const gone = new Set<string>();
   const taken = new Set<string>();
   if (before === undefined || before.routes === after.routes) return { gone, taken };
-  for (const key of mayDiffer(before.routes, after.routes) ??
-    new Set([...before.routes.keys(), ...after.routes.keys()])) {
+  for (const key of keysThatMayDiffer(before.routes, after.routes)) {
     const [was, now] = [before.routes.get(key), after.routes.get(key)];
     const text = key.slice(2, key.lastIndexOf("/"));
     if (was?.kind === "link" && now === undefined) gone.add(text);

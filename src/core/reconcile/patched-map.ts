@@ -47,6 +47,11 @@ export function mayDiffer<K, V>(a: ReadonlyMap<K, V>, b: ReadonlyMap<K, V>): Ite
   return new Set([...left.over.keys(), ...left.gone, ...right.over.keys(), ...right.gone]);
 }
 
+/** As `mayDiffer`, and all keys of both where they have nothing in common. */
+export function keysThatMayDiffer<K, V>(a: ReadonlyMap<K, V>, b: ReadonlyMap<K, V>): Iterable<K> {
+  return mayDiffer(a, b) ?? new Set([...a.keys(), ...b.keys()]);
+}
+
 function layersOf<K, V>(map: ReadonlyMap<K, V>): Layers<K, V> {
   if (map instanceof PatchedMap) return (map as PatchedMap<K, V>).layers;
   return { base: map, over: EMPTY, gone: NONE };

@@ -2,6 +2,7 @@
  * Which flows a change of the ruleset may decide otherwise than before, so that the others need not be judged again. It errs on
  * the side of too many; what can only open a way touches nobody.
  */
+import { keysThatMayDiffer } from "../reconcile/patched-map.ts";
 import { FIXED_SETS } from "./fixed.ts";
 import type { Chain, ElementData, NftSet, Rule, Ruleset, Table } from "./ir.ts";
 import { INET_KEY } from "./table.ts";
@@ -166,8 +167,14 @@ function leadsTo(data: ElementData): readonly string[] {
 function difference(before: NftSet, set: NftSet): { added: string[]; removed: string[] } {
   if (set.since?.from === before.elements)
     return { added: [...set.since.added.keys()], removed: [...set.since.removed] };
-  const added = [...set.elements].flatMap(([key, data]) => (isSame(before.elements.get(key), data) ? [] : [key]));
-  return { added, removed: [...before.elements.keys()].filter((key) => !set.elements.has(key)) };
+  const added: string[] = [];
+  const removed: string[] = [];
+  for (const key of keysThatMayDiffer(before.elements, set.elements)) {
+    const now = set.elements.get(key);
+    if (now === undefined) removed.push(key);
+    else if (!isSame(before.elements.get(key), now)) added.push(key);
+  }
+  return { added, removed };
 }
 
 function isSame(a: ElementData | undefined, b: ElementData): boolean {

@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { Reconciler } from "../../core/reconcile/reconciler.ts";
 import { DriverError } from "../error.ts";
-import { readSysctl, restoreSysctls, Sysctls } from "./sysctls.ts";
+import { hasDrifted, readSysctl, restoreSysctls, Sysctls } from "./sysctls.ts";
 
 const signal = new AbortController().signal;
 
@@ -44,6 +44,20 @@ describe("Sysctls", () => {
     assert.equal(readSysctl("net/ipv6/conf/eth0/proxy_ndp", root), "0");
     assert.equal(readSysctl("net/ipv4/neigh/eth0/proxy_delay", root), "80");
     assert.deepEqual([...originals.keys()], ["net/ipv4/ip_forward"]);
+  });
+
+  it("sees at a glance whether a setting of the whole host was changed back", async () => {
+    const wanted = {
+      "net/ipv4/ip_forward": "1",
+      "net/ipv4/conf/manx1/rp_filter": "0",
+      "net/ipv4/conf/gone/rp_filter": "0",
+    };
+    const drifted = (): boolean => hasDrifted(new Map(Object.entries(wanted)), root);
+    assert.equal(drifted(), true);
+    await step({ "net/ipv4/ip_forward": "1" });
+    assert.equal(drifted(), false);
+    put("net/ipv4/ip_forward", "0");
+    assert.equal(drifted(), true);
   });
 
   it("writes what differs, remembers what it was, and gives it back", async () => {

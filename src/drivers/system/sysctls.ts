@@ -100,6 +100,13 @@ export class Sysctls implements Target<string, string> {
   }
 }
 
+/** Whether a setting of the host as a whole is another than wanted: the kernel tells nobody when one is changed. */
+export function hasDrifted(desired: ReadonlyMap<string, string>, root: string = ROOT): boolean {
+  for (const [path, value] of desired)
+    if (!OWN_INTERFACE.test(path) && (readSysctl(path, root) ?? value) !== value) return true;
+  return false;
+}
+
 /** Gives every remembered setting its value back, and forgets it. `keep`: settings that others rely on by now. */
 export function restoreSysctls(originals: Originals, keep: ReadonlySet<string> = new Set(), root: string = ROOT): void {
   const errors: unknown[] = [];
