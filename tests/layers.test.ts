@@ -33,7 +33,7 @@ const LAYERS: readonly Layer[] = [
   },
   {
     folder: "core/rules",
-    mayImport: ["core/net", "core/selector", "core/model", "core/calc", "core/problem.ts"],
+    mayImport: ["core/net", "core/selector", "core/model", "core/calc", "core/reconcile", "core/problem.ts"],
     packages: [],
   },
   {
