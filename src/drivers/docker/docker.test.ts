@@ -222,18 +222,18 @@ describe("the Docker driver", () => {
       assert.deepEqual(await probe.locked([hex("b")], 2000), [hex("b")], "alone as well");
       assert.ok(performance.now() - begun < 500, "without waiting for the limit");
       fake.locked.add(hex("c"));
-      assert.deepEqual(await probe.locked(ids, 60), [hex("b"), hex("c")]);
+      assert.deepEqual(await probe.locked(ids, 300), [hex("b"), hex("c")]);
       fake.locked.clear();
-      assert.deepEqual(await probe.locked(ids, 60), []);
-      assert.deepEqual(await probe.locked([hex("a")], 60), []);
-      assert.deepEqual(await probe.locked([], 60), []);
+      assert.deepEqual(await probe.locked(ids, 300), []);
+      assert.deepEqual(await probe.locked([hex("a")], 300), []);
+      assert.deepEqual(await probe.locked([], 300), []);
     });
   });
 
   describe("Inspector", () => {
     fresh();
     it("reads the details, and does not wait for ever for a container under work", async () => {
-      await using inspector = new Inspector({ socketPath: fake.socketPath, timeout: 60 });
+      await using inspector = new Inspector({ socketPath: fake.socketPath, timeout: 300 });
       fake.containers.set(hex("a"), {
         id: hex("a"),
         name: "web",
