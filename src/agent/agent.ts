@@ -6,7 +6,6 @@
 import { Deriver } from "../core/calc/deriver.ts";
 import type { HostState } from "../core/calc/host-state.ts";
 import { labelPolicies } from "../core/calc/label-policies.ts";
-import { ENDPOINTS } from "../core/calc/published.ts";
 import type { Settings, Snapshot } from "../core/calc/snapshot.ts";
 import type { Node } from "../core/model/resources.ts";
 import { match } from "../core/selector/match.ts";
@@ -15,15 +14,11 @@ import { KernelConntrack } from "../drivers/conntrack/kernel-conntrack.ts";
 import { EngineClient } from "../drivers/docker/engine.ts";
 import { messageOf } from "../drivers/error.ts";
 import { Nftables } from "../drivers/nftables/nftables.ts";
-import { openSqliteStore } from "../drivers/store/sqlite.ts";
 import type { Store } from "../drivers/store/store.ts";
 import { hasDrifted, readSysctl } from "../drivers/system/sysctls.ts";
 import { openBgp } from "./bgp/open.ts";
-import { Changes } from "./changes.ts";
 import { LiveRequests } from "./cluster/live-requests.ts";
 import { Membership } from "./cluster/membership.ts";
-import { ClusterCache, RESOURCES } from "./cluster-cache.ts";
-import { ClusterCopy, CopiedStore } from "./cluster-copy.ts";
 import { ConnectionCutter } from "./connection-cutter.ts";
 import { Dataplane, type Outcome } from "./dataplane.ts";
 import { openDockerSide } from "./docker-side.ts";
@@ -31,7 +26,6 @@ import { Health } from "./health.ts";
 import { HostNetwork } from "./host-network.ts";
 import { openAddresses } from "./ipam/local-addresses.ts";
 import { isEtcd, openJoining } from "./joining.ts";
-import { judge } from "./judge.ts";
 import { Kernel } from "./kernel.ts";
 import { LanMode } from "./lan/open.ts";
 import { type LocalState, openLocalState } from "./local-state.ts";
@@ -47,15 +41,13 @@ import type { AgentOptions } from "./options.ts";
 import { OverlapWatch } from "./pool-overlaps.ts";
 import { cutsSession, type GuardSources } from "./session-guard.ts";
 import { Snapshots } from "./snapshot.ts";
-import { StoreLink } from "./store-link.ts";
+import { openStoreSide } from "./store-side.ts";
 import { SysctlOriginals } from "./sysctl-originals.ts";
 
 /** Milliseconds between two looks at what nobody tells us about: settings, and tables of iptables-legacy. */
 const GLANCE_EVERY = 30_000;
 /** Milliseconds between two looks at everything: the kernel tells of changes, so this finds what was not told for once. */
 const LOOK_EVERY = 600_000;
-/** Since when the store is away, for an agent that is started meanwhile. */
-const AWAY_SINCE = "store-away-since";
 
 export type Agent = Awaited<ReturnType<typeof startAgent>>;
 
@@ -81,64 +73,33 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     else log.info({ code }, `well again: ${title}`);
   });
   const state = undo.use(openLocalState(options.stateFile));
-  /** What policy needs is on this host's disk too, so a start waits for no store. */
-  const copied = (real: Store): Store =>
-    new CopiedStore(real, undo.use(new ClusterCopy(options.stateFile)), [RESOURCES, ENDPOINTS]);
-  const store = undo.use(shared === undefined ? openSqliteStore({ path: options.stateFile }) : copied(shared));
-  const link = undo.use(
-    new StoreLink({
-      store,
-      since: state.meta(AWAY_SINCE),
-      onChange: (away) => {
-        // A store in the state file itself is away when that file is: nothing can be noted in it then.
-        if (shared !== undefined) state.setMeta(AWAY_SINCE, away?.since);
-        health.set("store-unavailable", away?.why, "away");
+  const metrics = new Metrics();
+  let loop: Loop | undefined;
+  let guard: GuardSources | undefined;
+  const wake = (): void => loop?.wake();
+  const storeSide = undo.use(
+    await openStoreSide(
+      {
+        stateFile: options.stateFile,
+        state,
+        shared,
+        health,
+        log,
+        run,
+        onChange: () => {
+          metrics.storeChanged();
+          wake();
+        },
+        cuts: (after, session) => (guard === undefined ? undefined : cutsSession(after, session, guard)),
       },
-    }),
+      signal,
+    ),
   );
+  const { store, link, cluster, changes, withStore } = storeSide;
   const kernel = undo.use(Kernel.open(new SysctlOriginals(state)));
   sweep(log);
   const hostNetwork = new HostNetwork(options.host, kernel.rtnetlink, { ipv4: options.ip, ipv6: options.ip6 });
   const engine = undo.use(new EngineClient({ socketPath: options.dockerSocket }));
-
-  const metrics = new Metrics();
-  let loop: Loop | undefined;
-  const wake = (): void => loop?.wake();
-  const cluster = await ClusterCache.open(
-    {
-      store,
-      onChange: () => {
-        metrics.storeChanged();
-        wake();
-      },
-      onBadValue: (key, why) => health.set("bad-resource", why === undefined ? undefined : `${key}: ${why}`, key),
-      onTrouble: (error) => link.tell(error === undefined ? store.trouble() : (store.trouble() ?? messageOf(error))),
-    },
-    signal,
-  );
-  let guard: GuardSources | undefined;
-  const changes = undo.use(
-    new Changes({
-      store,
-      cluster,
-      judge,
-      cuts: (after, session) => (guard === undefined ? undefined : cutsSession(after, session, guard)),
-    }),
-  );
-  /** Does now what needs the store, or as soon as it is back; and again after each absence. */
-  const withStore = async (what: string, work: () => Promise<void>): Promise<void> => {
-    const attempt = async (): Promise<void> => {
-      try {
-        await work();
-      } catch (error) {
-        if (link.away === undefined) throw error;
-        log.warn({ err: error }, `${what} waits for the store`);
-      }
-    };
-    link.onReturn(() => run(attempt()));
-    await attempt();
-  };
-  await withStore("a change that waits for its confirmation", () => changes.resume(signal));
 
   const storedNode = (): Node | undefined => cluster.all("Node").find(({ metadata }) => metadata.name === options.host);
   const membership =
