@@ -64,6 +64,10 @@ describe("doctor", () => {
     const bad = diagnose(fakeFacts()).filter(({ state }) => state !== "ok");
     assert.deepEqual(bad, []);
   });
+  it("finds nothing where no container runs yet", () => {
+    const bad = diagnose(fakeFacts({ sysctls: [] })).filter(({ state }) => state !== "ok");
+    assert.deepEqual(bad, []);
+  });
   for (const [name, facts, id, state, fix] of cases)
     it(`notices ${name}`, () => {
       const bad = diagnose(fakeFacts(facts)).filter((check) => check.state !== "ok");

@@ -237,10 +237,11 @@ function bgp({ bgp, tools }: HostFacts): Verdict {
 }
 
 /** One line while all are well: there are several for each container. */
-function settings({ sysctls }: HostFacts): Check[] {
+function settings({ sysctls, bgp: told }: HostFacts): Check[] {
   const wrong = sysctls.filter(({ want, have }) => have !== want);
   if (wrong.length > 0) return wrong.map(setting);
-  const verdict = sysctls.length === 0 ? unknown("none is known to be wanted") : ok(`all ${sysctls.length} of them`);
+  const none = told === undefined ? unknown("the agent has to run for this") : ok("none is wanted: no container runs");
+  const verdict = sysctls.length === 0 ? none : ok(`all ${sysctls.length} of them`);
   return [check("sysctls", "Kernel settings are as wanted", verdict)];
 }
 

@@ -1,5 +1,6 @@
 /** `manx get KIND [NAME...]`: resources, to read or to apply again. */
 import type { AgentClient } from "../../api/client.ts";
+import { isMadeFromLabels } from "../../core/calc/label-policies.ts";
 import type { KindInfo } from "../../core/model/kinds.ts";
 import type { AnyResource } from "../../core/model/resources.ts";
 import { type AgentFlags, agentOptions, type Cli, type Define, examples } from "../cli.ts";
@@ -33,13 +34,14 @@ export const define: Define = (command, cli) => {
     ["manx get networkpolicy", "all of a kind"],
     ["manx get np,gnp -o wide", "with their rules"],
     ["manx get gnp allow-web -o yaml > web.yaml", "one, as a file for manx apply"],
-    ["manx get all -o yaml > backup.yaml", "everything"],
+    ["manx get all -o yaml > backup.yaml", "everything but what container labels make by themselves"],
     ["manx get wep -l 'role == \"db\"'", "containers as policy sees them"],
   ]);
   command.action(async (kind: string, names: string[], flags: Flags) => {
     const agent = cli.agent(flags);
     const infos = kindsCalled(kind);
-    const found = await Promise.all(infos.map((info) => find(agent, info, names, flags)));
+    const every = await Promise.all(infos.map((info) => find(agent, info, names, flags)));
+    const found = kind === "all" ? every.map(written) : every;
     await print(found, names.length === 1 && infos.length === 1, flags, cli);
   });
 };
@@ -50,6 +52,11 @@ async function find(agent: AgentClient, info: KindInfo, names: readonly string[]
   const labelled = wanted.map((resource) => ({ resource, labels: resource.metadata.labels ?? {} }));
   const selected = await filterByLabels(labelled, flags.selector);
   return { info, revision, items: selected.map(({ resource }) => resource) };
+}
+
+/** What is to be applied again: a policy that container labels made would outlive its container. */
+function written(found: Found): Found {
+  return { ...found, items: found.items.filter(({ metadata }) => !isMadeFromLabels(metadata.annotations)) };
 }
 
 /** By name; where no namespace is given and only one has it, that is meant. */

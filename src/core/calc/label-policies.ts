@@ -52,6 +52,14 @@ function keyOf({ metadata }: NetworkPolicy): string {
   return `${metadata.namespace}/${metadata.name}`;
 }
 
+const MADE_FROM = "manx/made-from";
+const LABELS_OF_CONTAINERS = "container labels";
+
+/** Whether the policy comes and goes with a container's labels: nobody wrote it, and no file should. */
+export function isMadeFromLabels(annotations: Readonly<Record<string, string>> | undefined): boolean {
+  return annotations?.[MADE_FROM] === LABELS_OF_CONTAINERS;
+}
+
 function policyFor(
   endpoint: Endpoint,
   subject: { readonly label: string; readonly name: string },
@@ -68,7 +76,7 @@ function policyFor(
     metadata: {
       name: subject.name.toLowerCase().replaceAll("_", "-"),
       namespace: endpoint.namespace,
-      annotations: { "manx/made-from": "container labels" },
+      annotations: { [MADE_FROM]: LABELS_OF_CONTAINERS },
     },
     spec: {
       tier: "default",
