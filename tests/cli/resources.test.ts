@@ -126,6 +126,15 @@ describe("manx, resources", () => {
       assert.equal((await bench.manx("apply", "-f", "-", `--confirm=${time}`)).exit, 2, time);
   });
 
+  it("leaves what container labels made out of a backup", async () => {
+    const made = WEB.replace("name: web,", 'name: made, annotations: {manx/made-from: "container labels"},');
+    await fromInput(`${WEB}---\n${made.split("---")[0]}`, "apply", "-f", "-");
+    assert.match((await bench.manx("get", "np", "-o", "name")).out, /shop\/made/);
+    const { out } = await bench.manx("get", "all", "-o", "yaml");
+    assert.match(out, /name: web/);
+    assert.doesNotMatch(out, /name: made/);
+  });
+
   it("gets resources to read, and to apply again", async () => {
     await fromInput(WEB, "apply", "-f", "-");
     golden("get", await bench.manx("get", "networkpolicy"));
