@@ -10,11 +10,13 @@ export function needRoot(command: string): void {
     throw new CliError(EXIT.denied, `Cannot run ${command}: only root may`, `sudo ${command} ...`);
 }
 
-/** As its agent knows it; `address` takes the place of the detected ones. */
+/** As its agent knows it, which is started if a run that was cut short has left it stopped; `address` takes the place of the detected ones. */
 export async function thisHost(
   cli: Cli,
   address: string | undefined,
 ): Promise<{ readonly host: string; readonly addresses: readonly string[]; readonly version: string }> {
+  const { startIfStopped } = await import("../install/cluster/switch.ts");
+  await startIfStopped();
   const agent = cli.agent({});
   const { host, version } = await agent.status();
   if (address !== undefined) return { host, addresses: [address], version };

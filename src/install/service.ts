@@ -81,7 +81,7 @@ export async function startAgent(): Promise<void> {
     await mustRun(["systemctl", "daemon-reload"]);
     await mustRun(["systemctl", "enable", "--quiet", "manx.service"]);
     await mustRun(["systemctl", "start", "manx.service"], { timeoutMs: 150_000 });
-  } else if (supervisorPids().length === 0) {
+  } else if (supervisorPids().length === 0 && agentPids().length === 0) {
     await background(["sh", SUPERVISE, AGENT_LOG, join(ROOT, "bin/manx"), "agent"], AGENT_LOG);
   }
   const log = hasSystemd() ? "journalctl -u manx" : AGENT_LOG;

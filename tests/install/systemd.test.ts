@@ -6,6 +6,15 @@ import { ROOT } from "../../src/install/service.ts";
 import { type Lab, up } from "../../src/lab/lab.ts";
 import { SystemdHost } from "./systemd-host.ts";
 
+/** As docs/cluster.md has it. */
+const RESTORE = `set -e
+export ETCDCTL_API=3
+mv /var/lib/manx/etcd /var/lib/manx/etcd.before
+value() { sed -n "s/^$1: //p" /etc/manx/etcd.yaml; }
+etcdctl snapshot restore /root/manx.snapshot --data-dir /var/lib/manx/etcd --name "$(value name)" \\
+  --initial-advertise-peer-urls "$(value initial-advertise-peer-urls)" \\
+  --initial-cluster "$(value name)=$(value initial-advertise-peer-urls)"`;
+
 describe("with systemd", () => {
   let lab: Lab;
   let host: SystemdHost;
@@ -31,6 +40,7 @@ describe("with systemd", () => {
     const { code, stdout } = await host.exec(`${ROOT}/quickstart`, "--yes");
     assert.equal(code, 0, stdout);
     assert.match(stdout, /write \/etc\/systemd\/system\/manx\.service/);
+    assert.match(await host.mustExec("cat", "/etc/docker/daemon.json"), /"169\.254\.1\.1"/);
     assert.equal(await host.mustExec("systemctl", "is-active", "manx", "docker"), "active\nactive");
     assert.equal(await host.mustExec("systemctl", "is-enabled", "manx"), "enabled");
     assert.equal((await host.exec("systemd-analyze", "verify", "manx.service")).stderr, "");
@@ -71,13 +81,85 @@ describe("with systemd", () => {
     await host.mustExec("busybox", "ping", "-c", "1", "-W", "2", address);
   });
 
+  it("manx up --etcd: etcd is a unit beside it, that comes back, renews its certificates and is restored from a snapshot", async () => {
+    const manx = (...args: readonly string[]): Promise<string> => host.mustExec(`${ROOT}/bin/manx`, ...args);
+    const pki = "/var/lib/manx/pki";
+    const etcdctl = (...args: readonly string[]): Promise<string> => {
+      const files = ["--cacert", `${pki}/ca.crt`, "--cert", `${pki}/agent.crt`, "--key", `${pki}/agent.key`];
+      return host.mustExec(
+        "env",
+        "ETCDCTL_API=3",
+        "etcdctl",
+        "--endpoints",
+        "https://127.0.0.1:2379",
+        ...files,
+        ...args,
+      );
+    };
+    const storeIsWell = (): Promise<void> =>
+      eventually("the store is well", async () => {
+        const { stdout } = await host.exec(`${ROOT}/bin/manx`, "status", "-o", "json");
+        if (!stdout.startsWith("{")) return false;
+        const { components } = JSON.parse(stdout) as { components: { name: string; state: string }[] };
+        return components.some(({ name, state }) => name === "store" && state === "ok");
+      });
+    await manx("up", "--etcd");
+    assert.equal(await host.mustExec("systemctl", "is-active", "manx-etcd", "manx"), "active\nactive");
+    assert.equal(await host.mustExec("systemctl", "is-enabled", "manx-etcd"), "enabled");
+    assert.equal((await host.exec("systemd-analyze", "verify", "manx-etcd.service")).stderr, "");
+    const pid = await property("manx-etcd", "MainPID");
+    await host.mustExec("systemctl", "kill", "-s", "KILL", "manx-etcd");
+    await eventually("etcd is back", async () => {
+      return (
+        (await property("manx-etcd", "ActiveState")) === "active" && (await property("manx-etcd", "MainPID")) !== pid
+      );
+    });
+    await storeIsWell();
+
+    const serial = (): Promise<string> =>
+      host.mustExec(
+        "sh",
+        "-c",
+        "openssl s_client -connect 127.0.0.1:2379 </dev/null 2>/dev/null | openssl x509 -noout -serial",
+      );
+    const old = await serial();
+    const running = await property("manx-etcd", "MainPID");
+    await manx("up", "--etcd");
+    assert.notEqual(await serial(), old, "etcd shows its old certificate");
+    assert.equal(await property("manx-etcd", "MainPID"), running, "etcd was started anew");
+
+    // docs/cluster.md, "Loss of quorum", without data.
+    await manx("pool", "add", "10.77.0.0/16", "--name", "kept", "--manual");
+    await etcdctl("snapshot", "save", "/root/manx.snapshot");
+    await manx("pool", "rm", "kept");
+    const address = await host.mustExec(
+      "docker",
+      "inspect",
+      "-f",
+      "{{.NetworkSettings.Networks.apps.IPAddress}}",
+      "web",
+    );
+    await host.mustExec("systemctl", "stop", "manx-etcd");
+    await host.mustExec("docker", "run", "-d", "--name", "late", "--network", "apps", "manx/box", "sleep", "1d");
+    await host.mustExec("sh", "-c", RESTORE);
+    await host.mustExec("systemctl", "start", "manx-etcd");
+    await host.mustExec("systemctl", "restart", "manx");
+    await storeIsWell();
+    assert.match(await manx("pool", "ls"), /kept/);
+    assert.match(await manx("ls"), /late/);
+    assert.deepEqual(JSON.parse(await manx("ipam", "check", "-o", "json")), []);
+    await host.mustExec("busybox", "ping", "-c", "1", "-W", "2", address);
+    await host.mustExec("docker", "rm", "-f", "late");
+  });
+
   it("goes with its unit when it is uninstalled", async () => {
     const { code, stdout } = await host.exec(`${ROOT}/bin/manx`, "uninstall", "--yes", "--force");
     assert.equal(code, 0, stdout);
     assert.doesNotMatch(stdout, /left by Manx/);
-    assert.equal((await host.exec("systemctl", "cat", "manx")).code, 1);
+    for (const unit of ["manx", "manx-etcd"]) assert.equal((await host.exec("systemctl", "cat", unit)).code, 1);
+    assert.equal((await host.exec("test", "-e", "/etc/docker/daemon.json")).code, 1, "there was none before");
     assert.equal(await host.mustExec("systemctl", "is-active", "docker"), "active");
     assert.equal(await host.mustExec("docker", "inspect", "-f", "{{.State.Running}}", "web"), "true");
-    assert.doesNotMatch(await host.mustExec("ls", "-R", "/etc/systemd/system"), /manx\.service/);
+    assert.doesNotMatch(await host.mustExec("ls", "-R", "/etc/systemd/system"), /manx.*\.service/);
   });
 });

@@ -1,23 +1,25 @@
 /**
  * From the store of a single host to etcd while containers run. Everything is copied while the agent works; then it is stopped, what
- * changed meanwhile is copied, both sides are compared key by key, and one commit says that etcd is the truth from now on. Until that
- * commit the old store is; a run that dies is simply repeated. Containers keep their traffic throughout.
+ * changed meanwhile is copied, both sides are compared key by key, and the agent's configuration is replaced in one step. Until then
+ * the old store is the truth, whatever the new one has; a run that dies is simply repeated. Containers keep their traffic throughout.
  */
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { HOSTS, identityOf } from "../../agent/cluster/presence.ts";
 import type { EtcdConfig } from "../../agent/config-file.ts";
+import { openLocalState } from "../../agent/local-state.ts";
 import { openSharedStore } from "../../agent/shared-store.ts";
 import { parseObject } from "../../core/ipam/claim.ts";
 import { DriverError } from "../../drivers/error.ts";
 import { openSqliteStore } from "../../drivers/store/sqlite.ts";
 import type { Entry, Op, Store } from "../../drivers/store/store.ts";
 import { startAgent, stopAgent } from "../service.ts";
-import { STATE_FILE, switchStore } from "./switch.ts";
+import { PROBE, STATE_FILE, switchStore } from "./switch.ts";
 
 const ALL = "/manx/v1/";
-/** Who copies, and whether it is done. */
+/** Whose copy this is, while it is not known to be in use. */
 const MARKER = "/manx/v1/migration";
 const OPS = 100;
 const BYTES = 1_000_000;
@@ -48,13 +50,42 @@ export async function migrate({ host, access, progress }: MigrationOptions): Pro
   let keys: number;
   try {
     keys = await copy(source, target, marker, progress);
-    await finish(target, host, marker);
   } catch (error) {
     await startAgent().catch(() => {});
     throw error;
   }
   progress("the agent goes over");
-  return { keys, backup, store: await switchStore(access, { migrated: true }) };
+  const store = await switchStore(access, { migrated: true });
+  await finish(target);
+  return { keys, backup, store };
+}
+
+/** Who has begun to copy a store of its own into this one, and did not come to an end. */
+export async function unfinished(access: EtcdConfig): Promise<"ours" | { readonly host: string } | undefined> {
+  await using target = await openSharedStore(access);
+  const marker = await target.get(MARKER);
+  if (marker === undefined) return undefined;
+  if (isOurs(marker)) return "ours";
+  const host = parseObject(marker.value)?.["host"];
+  return { host: typeof host === "string" ? host : "?" };
+}
+
+/** For a run that died when the agent's configuration had been written already. */
+export async function takeUp(access: EtcdConfig): Promise<string> {
+  const store = await switchStore(access, { migrated: true });
+  await using target = await openSharedStore(access);
+  await finish(target);
+  return store;
+}
+
+/** A host of the same name that was installed anew is another one: its store is not what was copied. */
+function isOurs({ value }: Pick<Entry, "value">): boolean {
+  return parseObject(value)?.["machine"] === machine();
+}
+
+function machine(): string {
+  using state = openLocalState(STATE_FILE);
+  return identityOf(state).machine;
 }
 
 /** A copy that is whole, whoever writes meanwhile (sqlite.org/lang_vacuum.html, VACUUM INTO). */
@@ -76,15 +107,15 @@ async function backUp(): Promise<string> {
  */
 async function claim(target: Store, host: string): Promise<number> {
   const marker = await target.get(MARKER);
-  const ours = marker !== undefined && parseObject(marker.value)?.["host"] === host;
-  const alive = (await target.list("/manx/v1/hosts/")).entries;
-  const keys = (await target.list(ALL)).entries.filter(({ key }) => key !== MARKER).length;
+  const ours = marker !== undefined && isOurs(marker);
+  const alive = (await target.list(HOSTS)).entries.filter((entry) => !isOurs(entry));
+  const keys = (await target.list(ALL)).entries.filter(({ key }) => key !== MARKER && !key.startsWith(PROBE)).length;
   if (alive.length > 0 || (keys > 0 && !ours))
     throw new DriverError(
       "exists",
       `Cannot migrate: the store has ${keys} keys of Manx already, so it is the store of other hosts. To join them: manx token create there, manx join here`,
     );
-  const value = JSON.stringify({ host, state: "copying" });
+  const value = JSON.stringify({ host, machine: machine() });
   const compares = [{ key: MARKER, modRevision: marker?.modRevision ?? 0 }];
   const { ok, revision } = await target.commit({ compares, ops: [{ kind: "put", key: MARKER, value }] });
   if (!ok) throw new DriverError("busy", "Cannot migrate: another host does so at this moment");
@@ -139,12 +170,8 @@ async function compare(wanted: readonly Entry[], target: Store): Promise<void> {
   );
 }
 
-/** The boundary: before this commit the old store is the truth, after it the new one. */
-async function finish(target: Store, host: string, marker: number): Promise<void> {
-  const value = JSON.stringify({ host, state: "done", at: new Date().toISOString() });
-  const { ok } = await target.commit({
-    compares: [{ key: MARKER, modRevision: marker }],
-    ops: [{ kind: "put", key: MARKER, value }],
-  });
-  if (!ok) throw new DriverError("busy", "Cannot migrate: somebody else writes to the new store");
+/** The copy is in use: nothing may be copied over it any more. */
+async function finish(target: Store): Promise<void> {
+  const marker = await target.get(MARKER);
+  if (marker !== undefined && isOurs(marker)) await target.commit({ ops: [{ kind: "delete", key: MARKER }] });
 }

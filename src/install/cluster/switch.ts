@@ -7,9 +7,11 @@ import { openLocalState } from "../../agent/local-state.ts";
 import { openSharedStore } from "../../agent/shared-store.ts";
 import { createClient } from "../../api/client.ts";
 import { DriverError } from "../../drivers/error.ts";
-import { startAgent, stopAgent } from "../service.ts";
+import { API_SOCKET, answers, startAgent, stopAgent } from "../service.ts";
 
 export const STATE_FILE = "/var/lib/manx/manx.db";
+/** What a proof that died leaves; it says nothing of whose store it is. */
+export const PROBE = "/manx/v1/probe/";
 
 /** Connects and writes: whether this host may do with the store what an agent does. Changes nothing. @returns version and what is there */
 export async function proveStore(
@@ -17,7 +19,7 @@ export async function proveStore(
 ): Promise<{ readonly version: string; readonly resources: number }> {
   await using store = await openSharedStore(access);
   const { entries } = await store.list("/manx/v1/resources/");
-  const key = `/manx/v1/probe/${process.pid}-${Date.now()}`;
+  const key = `${PROBE}${process.pid}-${Date.now()}`;
   await store.commit({ compares: [{ key, modRevision: 0 }], ops: [{ kind: "put", key, value: "" }] });
   await store.commit({ ops: [{ kind: "delete", key }] });
   return { version: await store.version().catch(() => "of unknown version"), resources: entries.length };
@@ -80,6 +82,11 @@ export async function switchStore(
     const why = error instanceof Error ? error.message : String(error);
     throw new DriverError("failed", `Cannot go over to the store: ${why}. The agent runs as before`, error);
   }
+}
+
+/** A run that died has left an agent that is stopped, or that just starts. */
+export async function startIfStopped(): Promise<void> {
+  if (existsSync(STATE_FILE) && !(await answers(API_SOCKET))) await startAgent();
 }
 
 async function agentSays(): Promise<string> {

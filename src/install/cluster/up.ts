@@ -13,7 +13,7 @@ import {
   startEtcd,
   untilHealthy,
 } from "./etcd-service.ts";
-import { migrate } from "./migrate.ts";
+import { migrate, takeUp, unfinished } from "./migrate.ts";
 import { currentStore, localUse, proveStore, switchStore } from "./switch.ts";
 
 export { parseEndpoints } from "../../drivers/store/etcd.ts";
@@ -35,20 +35,26 @@ export async function upOnStore(access: EtcdConfig, host: string, steps: Steps):
   const { version, resources } = await steps("See whether the store can be used", () => proveStore(access));
   const current = await currentStore();
   const { addresses } = localUse();
-  if (current === undefined && resources === 0) {
+  const begun = await unfinished(access);
+  if (current === undefined && (resources === 0 || begun === "ours")) {
     const { keys, backup, store } = await steps("Copy this host's store, and go over", (progress) =>
       migrate({ host, access, progress }),
     );
     await setNames(steps);
     return { version, store, migrated: { keys, backup } };
   }
+  if (begun !== undefined && begun !== "ours")
+    throw new DriverError(
+      "busy",
+      `Cannot go over: host "${begun.host}" copies its store into this one. If that has broken off, run it again there`,
+    );
   if (current === undefined && addresses > 0)
     throw new DriverError(
       "exists",
       `Cannot go over: ${addresses} addresses of this host's own store are in use by containers here, and other hosts of the new store may have the same. Remove the containers that are on Manx networks (manx ls), then run it again`,
     );
   const store = await steps("Write the configuration, start the agent anew", () =>
-    switchStore(access, { migrated: current !== undefined }),
+    begun === "ours" ? takeUp(access) : switchStore(access, { migrated: current !== undefined }),
   );
   await setNames(steps);
   return { version, store };

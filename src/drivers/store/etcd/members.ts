@@ -130,7 +130,7 @@ export class Members {
         this.#assertOpen(what);
         if (error instanceof DriverError) throw error;
         const failure = failureOf(error);
-        if (failure.kind === "token" && this.#options.user !== undefined && renewed++ < 3) {
+        if (this.#wantsToken(failure) && renewed++ < 3) {
           await this.#authenticate(channel, what);
           continue;
         }
@@ -145,6 +145,12 @@ export class Members {
         await sleep(PAUSE_MS, undefined, { signal: hooks.signal }).catch(() => hooks.signal?.throwIfAborted());
       }
     }
+  }
+
+  /** Who has shown a certificate and no token is, to etcd, the user of the certificate's name, and may be refused as that. */
+  #wantsToken(failure: Failure): boolean {
+    if (this.#options.user === undefined) return false;
+    return failure.kind === "token" || (failure.kind === "refused" && failure.code === "denied" && !this.#token);
   }
 
   async #attempt<I extends DescMessage, O extends DescMessage>(
@@ -266,7 +272,7 @@ export class Members {
       if (this.#closed.signal.aborted) return;
       const failure = failureOf(error);
       if (failure.kind === "unreachable") this.leave(channel, failure.why);
-      else if (failure.kind === "token" && this.#options.user !== undefined)
+      else if (this.#wantsToken(failure))
         await this.#authenticate(channel, "authenticate").catch((cause: unknown) =>
           this.leave(channel, wordsOf(cause)),
         );

@@ -108,6 +108,7 @@ const WORDS: readonly (readonly [RegExp, string])[] = [
   ],
   [/wrong version number|packet length too long|EPROTO/i, "it does not speak TLS; or it does, and http was asked for"],
   [/bad certificate|certificate required|unknown ca|alert/i, "it does not accept this host's certificate"],
+  [/Failed to connect \(/, "it ends the connection at once: it may want TLS (https), or be no etcd"],
   [
     /ECONNRESET|socket hang up|socket disconnected|Connection dropped|GOAWAY|ECONNABORTED|EPIPE/i,
     "the connection broke",
