@@ -7,6 +7,8 @@
  * What a power loss may cost: endpoints, addresses given out and sticky addresses of the last moments, since it ends the
  * containers too and the engine tells the rest again. Networks, grants and blocks are told once: they are synced.
  */
+import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
 import type { Journal } from "../core/calc/tracker.ts";
 import { DriverError } from "../drivers/error.ts";
 import type { Schema } from "../drivers/store/database.ts";
@@ -197,4 +199,17 @@ export class LocalStateFile implements LocalState {
   [Symbol.dispose](): void {
     this.#file[Symbol.dispose]();
   }
+}
+
+export interface Identity {
+  /** Made once for each installation; a copied disk has it too, */
+  readonly machine: string;
+  /** but not this: made by the kernel when it starts. */
+  readonly boot: string;
+}
+
+export function identityOf(state: Pick<LocalState, "meta" | "setMeta">): Identity {
+  const machine = state.meta("machine") ?? randomUUID();
+  state.setMeta("machine", machine);
+  return { machine, boot: readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim() };
 }

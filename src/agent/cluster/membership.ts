@@ -11,13 +11,13 @@ import type { Engine } from "../../drivers/docker/engine.ts";
 import type { Store } from "../../drivers/store/store.ts";
 import type { Health } from "../health.ts";
 import type { LocalAddresses } from "../ipam/local-addresses.ts";
-import type { LocalState } from "../local-state.ts";
+import { type Identity, identityOf, type LocalState } from "../local-state.ts";
 import type { Logger } from "../log.ts";
 import { VERSION } from "../version.ts";
 import { EndpointPublisher } from "./endpoint-publisher.ts";
 import { NetworkSpread } from "./network-spread.ts";
 import { mergeNode, publishNode } from "./node.ts";
-import { type Identity, identityOf, Presence } from "./presence.ts";
+import { Presence } from "./presence.ts";
 import { RemoteEndpoints } from "./remote-endpoints.ts";
 import { sayUsers } from "./users.ts";
 

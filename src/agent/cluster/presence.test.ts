@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { MemoryStore } from "../../drivers/store/memory.ts";
-import { HOSTS, type Identity, Presence } from "./presence.ts";
+import type { Identity } from "../local-state.ts";
+import { HOSTS, Presence } from "./presence.ts";
 
 function presence(store: MemoryStore, identity: Identity, more: { ttl?: number; said?: (string | undefined)[] } = {}) {
   return new Presence({

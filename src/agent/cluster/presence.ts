@@ -2,12 +2,10 @@
  * Which hosts have an agent that lives, and that this host's name is its own. A key with a lease says it: it goes when the agent
  * does. One name, one machine: whoever finds the name held by a living agent of another machine keeps away from it.
  */
-import { randomUUID } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { DriverError } from "../../drivers/error.ts";
 import type { Entry, Store } from "../../drivers/store/store.ts";
-import type { LocalState } from "../local-state.ts";
+import type { Identity } from "../local-state.ts";
 import { follow } from "./follow.ts";
 
 export const HOSTS = "/manx/v1/hosts/";
@@ -15,24 +13,11 @@ export const HOSTS = "/manx/v1/hosts/";
 const TTL = 15;
 const LOOK_MS = 250;
 
-export interface Identity {
-  /** Made once for each installation; a copied disk has it too, */
-  readonly machine: string;
-  /** but not this: made by the kernel when it starts. */
-  readonly boot: string;
-}
-
 export interface HostPresence extends Identity {
   readonly host: string;
   readonly address: string;
   /** RFC 3339. */
   readonly since: string;
-}
-
-export function identityOf(state: Pick<LocalState, "meta" | "setMeta">): Identity {
-  const machine = state.meta("machine") ?? randomUUID();
-  state.setMeta("machine", machine);
-  return { machine, boot: readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim() };
 }
 
 export interface PresenceOptions {

@@ -7,9 +7,8 @@ import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { HOSTS, identityOf } from "../../agent/cluster/presence.ts";
 import type { EtcdConfig } from "../../agent/config-file.ts";
-import { openLocalState } from "../../agent/local-state.ts";
+import { identityOf, openLocalState } from "../../agent/local-state.ts";
 import { openSharedStore } from "../../agent/shared-store.ts";
 import { parseObject } from "../../core/ipam/claim.ts";
 import { DriverError } from "../../drivers/error.ts";
@@ -19,6 +18,8 @@ import { startAgent, stopAgent } from "../service.ts";
 import { PROBE, STATE_FILE, switchStore } from "./switch.ts";
 
 const ALL = "/manx/v1/";
+/** Whose agents live. */
+const HOSTS = "/manx/v1/hosts/";
 /** Whose copy this is, while it is not known to be in use. */
 const MARKER = "/manx/v1/migration";
 const OPS = 100;
