@@ -59,6 +59,7 @@ const LAYERS: readonly Layer[] = [
     "system",
     "iptables",
     "dns",
+    "check",
   ].map((name) => ({
     folder: `drivers/${name}`,
     mayImport: ["core", "drivers/error.ts", "drivers/exec.ts", "drivers/syscall"],

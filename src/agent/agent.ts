@@ -26,6 +26,7 @@ import { Health } from "./health.ts";
 import { HostNetwork } from "./host-network.ts";
 import { openAddresses } from "./ipam/local-addresses.ts";
 import { isEtcd, openJoining } from "./joining.ts";
+import { judge } from "./judge.ts";
 import { Kernel } from "./kernel.ts";
 import { LanMode } from "./lan/open.ts";
 import { type LocalState, openLocalState } from "./local-state.ts";
@@ -39,6 +40,9 @@ import { sweep, tracer } from "./observe/live/live.ts";
 import { openObserver } from "./observe/open.ts";
 import type { AgentOptions } from "./options.ts";
 import { OverlapWatch } from "./pool-overlaps.ts";
+import { ServiceClaims } from "./services/claims.ts";
+import { openStopGate } from "./services/gate.ts";
+import { Services } from "./services/open.ts";
 import { cutsSession, type GuardSources } from "./session-guard.ts";
 import { Snapshots } from "./snapshot.ts";
 import { openStoreSide } from "./store-side.ts";
@@ -73,9 +77,15 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     else log.info({ code }, `well again: ${title}`);
   });
   const state = undo.use(openLocalState(options.stateFile));
+  let services: Services | undefined;
+  // First of all: where Docker asks it, every question to Docker waits for its answer.
+  await openStopGate({ options, services: () => services, health, log }, undo);
   const metrics = new Metrics();
   let loop: Loop | undefined;
   let guard: GuardSources | undefined;
+  let snapshots: Snapshots | undefined;
+  let claims: ServiceClaims | undefined;
+  let lookAtEndpoints = (): void => {};
   const wake = (): void => loop?.wake();
   const storeSide = undo.use(
     await openStoreSide(
@@ -88,8 +98,10 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
         run,
         onChange: () => {
           metrics.storeChanged();
+          lookAtEndpoints();
           wake();
         },
+        judge: (after, changed) => [...judge(after, changed), ...(claims?.judge(changed) ?? [])],
         cuts: (after, session) => (guard === undefined ? undefined : cutsSession(after, session, guard)),
       },
       signal,
@@ -118,6 +130,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
             wake,
           }),
         );
+  lookAtEndpoints = () => membership?.lookAtEndpoints(); // services are a part of them
   if (membership !== undefined) await withStore("claiming the host's name", () => membership.claim(signal));
 
   const nodeLabels = (): Readonly<Record<string, string>> => ({
@@ -127,9 +140,16 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
   const lan = undo.use(
     new LanMode({ rtnetlink: kernel.rtnetlink, hostNetwork, pools: () => cluster.all("IPPool"), health, log }),
   );
+  const owners = new ServiceClaims({
+    services: () => cluster.all("Service"),
+    endpoints: () => snapshots?.takeWhole().endpoints ?? [],
+    hostAddresses: () => hostNetwork.surroundings.hostAddresses,
+    nodes: () => cluster.all("Node"),
+  });
+  claims = owners;
   const addresses = undo.use(
     openAddresses({
-      others: lan.watch,
+      others: owners.beside(lan.watch),
       state,
       store,
       host: options.host,
@@ -167,7 +187,9 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     ...(options.logGroup === undefined ? {} : { logGroup: options.logGroup }),
   };
   const thisNode = (): Node => membership?.node() ?? hostNetwork.node;
-  const snapshots = new Snapshots({
+  const serving = undo.use(new Services({ state, engine, kernel, health, log, wake }));
+  services = serving;
+  snapshots = new Snapshots({
     host: options.host,
     local: state,
     cluster,
@@ -182,12 +204,23 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
       for (const { path, message } of problems) log.debug({ path }, message);
       return policies;
     },
+    memberState: (member) => serving.health.stateOf(member),
   });
-  membership?.start(() => snapshots.own(), addresses);
+  const made = snapshots;
+  membership?.start(() => made.own(), addresses);
   // Nothing before in-sync: rules without the endpoints of the other hosts would cut their connections.
   await membership?.remote.known();
 
-  const bgp = openBgp({ options, cluster, hostNetwork, node: thisNode, addresses, health, log });
+  const bgp = openBgp({
+    options,
+    cluster,
+    hostNetwork,
+    node: thisNode,
+    addresses,
+    services: owners.announced(made, membership?.remote),
+    health,
+    log,
+  });
   if (bgp !== undefined) undo.use(bgp);
   const dataplane = new Dataplane(kernel.targets);
   const cutter = undo.use(
@@ -199,12 +232,12 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     }),
   );
   const lookAtLan = (): void =>
-    lan.look(addresses, () => new Set(snapshots.takeWhole().endpoints.flatMap((one) => one.addresses)), signal);
+    lan.look(addresses, () => new Set(made.takeWhole().endpoints.flatMap((one) => one.addresses)), signal);
   let lanSeen = lan.lan;
   const deriver = new Deriver();
   let hostState: HostState | undefined;
   guard = {
-    snapshot: () => snapshots.take(),
+    snapshot: () => made.take(),
     state: () => hostState,
     surroundings: () => hostNetwork.surroundings,
     stored: () => [...cluster.entries()].map(({ resource }) => resource),
@@ -218,7 +251,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     new Loop({
       step: (stepSignal) =>
         metrics.step(async () => {
-          const snapshot = snapshots.take();
+          const snapshot = made.take();
           hostState = deriver.derive(snapshot);
           hostNames.take(snapshot, hostState);
           lookAtPools();
@@ -226,6 +259,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
           metrics.wrote(outcome);
           reportOutcome(health, outcome);
           names?.take(snapshot);
+          serving.follow(made.services(), snapshot.serviceMembers ?? []);
           if (!outcome.failures.has("routes")) bgp?.stage.wake(); // BIRD announces what the kernel has
           if (!outcome.failures.has("proxies")) lan.follow(hostState.proxies);
           if (lan.lan !== lanSeen) lookAtLan();
@@ -246,6 +280,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
 
   await loop.settle().catch(() => {}); // a condition says why; it is tried again
   const settledLoop = loop;
+  serving.attach({ settle: () => settledLoop.settle(), state: () => hostState, bgp });
   const refreshNetwork = (): void => {
     try {
       const changed = hostNetwork.refresh();
@@ -267,6 +302,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
         engine,
         kernel,
         membership,
+        services: serving,
         metrics,
         health,
         log,
@@ -301,6 +337,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
   every(LOOK_EVERY, () => {
     refreshNetwork();
     resync();
+    serving.look();
     void docker.pass();
   });
   undo.defer(() => stop.abort(new Error("the agent is stopping")));
@@ -335,7 +372,9 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     metrics,
     ruleCounters,
     names,
-    takeSnapshot: (): Snapshot => snapshots.takeWhole(),
+    services: serving,
+    serviceProblems: () => made.services().problems,
+    takeSnapshot: (): Snapshot => made.takeWhole(),
     membership,
     hostState: () => hostState,
     outcome: () => outcome,
@@ -365,6 +404,6 @@ function reportOutcome(health: Health, { failures }: Outcome): void {
     return found.length === 0 ? undefined : found.join("; ");
   };
   health.set("firewall-not-applied", why("firewall"));
-  health.set("interfaces-not-applied", why("links", "gatewayAddresses", "neighbours", "routes", "proxies"));
+  health.set("interfaces-not-applied", why("links", "gatewayAddresses", "neighbours", "routes", "services", "proxies"));
   health.set("settings-not-applied", why("sysctls"));
 }

@@ -25,6 +25,7 @@ import type { Logger } from "./log.ts";
 import type { Metrics } from "./metrics/metrics.ts";
 import { openAliases } from "./names/open.ts";
 import type { AgentOptions } from "./options.ts";
+import type { Services } from "./services/open.ts";
 
 export interface DockerSideParts {
   readonly options: Pick<AgentOptions, "dockerSocket" | "pluginSocket">;
@@ -33,6 +34,7 @@ export interface DockerSideParts {
   readonly engine: EngineClient;
   readonly kernel: Kernel;
   readonly membership: Membership | undefined;
+  readonly services: Pick<Services, "onContainer" | "look">;
   readonly metrics: Metrics;
   readonly health: Health;
   readonly log: Logger;
@@ -44,7 +46,7 @@ export interface DockerSideParts {
 
 /** Opens the plugin socket and follows the engine until the signal aborts. */
 export async function openDockerSide(parts: DockerSideParts, signal: AbortSignal) {
-  const { options, state, addresses, engine, kernel, membership, metrics, health, log, run } = parts;
+  const { options, state, addresses, engine, kernel, membership, services, metrics, health, log, run } = parts;
   await using undo = new AsyncDisposableStack();
   const inspector = undo.use(new Inspector({ socketPath: options.dockerSocket }));
   const locks = undo.use(new LockProbe({ socketPath: options.dockerSocket }));
@@ -102,10 +104,12 @@ export async function openDockerSide(parts: DockerSideParts, signal: AbortSignal
           health.clear("engine-unreachable");
           if (membership !== undefined) void tellEngine(membership, engine, signal);
           watch.doubt();
+          services.look();
           void pass();
         },
         onLost: (why) => health.raise("engine-unreachable", why),
         onDoubt: () => watch.doubt(),
+        onContainer: (event) => services.onContainer(event),
         onStart: (endpointId) => {
           inside.wake(endpointId);
           aliases.look();

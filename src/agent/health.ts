@@ -95,6 +95,22 @@ export const CONDITIONS = {
     severity: "warning",
     remedy: "manx pool ls shows the pools; manx pool rm CIDR and manx pool add CIDR replace one.",
   },
+  "service-refused": {
+    title: "a container does not get a service address",
+    severity: "warning",
+    remedy:
+      "Correct the label or the Service: manx service ls. An address leads to one service, and to no single container.",
+  },
+  "stop-gate": {
+    title: "Docker cannot tell Manx of a stop before it happens",
+    severity: "warning",
+    remedy: "See whether another agent runs: manx doctor. If Docker refuses its commands: manx service guard off.",
+  },
+  "service-address-not-set": {
+    title: "a service address could not be set in a container",
+    severity: "error",
+    remedy: "The container gets nothing for it meanwhile. Start it again; manx doctor tells more.",
+  },
   "bgp-not-applied": {
     title: "BGP could not be brought up to date",
     severity: "error",

@@ -5,15 +5,18 @@ import { KernelRtnetlink } from "../drivers/netlink/kernel-rtnetlink.ts";
 import type { LinkCounters } from "../drivers/netlink/link-counters.ts";
 import { LinkTarget } from "../drivers/netlink/link-target.ts";
 import { NeighbourTarget } from "../drivers/netlink/neighbour-target.ts";
+import { ROUTE_PROTOCOL } from "../drivers/netlink/ownership.ts";
 import { ProxyTarget } from "../drivers/netlink/proxy-target.ts";
 import { RouteTarget } from "../drivers/netlink/route-target.ts";
 import type { Change, Rtnetlink } from "../drivers/netlink/rtnetlink.ts";
+import { ServiceTarget } from "../drivers/netlink/service-target.ts";
 import { routeBySource } from "../drivers/netlink/source-routing.ts";
 import { type NetworkEvent, watchNetwork } from "../drivers/netlink/watch.ts";
 import { filterChanges } from "../drivers/nftables/filter-watch.ts";
 import { Nftables } from "../drivers/nftables/nftables.ts";
 import { type Originals, Sysctls } from "../drivers/system/sysctls.ts";
 import type { InsideWork } from "../plugin/docker/inside.ts";
+import { gateways } from "../plugin/docker/names.ts";
 import type { DataplaneTargets, Stage } from "./dataplane.ts";
 import type { EndpointRecord } from "./records.ts";
 
@@ -59,6 +62,7 @@ export class Kernel implements AsyncDisposable {
       neighbours: new NeighbourTarget(rtnetlink),
       proxies: new ProxyTarget(rtnetlink),
       routes: new RouteTarget(rtnetlink),
+      services: new ServiceTarget(rtnetlink),
     };
   }
 
@@ -128,6 +132,41 @@ export class Kernel implements AsyncDisposable {
       );
     }
     await Promise.resolve();
+  }
+
+  /** Makes the container's interface have these service addresses of ours and no others. Throws as long as it cannot. */
+  serveInside(endpoint: EndpointRecord, addresses: readonly string[], table: number | undefined): void {
+    if (endpoint.sandbox === undefined) return;
+    using inside = new KernelRtnetlink(endpoint.sandbox);
+    const link = inside.links().find(({ mac }) => mac === endpoint.mac.toLowerCase());
+    if (link?.up !== true)
+      throw new DriverError("not-found", `Cannot find the interface with MAC ${endpoint.mac} in the container`);
+    const { index } = link;
+    const wanted = new Set(addresses.map((address) => `${address}/${address.includes(":") ? 128 : 32}`));
+    const there = inside.addresses(index);
+    const changes: Change[] = [
+      ...[...wanted]
+        .filter((address) => !there.some((one) => one.address === address))
+        .map((address) => ({
+          kind: "add-address" as const,
+          index,
+          address,
+          scope: "link" as const,
+          protocol: ROUTE_PROTOCOL,
+          deprecated: true as const,
+        })),
+      ...there
+        .filter(({ address, protocol }) => protocol === ROUTE_PROTOCOL && !wanted.has(address))
+        .map(({ address }) => ({ kind: "delete-address" as const, index, address })),
+    ];
+    const [refused] = inside.apply(changes);
+    if (refused !== undefined) throw refused.error;
+    if (table === undefined || endpoint.gatewayIndex === undefined) return;
+    const { ipv4, ipv6 } = gateways(endpoint.gatewayIndex);
+    routeBySource(
+      endpoint.sandbox,
+      addresses.map((source) => ({ source, gateway: source.includes(":") ? ipv6 : ipv4, index, table })),
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,8 +1,15 @@
 /** Puts one moment together for the derivation: this host's records and the copy of the cluster store. */
 import { speaks } from "../core/calc/label-policies.ts";
-import type { Endpoint, HostInterface, LocalEndpoint, Settings, Snapshot } from "../core/calc/snapshot.ts";
+import {
+  addressesByEndpoint,
+  hasService,
+  type Membership,
+  type Resolved,
+  resolveServices,
+} from "../core/calc/services.ts";
+import type { Endpoint, HostInterface, LocalEndpoint, MemberState, Settings, Snapshot } from "../core/calc/snapshot.ts";
 import { type Journal, JournalTracker } from "../core/calc/tracker.ts";
-import type { Network, Node } from "../core/model/resources.ts";
+import type { Network, Node, Service } from "../core/model/resources.ts";
 import type { ClusterCache } from "./cluster-cache.ts";
 import { endpointLabels, namespaceOf, otherNames } from "./labels.ts";
 import type { LocalState } from "./local-state.ts";
@@ -25,6 +32,8 @@ export interface SnapshotSources {
   readonly remote?: Journal<Endpoint>;
   /** Policies that endpoints bring with them. */
   readonly made?: (endpoints: readonly Endpoint[]) => Snapshot["policies"];
+  /** What is known of a member of a service. */
+  readonly memberState?: (member: Membership) => MemberState;
 }
 
 /** A snapshot whose endpoints are in two parts. */
@@ -37,6 +46,7 @@ interface Made {
   readonly endpoint: Endpoint;
 }
 
+const NOBODY_SERVES: Resolved = { members: [], problems: [] };
 const NOBODY: Journal<Endpoint> = { version: 0, get: () => undefined, keys: () => [], changedSince: () => [] };
 
 /** Name by which policy and people know the network: Docker's, or its ID until Docker has told the name. */
@@ -62,6 +72,9 @@ export class Snapshots {
   /** What endpoints are made from besides their own records. */
   #ownFrom: readonly unknown[] = [];
   readonly #networks = new WeakMap<NetworkRecord, Network>();
+  readonly #servingEndpoints = new WeakMap<Endpoint, { readonly text: string; readonly serving: Endpoint }>();
+  #served: { plain: readonly Endpoint[]; members: readonly Membership[]; all: readonly Endpoint[] } | undefined;
+  #resolved: { services: readonly Service[]; plain: readonly Endpoint[]; resolved: Resolved } | undefined;
 
   readonly #nodes = memo((self: Node, all: readonly Node[]) => [
     self,
@@ -109,11 +122,16 @@ export class Snapshots {
       hostEndpoints: cluster.all("HostEndpoint"),
       hostInterfaces: interfaces(),
       settings: settings(),
+      services: cluster.all("Service"),
+      serviceMembers: this.services().members.map((member) => ({
+        ...member,
+        state: this.#sources.memberState?.(member) ?? "down",
+      })),
     };
   }
 
-  /** Endpoints of this host; the same objects as long as they say the same, and the same array while none changes. */
-  own(): readonly Endpoint[] {
+  /** Without service addresses. */
+  #plain(): readonly Endpoint[] {
     const { local, mtu } = this.#sources;
     const { upserts, removed } = this.#records.update(local.endpointJournal);
     const from = [mtu(), ...local.networks.values()];
@@ -142,6 +160,44 @@ export class Snapshots {
   #drop(id: string): void {
     this.#endpoints.delete(id);
     this.#speaking.delete(id);
+  }
+
+  /** Endpoints of this host; the same objects as long as they say the same, and the same array while none changes. */
+  own(): readonly Endpoint[] {
+    const plain = this.#plain();
+    const { members } = this.#resolve(plain);
+    if (members.length === 0) return plain;
+    const last = this.#served;
+    if (last?.plain === plain && last.members === members) return last.all;
+    const addresses = addressesByEndpoint(members);
+    const all = plain.map((endpoint) => this.#serving(endpoint, addresses.get(endpoint.id) ?? []));
+    this.#served = { plain, members, all };
+    return all;
+  }
+
+  /** Who has service addresses here; the same object while nothing about it changes. */
+  services(): Resolved {
+    return this.#resolve(this.#plain());
+  }
+
+  #resolve(plain: readonly Endpoint[]): Resolved {
+    const services = this.#sources.cluster.all("Service");
+    const last = this.#resolved;
+    if (last?.services === services && last.plain === plain) return last.resolved;
+    const resolved =
+      services.length === 0 && !plain.some(hasService) ? NOBODY_SERVES : resolveServices(services, plain);
+    this.#resolved = { services, plain, resolved };
+    return resolved;
+  }
+
+  #serving(endpoint: Endpoint, serviceAddresses: readonly string[]): Endpoint {
+    if (serviceAddresses.length === 0) return endpoint;
+    const text = serviceAddresses.join();
+    const last = this.#servingEndpoints.get(endpoint);
+    if (last?.text === text) return last.serving;
+    const serving = { ...endpoint, serviceAddresses };
+    this.#servingEndpoints.set(endpoint, { text, serving });
+    return serving;
   }
 
   #network(record: NetworkRecord): Network {
@@ -182,6 +238,7 @@ function toEndpoint(record: EndpointRecord, network: NetworkRecord, host: string
     mtu,
     gatewayIndex: record.gatewayIndex ?? 0,
     joined: record.joined && record.gatewayIndex !== undefined,
+    since: record.createdAt,
   };
   return {
     id: record.id,

@@ -10,7 +10,6 @@ import { Changes, type ChangesOptions } from "./changes.ts";
 import { ClusterCache, RESOURCES } from "./cluster-cache.ts";
 import { ClusterCopy, CopiedStore } from "./cluster-copy.ts";
 import type { Health } from "./health.ts";
-import { judge } from "./judge.ts";
 import type { LocalState } from "./local-state.ts";
 import type { Logger } from "./log.ts";
 import { StoreLink } from "./store-link.ts";
@@ -29,11 +28,12 @@ export interface StoreSideParts {
   readonly run: (work: Promise<void>) => void;
   /** Something in the store is other than before. */
   readonly onChange: () => void;
+  readonly judge: ChangesOptions["judge"];
   readonly cuts: NonNullable<ChangesOptions["cuts"]>;
 }
 
 export async function openStoreSide(parts: StoreSideParts, signal: AbortSignal) {
-  const { stateFile, state, shared, health, log, run, onChange, cuts } = parts;
+  const { stateFile, state, shared, health, log, run, onChange, judge, cuts } = parts;
   await using undo = new AsyncDisposableStack();
   /** What policy needs is on this host's disk too, so a start waits for no store. */
   const copied = (real: Store): Store =>

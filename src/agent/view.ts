@@ -29,12 +29,13 @@ import { live } from "./observe/live/live.ts";
 import { flowReport, followFlows } from "./observe/report.ts";
 import { trafficView } from "./observe/traffic.ts";
 import { repair } from "./repair.ts";
+import { servicesView } from "./services/view.ts";
 import { verdictsOf } from "./verdicts.ts";
 import { VERSION } from "./version.ts";
 import { why } from "./why.ts";
 
 const PARTS: readonly { name: Component["name"]; codes: readonly ConditionCode[] }[] = [
-  { name: "agent", codes: ["plugin-socket", "bad-resource", "reconcile-failed", "dashboard-not-served"] },
+  { name: "agent", codes: ["plugin-socket", "stop-gate", "bad-resource", "reconcile-failed", "dashboard-not-served"] },
   { name: "engine", codes: ["engine-unreachable", "network-differs", "network-not-spread", "network-kept"] },
   {
     name: "store",
@@ -50,6 +51,8 @@ const PARTS: readonly { name: Component["name"]; codes: readonly ConditionCode[]
       "foreign-firewall",
       "flows-not-seen",
       "flow-log-failed",
+      "service-refused",
+      "service-address-not-set",
     ],
   },
   {
@@ -93,6 +96,7 @@ export function agentView(agent: Agent, dashboard: () => Dashboard | undefined =
     announcing: () => agent.bgp?.bird.running === true && (agent.bgp.stage.state?.sessions.length ?? 0) > 0,
     bgp: bgpView(agent.bgp, agent.options),
     lan: agentLan(agent),
+    services: servicesView(agent),
     poolUsage: () => Promise.resolve(poolUsage(agent)),
     addPool: (pool, signal) => {
       agent.link.assertThere("add the pool");
@@ -289,6 +293,7 @@ function resources(agent: Agent, kind: Kind): readonly AnyResource[] {
     case "IPReservation":
     case "NetworkSet":
     case "Profile":
+    case "Service":
     case "StagedGlobalNetworkPolicy":
     case "StagedNetworkPolicy":
     case "Tier":

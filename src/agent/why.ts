@@ -12,7 +12,7 @@ import type { Endpoint, Snapshot } from "../core/calc/snapshot.ts";
 import { type Surroundings, stateRouting } from "../core/calc/state-routing.ts";
 import { type Family, formatAddress, parseAddress } from "../core/net/address.ts";
 import type { Membership } from "../core/rules/decider.ts";
-import { evaluate } from "../core/rules/evaluate.ts";
+import { evaluate, type Routing } from "../core/rules/evaluate.ts";
 import type { Direction } from "../core/rules/origin.ts";
 import type { Packet } from "../core/rules/packet.ts";
 import type { Agent } from "./agent.ts";
@@ -23,6 +23,8 @@ export interface End {
   readonly label: string;
   readonly endpoint?: Endpoint;
   readonly isHost: boolean;
+  /** Meant by a service address, which others have too. */
+  readonly isService?: true;
   readonly addresses: ReadonlyMap<Family, string>;
 }
 
@@ -42,7 +44,28 @@ export async function why(agent: Agent, query: WhyQuery, signal?: AbortSignal): 
   const state = agent.hostState();
   if (state === undefined) throw new ApiError("unavailable", "Cannot explain anything: the agent has just started");
   const snapshot = agent.takeSnapshot();
-  const [from, to] = findBoth(agent, snapshot.endpoints, query);
+  const views = await Promise.all(
+    findBoth(agent, snapshot.endpoints, query).map((ends) => whyOne(agent, query, snapshot, state, ends, signal)),
+  );
+  const [first, ...rest] = views;
+  if (first === undefined || rest.length === 0) return first ?? { verdict: "unknown", paths: [] };
+  const verdict = worst(views.map((one) => one.verdict));
+  const remedy = views.find((one) => one.remedy !== undefined)?.remedy;
+  return { verdict, paths: views.flatMap(({ paths }) => paths), ...(remedy === undefined ? {} : { remedy }) };
+}
+
+function worst(verdicts: readonly WhyView["verdict"][]): WhyView["verdict"] {
+  return verdicts.includes("deny") ? "deny" : verdicts.includes("unknown") ? "unknown" : "allow";
+}
+
+async function whyOne(
+  agent: Agent,
+  query: WhyQuery,
+  snapshot: Snapshot,
+  state: HostState,
+  [from, to]: readonly [End, End],
+  signal: AbortSignal | undefined,
+): Promise<WhyView> {
   const families = ([4, 6] as const).filter(
     (family) => (query.family ?? family) === family && from.addresses.has(family) && to.addresses.has(family),
   );
@@ -64,8 +87,7 @@ export async function why(agent: Agent, query: WhyQuery, signal?: AbortSignal): 
       };
     }),
   );
-  const verdicts = paths.map(({ verdict }) => verdict);
-  const verdict = verdicts.includes("deny") ? "deny" : verdicts.includes("unknown") ? "unknown" : "allow";
+  const verdict = worst(paths.map((path) => path.verdict));
   return { verdict, paths, ...(verdict === "deny" ? { remedy: remedyFor(query, from, to) } : {}) };
 }
 
@@ -130,13 +152,20 @@ function walk(scene: Scene, query: WhyQuery, family: Family, around: Surrounding
   const packet = packetOf(query, scene, family);
   const outside = around.interfaceTo?.(packet.source) ?? around.uplink ?? "outside";
   const iif = from.endpoint?.local?.interface ?? (from.isHost ? undefined : outside);
-  const evaluation = evaluate(state.ruleset, packet, iif, stateRouting(state, around));
+  const evaluation = evaluate(state.ruleset, packet, iif, routingTo(scene.to, stateRouting(state, around)));
   const verdict = evaluation.outcome === "accept" ? "allow" : evaluation.outcome === "drop" ? "deny" : "unknown";
   const steps = decisions(evaluation, state.origins, members).map((decision) => stepOf(decision, scene, packet));
   if (evaluation.route.kind === "none") steps.push({ place: "route", verdict: "unknown", text: evaluation.route.why });
   if (steps.length === 0) steps.push({ place: "the way", verdict, text: "no rule stands in the way" });
   const what = packet.destinationPort === undefined ? query.protocol : `${query.protocol} ${packet.destinationPort}`;
   return { source: packet.source, destination: packet.destination, flow: what, verdict, steps };
+}
+
+/** Which of several containers gets the packet is the kernel's choice; here it is the one that is asked about. */
+function routingTo({ isService, endpoint }: End, routing: Routing): Routing {
+  const name = endpoint?.local?.interface;
+  if (isService !== true || name === undefined) return routing;
+  return { isLocal: routing.isLocal, route: () => ({ kind: "forward", interface: name }) };
 }
 
 function stepOf({ verdict, origin, text }: Decision, scene: Scene, packet: Packet): Step {
@@ -194,15 +223,20 @@ export function packetOf(query: WhyQuery, { from, to }: Pick<Scene, "from" | "to
   };
 }
 
-/** Both ends; of a container on several networks the interface on the network that both are on, where there is just one. */
-export function findBoth(agent: Agent, endpoints: readonly Endpoint[], { from, to }: WhyQuery): readonly [End, End] {
+/** Both ends, once for each container that a service address may mean; of a container on several networks the interface on the network that both are on, where there is just one. */
+export function findBoth(
+  agent: Agent,
+  endpoints: readonly Endpoint[],
+  { from, to }: WhyQuery,
+): readonly (readonly [End, End])[] {
   const [senders, receivers] = [find(agent, endpoints, from), find(agent, endpoints, to)];
   const pairs = senders.flatMap((sender) => receivers.map((receiver) => [sender, receiver] as const));
   const shared = pairs.filter(
     ([a, b]) => a.endpoint !== undefined && a.endpoint.network === b.endpoint?.network && a.endpoint.host !== "",
   );
+  if (senders.length === 1 && receivers.every(({ isService }) => isService)) return pairs;
   const [only, other] = pairs.length > 1 && shared.length > 0 ? shared : pairs;
-  if (only !== undefined && other === undefined) return only;
+  if (only !== undefined && other === undefined) return [only];
   const [text, choices] = senders.length > 1 ? [from, senders] : [to, receivers];
   const written = choices.map(({ endpoint }) => `${endpoint?.network}/${endpoint?.container}`).join(", ");
   throw new ApiError("invalid", `Cannot tell which "${text}" is meant: it is on several networks. Write ${written}`);
@@ -218,7 +252,7 @@ function find(agent: Agent, endpoints: readonly Endpoint[], text: string): End[]
     return [{ label: `host ${host}`, isHost: true, addresses }];
   }
   const { hostAddresses } = agent.hostNetwork.surroundings;
-  if (isIP(text) !== 0) return [findAddress(endpoints, text, hostAddresses)];
+  if (isIP(text) !== 0) return findAddress(endpoints, text, hostAddresses);
   const [first = "", second] = text.split("/");
   const found = endpoints.filter(({ container, network }) =>
     second === undefined ? container === first : network === first && container === second,
@@ -235,16 +269,27 @@ function find(agent: Agent, endpoints: readonly Endpoint[], text: string): End[]
   }));
 }
 
-function findAddress(endpoints: readonly Endpoint[], text: string, own: readonly string[]): End {
+function findAddress(endpoints: readonly Endpoint[], text: string, own: readonly string[]): End[] {
   const parsed = parseAddress(text);
   const canonical = parsed === undefined ? text : formatAddress(parsed);
   const endpoint = endpoints.find(({ addresses }) => addresses.includes(canonical));
-  return {
-    label: text,
-    isHost: endpoint === undefined && own.includes(canonical),
-    addresses: byFamily([canonical]),
-    ...(endpoint === undefined ? {} : { endpoint }),
-  };
+  const serving = endpoints.filter(({ serviceAddresses }) => serviceAddresses?.includes(canonical) === true);
+  if (endpoint === undefined && serving.length > 0)
+    return serving.map((one) => ({
+      label: `${one.container} (${canonical})`,
+      endpoint: one,
+      isHost: false,
+      isService: true,
+      addresses: byFamily([canonical]),
+    }));
+  return [
+    {
+      label: text,
+      isHost: endpoint === undefined && own.includes(canonical),
+      addresses: byFamily([canonical]),
+      ...(endpoint === undefined ? {} : { endpoint }),
+    },
+  ];
 }
 
 function byFamily(addresses: readonly string[]): ReadonlyMap<Family, string> {

@@ -27,6 +27,7 @@ import type { LiveEvent, LiveQuery } from "./schema/live.ts";
 import type { Readiness } from "./schema/metrics.ts";
 import type { NodeRemoval, NodeView } from "./schema/node.ts";
 import type { ChangeReport, ChangeRequest, ConfirmReport } from "./schema/resource.ts";
+import type { DrainReport, DrainRequest, ServiceView } from "./schema/service.ts";
 import type { Component, VersionView } from "./schema/status.ts";
 import type { NewToken, TokenRequest, TokenView } from "./schema/token.ts";
 import type { TrafficView } from "./schema/traffic.ts";
@@ -100,6 +101,7 @@ export interface AgentView {
   /** Where the dashboard is. Makes its token where there is none yet, or, with `renew`, another. */
   ui(options: { readonly renew: boolean }): Promise<UiView>;
   readonly lan: LanAgentView;
+  readonly services: ServicesAgentView;
   /** What lets other hosts into the cluster; `refused` where this host is alone. */
   createToken(request: TokenRequest, signal?: AbortSignal): Promise<NewToken>;
   tokens(signal?: AbortSignal): Promise<readonly TokenView[]>;
@@ -127,6 +129,13 @@ export interface FlowReport {
   readonly lost: number;
   /** Flows that went before their time, for want of room. */
   readonly forgotten: number;
+}
+
+/** Addresses that several containers have together. */
+export interface ServicesAgentView {
+  list(signal?: AbortSignal): Promise<readonly ServiceView[]>;
+  /** `not-found` for a container that is on no Manx network of this host. */
+  drain(request: DrainRequest, signal?: AbortSignal): Promise<DrainReport>;
 }
 
 /** Containers on the LAN by their own address. */

@@ -20,6 +20,7 @@ import { metricRoutes } from "./routes/metrics.ts";
 import { observeRoutes } from "./routes/observe.ts";
 import { poolRoutes } from "./routes/pools.ts";
 import { resourceRoutes } from "./routes/resources.ts";
+import { serviceRoutes } from "./routes/services.ts";
 import { tokenRoutes } from "./routes/tokens.ts";
 import { trafficRoutes } from "./routes/traffic.ts";
 import { uiRoutes } from "./routes/ui.ts";
@@ -62,6 +63,7 @@ export function createApp(
   resourceRoutes(app, agent);
   bgpRoutes(app, agent);
   lanRoutes(app, agent);
+  serviceRoutes(app, agent);
   tokenRoutes(app, agent);
   webRoutes(app, agent);
   if (!overTcp) uiRoutes(app, agent);

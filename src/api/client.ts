@@ -29,6 +29,7 @@ import type { NetworkDetail, NetworkView } from "./schema/network.ts";
 import type { NodeRemoval, NodeView } from "./schema/node.ts";
 import type { PoolRequest, PoolView } from "./schema/pool.ts";
 import type { ChangeReport, ChangeRequest, ConfirmReport } from "./schema/resource.ts";
+import type { DrainReport, DrainRequest, ServiceList, ServiceView } from "./schema/service.ts";
 import type { StatusView, VersionView } from "./schema/status.ts";
 import type { NewToken, TokenRequest, TokenView } from "./schema/token.ts";
 import type { TrafficView } from "./schema/traffic.ts";
@@ -53,6 +54,7 @@ export type * from "./schema/network.ts";
 export type * from "./schema/node.ts";
 export type * from "./schema/pool.ts";
 export type * from "./schema/resource.ts";
+export type * from "./schema/service.ts";
 export type * from "./schema/status.ts";
 export type * from "./schema/token.ts";
 export type * from "./schema/traffic.ts";
@@ -119,6 +121,9 @@ export interface AgentClient {
   bgpDiff(): Promise<BgpDifference[]>;
   bgpReset(request: BgpReset): Promise<BgpResetReport>;
   bgpOtherSide(peer: string): Promise<BgpOtherSide>;
+  services(): Promise<readonly ServiceView[]>;
+  /** Takes a container of this host out of its services, or back. */
+  drain(request: DrainRequest): Promise<DrainReport>;
   lan(): Promise<LanView>;
   enableLan(request: LanRequest): Promise<LanView>;
   /** What there was. */
@@ -179,6 +184,8 @@ export function createClient(options: ClientOptions = {}): AgentClient {
     bgpRoutes: (query) => get("/v1/bgp/routes", query),
     bgpDiff: () => get("/v1/bgp/diff"),
     bgpReset: (request) => post("/v1/bgp/reset", request),
+    services: async () => (await get<ServiceList>("/v1/services")).services,
+    drain: (request) => post("/v1/services/drain", request),
     lan: () => get("/v1/lan"),
     enableLan: (request) => post("/v1/lan", request),
     disableLan: () => wire.request("DELETE", "/v1/lan"),

@@ -12,6 +12,7 @@ import { ApiError } from "./error.ts";
 import { FakeBgp } from "./fake-bgp.ts";
 import { FakeLan } from "./fake-lan.ts";
 import { FakeResources } from "./fake-resources.ts";
+import { FakeServices } from "./fake-services.ts";
 import type { FixAction } from "./schema/doctor.ts";
 import type { EndpointCounters } from "./schema/endpoint-policies.ts";
 import type { IpamProblemView } from "./schema/ipam.ts";
@@ -225,6 +226,7 @@ export class FakeAgent implements AgentView {
   /** What BGP is like, and which sessions were reset. */
   readonly bgp = new FakeBgp();
   readonly lan = new FakeLan();
+  readonly services = new FakeServices();
   /** What `why` answers. */
   answer: WhyView | undefined;
   /** Seen last first. */

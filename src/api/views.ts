@@ -33,6 +33,7 @@ function endpointView(endpoint: Endpoint, around: Surroundings): EndpointView {
     host: endpoint.host,
     ipv4: endpoint.addresses.filter((text) => !text.includes(":")),
     ipv6: endpoint.addresses.filter((text) => text.includes(":")),
+    ...(endpoint.serviceAddresses !== undefined && { serviceAddresses: [...endpoint.serviceAddresses] }),
     labels: Object.fromEntries([...endpoint.labels].sort(([a], [b]) => order(a, b))),
     profiles: [...endpoint.profiles],
     ports: [...endpoint.ports],

@@ -105,6 +105,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/lan.ts"),
   },
   {
+    name: "service",
+    summary: "one address for several containers: ls, add, rm, drain, undrain, guard",
+    group: LOOK,
+    load: () => import("./commands/service.ts"),
+  },
+  {
     name: "allow",
     summary: "let A reach B, on these ports",
     group: POLICY,

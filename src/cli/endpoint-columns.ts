@@ -12,6 +12,7 @@ export const ENDPOINT_COLUMNS: readonly Column<EndpointView>[] = [
   { title: "HOST", value: ({ host }) => host },
   { title: "IPV4", value: ({ ipv4 }) => ipv4.join(", ") },
   { title: "IPV6", value: ({ ipv6 }) => ipv6.join(", ") },
+  { title: "SERVICE ADDRESSES", value: ({ serviceAddresses = [] }) => serviceAddresses.join(", "), wide: true },
   { title: "NAMESPACE", value: ({ namespace }) => namespace, wide: true },
   { title: "INTERFACE", value: (row) => row.interface ?? "", wide: true },
   { title: "MAC", value: ({ mac }) => mac ?? "", wide: true },

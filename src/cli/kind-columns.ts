@@ -1,5 +1,6 @@
 /** What a listing shows of each kind. */
 import type { AnyResource, EntityRule, Kind, PolicyRule } from "../core/model/resources.ts";
+import { checkText } from "../core/model/service.ts";
 import type { Column } from "./output.ts";
 
 type Columns<K extends Kind> = readonly Column<Extract<AnyResource, { kind: K }>>[];
@@ -103,6 +104,12 @@ const COLUMNS: { readonly [K in Kind]?: Columns<K> } = {
     { title: "IPV6", value: ({ spec }) => spec.bgp?.ipv6Address ?? "" },
     { title: "ASN", value: ({ spec }) => String(spec.bgp?.asNumber ?? "") },
     { title: "ADDRESSES", value: ({ spec }) => list(spec.addresses?.map(({ address }) => address)), wide: true },
+  ],
+  Service: [
+    { title: "ADDRESSES", value: ({ spec }) => list(spec.addresses) },
+    { title: "SELECTOR", value: ({ spec }) => spec.selector },
+    { title: "CHECK", value: ({ spec }) => checkText(spec.check) },
+    { title: "DRAIN", value: ({ spec }) => `${spec.drain}s`, wide: true },
   ],
   Network: [
     { title: "POOLS", value: ({ spec }) => list(spec.pools) || "any" },

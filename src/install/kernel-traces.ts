@@ -8,6 +8,7 @@ import { LinkTarget } from "../drivers/netlink/link-target.ts";
 import { NeighbourTarget } from "../drivers/netlink/neighbour-target.ts";
 import { ProxyTarget } from "../drivers/netlink/proxy-target.ts";
 import { RouteTarget } from "../drivers/netlink/route-target.ts";
+import { ServiceTarget } from "../drivers/netlink/service-target.ts";
 import { Nftables } from "../drivers/nftables/nftables.ts";
 import { sweepTraces } from "../drivers/nftables/trace.ts";
 import { type Originals, readSysctl, restoreSysctls } from "../drivers/system/sysctls.ts";
@@ -20,6 +21,7 @@ export async function removeFromKernel(signal: AbortSignal): Promise<void> {
   using rtnetlink = new KernelRtnetlink();
   await clear(new ProxyTarget(rtnetlink), signal);
   await clear(new RouteTarget(rtnetlink), signal);
+  await clear(new ServiceTarget(rtnetlink), signal);
   await clear(new NeighbourTarget(rtnetlink), signal);
   {
     await using links = new LinkTarget(rtnetlink);

@@ -17,6 +17,7 @@ import { giveBackSettings, removeFromKernel } from "./kernel-traces.ts";
 import { readInstallation } from "./record.ts";
 import { API_SOCKET, hasSystemd, LINK, LOG_FOLDER, PLUGIN_SOCKET, stopAgent, UNIT_FILE } from "./service.ts";
 import { compareSnapshots, type Difference, loadSnapshot, takeSnapshot } from "./snapshot.ts";
+import { GATE_NAME, GATE_SOCKET, hasGate, setGate } from "./stop-gate.ts";
 
 const STATE_FOLDER = "/var/lib/manx";
 const STATE_FILE = `${STATE_FOLDER}/manx.db`;
@@ -56,6 +57,7 @@ export async function planUninstall(options: UninstallOptions = {}): Promise<Uni
   const all: (Step | undefined)[] = [
     networks(docker.networks),
     names(),
+    await gate(),
     agent(),
     etcd(),
     kernel(),
@@ -104,6 +106,16 @@ function names(): Step | undefined {
   };
 }
 
+/** Before the agent ends: Docker refuses everything while it asks for us and nobody answers. */
+async function gate(): Promise<Step | undefined> {
+  if (!(await hasGate().catch(() => false))) return undefined;
+  return {
+    title: "Have Docker stop containers without asking",
+    details: [`remove "${GATE_NAME}" from authorization-plugins in ${DAEMON_FILE}; Docker reads it again at once`],
+    apply: async () => void (await setGate(false)),
+  };
+}
+
 function agent(): Step {
   const unit = hasSystemd() ? ["systemctl disable --now manx.service", `remove ${UNIT_FILE}`] : [];
   return {
@@ -142,7 +154,7 @@ function kernel(): Step {
   return {
     title: "Remove interfaces, routes and rules",
     details: [
-      "delete routes with protocol 109, interfaces manx*, addresses 169.254.1.N/32 on lo",
+      "delete routes and next hops with protocol 109, interfaces manx*, addresses 169.254.1.N/32 on lo",
       'delete rules with the comment "manx" from DOCKER-USER and FORWARD',
       "delete table inet manx",
     ],
@@ -168,11 +180,12 @@ function files({ keepState = false }: UninstallOptions): Step {
   const folders = ["/run/manx", LOG_FOLDER, CACHE_FOLDER, ...(keepState ? [] : [STATE_FOLDER, "/etc/manx"])];
   return {
     title: keepState ? "Remove files, but not the state" : "Remove files and the state",
-    details: [LINK, PLUGIN_SOCKET, API_SOCKET, ...folders].map((path) => `remove ${path}`),
+    details: [LINK, PLUGIN_SOCKET, GATE_SOCKET, API_SOCKET, ...folders].map((path) => `remove ${path}`),
     apply: async () => {
       const target = await readlink(LINK).catch(() => "");
       if (target.endsWith("/bin/manx")) await rm(LINK, { force: true });
       await rm(PLUGIN_SOCKET, { force: true });
+      await rm(GATE_SOCKET, { force: true });
       for (const folder of folders) await removeFolder(folder);
     },
   };

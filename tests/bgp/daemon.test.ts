@@ -74,7 +74,7 @@ describe("the host's own BIRD", () => {
     const file = join(machine.folder, "manx.conf");
     const external = new ExternalBird({ file, sockets: [join(machine.folder, "router.ctl")] });
     fabric.defer(() => external[Symbol.dispose]());
-    const input = { ...CLUSTER, ...OWN, host: "host", lent: [] };
+    const input = { ...CLUSTER, ...OWN, host: "host", lent: [], services: [] };
     const options = { logFile: "/dev/null", secrets: new Map(), routeProtocol: ROUTE_PROTOCOL, persist: true };
     const text = renderBird(deriveBgp(input), { ...options, form: "snippet" });
     await assert.rejects(external.apply(text), /Start it with include/);

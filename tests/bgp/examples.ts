@@ -87,6 +87,7 @@ export const EVERYTHING: BgpInput = {
   pools: [pool("10.65.0.0/16"), pool("fd65::/64"), pool("10.66.0.0/16", { disableBGPExport: true })],
   blocks: ["10.65.0.0/26", "fd65::/122", "10.65.9.9/32"],
   lent: ["10.65.0.5"],
+  services: ["203.0.113.10", "2001:db8:a::10"],
   connected: ["10.0.0.1/24", "fd00::1/64"],
 };
 

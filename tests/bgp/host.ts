@@ -7,7 +7,7 @@ import { BirdDaemon } from "../../src/drivers/bird/daemon.ts";
 import { ROUTE_PROTOCOL } from "../../src/drivers/netlink/ownership.ts";
 import type { Fabric, Machine } from "./fabric.ts";
 
-export type Cluster = Omit<BgpInput, "host" | "blocks" | "lent" | "connected">;
+export type Cluster = Omit<BgpInput, "host" | "blocks" | "lent" | "services" | "connected">;
 
 export const NO_CLUSTER: Cluster = { nodes: [], configurations: [], peers: [], filters: [], pools: [] };
 
@@ -20,7 +20,7 @@ export class BgpHost {
 
   constructor(fabric: Fabric, machine: Machine, cluster: Cluster, own: Partial<BgpInput> = {}) {
     this.machine = machine;
-    this.#input = { host: machine.name, blocks: [], lent: [], connected: [], ...cluster, ...own };
+    this.#input = { host: machine.name, blocks: [], lent: [], services: [], connected: [], ...cluster, ...own };
     this.bird = new BirdDaemon({
       folder: join(machine.folder, "bird"),
       within: machine.within,

@@ -1,7 +1,7 @@
 /** What the targets of src/drivers/netlink must do, on the kernel and on the fake alike: the fake refuses what the kernel refuses. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { LinkState, RouteState } from "../../src/core/calc/host-state.ts";
+import type { LinkState, RouteState, ServiceRoute } from "../../src/core/calc/host-state.ts";
 import { Reconciler, type Target } from "../../src/core/reconcile/reconciler.ts";
 import { GatewayAddressTarget } from "../../src/drivers/netlink/gateway-address-target.ts";
 import { LinkTarget } from "../../src/drivers/netlink/link-target.ts";
@@ -10,6 +10,7 @@ import { HOST_MAC, LINK_GROUP, ROUTE_PROTOCOL } from "../../src/drivers/netlink/
 import { ProxyTarget } from "../../src/drivers/netlink/proxy-target.ts";
 import { RouteTarget } from "../../src/drivers/netlink/route-target.ts";
 import type { Change, Link, Rtnetlink } from "../../src/drivers/netlink/rtnetlink.ts";
+import { ServiceTarget } from "../../src/drivers/netlink/service-target.ts";
 
 export interface World extends Disposable {
   readonly rtnetlink: Rtnetlink;
@@ -66,10 +67,106 @@ export function targetsContract(name: string, open: () => World): void {
   };
   void describe(`links: ${name}`, () => links(check));
   void describe(`routes: ${name}`, () => routes(check));
+  void describe(`services: ${name}`, () => services(check));
   void describe(`neighbours: ${name}`, () => neighbours(check));
   void describe(`proxies: ${name}`, () => proxies(check));
   void describe(`gateway addresses: ${name}`, () => gateways(check));
   void describe(`rtnetlink: ${name}`, () => refusals(check));
+}
+
+function services(check: Check): void {
+  const API = "4 203.0.113.10/32";
+  const API6 = "6 2001:db8::10/128";
+  const web = { interface: "manxweb", weight: 256 };
+  const db = { interface: "manxdb", weight: 256 };
+  const both = { announced: true, hops: [db, web] };
+  const metrics = ({ rtnetlink }: World): number[] =>
+    rtnetlink.routes({ family: 4, protocol: ROUTE_PROTOCOL }).map(({ metric }) => metric);
+
+  check("leads to several containers, and says so to a fresh process", async (world) => {
+    await twoLinks(world);
+    await settles(() => new ServiceTarget(world.rtnetlink), { [API]: both, [API6]: { announced: true, hops: [web] } });
+    assert.deepEqual(
+      await new ServiceTarget(world.rtnetlink).list(),
+      new Map([
+        [API, both],
+        [API6, { announced: true, hops: [web] }],
+      ]),
+    );
+    const groups = world.rtnetlink.nexthops().filter(({ members }) => members !== undefined);
+    assert.deepEqual(
+      groups.map(({ resilient, members = [] }) => [resilient, members.length]),
+      [
+        [true, 2],
+        [true, 1],
+      ],
+    );
+    assert.deepEqual(sorted(await new RouteTarget(world.rtnetlink).list()), [], "they are none of RouteTarget's");
+  });
+  check("keeps the group when members come, go or are to end", async (world) => {
+    await twoLinks(world);
+    const target = (): Target<string, ServiceRoute> => new ServiceTarget(world.rtnetlink);
+    await settles(target, { [API]: both });
+    const group = (): number | undefined => world.rtnetlink.routes({ family: 4, protocol: ROUTE_PROTOCOL })[0]?.nexthop;
+    const before = group();
+    for (const hops of [[web], [{ ...db, weight: 1 }, web], [db, web]]) {
+      await settles(target, { [API]: { announced: true, hops } });
+      assert.equal(group(), before);
+    }
+  });
+  check("tells an announced route from a silent one by its metric", async (world) => {
+    await twoLinks(world);
+    await settles(() => new ServiceTarget(world.rtnetlink), { [API]: both });
+    assert.deepEqual(metrics(world), [0]);
+    await settles(() => new ServiceTarget(world.rtnetlink), { [API]: { ...both, announced: false } });
+    assert.deepEqual(metrics(world), [512]);
+    await settles(() => new ServiceTarget(world.rtnetlink), { [API]: both });
+    assert.deepEqual(metrics(world), [0]);
+  });
+  check("a container's next hop goes with its interface, and the route with the last", async (world) => {
+    await twoLinks(world);
+    await settles(() => new ServiceTarget(world.rtnetlink), { [API]: both });
+    world.rtnetlink.deleteLink("manxdb");
+    assert.deepEqual(
+      await new ServiceTarget(world.rtnetlink).list(),
+      new Map([[API, { announced: true, hops: [web] }]]),
+    );
+    world.rtnetlink.deleteLink("manxweb");
+    assert.deepEqual(await new ServiceTarget(world.rtnetlink).list(), new Map());
+    assert.deepEqual(world.rtnetlink.nexthops(), []);
+  });
+  check("takes away what an earlier run left, and nothing of others", async (world) => {
+    await twoLinks(world);
+    const { index } = linkOf(world.rtnetlink, "manxweb");
+    must(world.rtnetlink, { kind: "set-nexthop", id: 7, family: 4, index, protocol: 4 });
+    must(world.rtnetlink, { kind: "set-nexthop", id: 8, family: 4, index, protocol: ROUTE_PROTOCOL });
+    const silent = {
+      destination: "203.0.113.9/32",
+      type: "unicast",
+      protocol: ROUTE_PROTOCOL,
+      metric: 77,
+      nexthop: 8,
+    } as const;
+    must(world.rtnetlink, { kind: "add-route", route: silent });
+    await settles(() => new ServiceTarget(world.rtnetlink), { [API]: both });
+    await settles(() => new ServiceTarget(world.rtnetlink), {});
+    assert.deepEqual(
+      world.rtnetlink.nexthops().map(({ id }) => id),
+      [7],
+    );
+    assert.deepEqual(metrics(world), []);
+  });
+  check("refuses to take the place of a route of somebody else, and does the rest", async (world) => {
+    await twoLinks(world);
+    const { index } = linkOf(world.rtnetlink, "manxweb");
+    must(world.rtnetlink, {
+      kind: "add-route",
+      route: { destination: "203.0.113.10/32", type: "unicast", protocol: 4, index },
+    });
+    const target = new ServiceTarget(world.rtnetlink);
+    await assert.rejects(target.apply(upsert({ [API]: both, "4 203.0.113.11/32": both }), signal), { code: "exists" });
+    assert.deepEqual(sorted(await target.list()), ["4 203.0.113.11/32"]);
+  });
 }
 
 function proxies(check: Check): void {

@@ -25,6 +25,8 @@ export interface BgpSources {
   /** This host's Node. */
   readonly node: () => Node;
   readonly addresses: LocalAddresses;
+  /** Service addresses of all hosts; the same array while none of them changes. */
+  readonly services: () => readonly string[];
   readonly health: Health;
   readonly log: Logger;
 }
@@ -71,7 +73,7 @@ export function openBgp(sources: BgpSources): Bgp | undefined {
   return { stage, bird, monitor, input, [Symbol.dispose]: () => stack.dispose() };
 }
 
-function bgpInput({ options: { host }, cluster, hostNetwork, addresses, node }: BgpSources): () => BgpInput {
+function bgpInput({ options: { host }, cluster, hostNetwork, addresses, services, node }: BgpSources): () => BgpInput {
   const self = new SelfNode();
   return () => {
     const { connected } = hostNetwork;
@@ -86,6 +88,7 @@ function bgpInput({ options: { host }, cluster, hostNetwork, addresses, node }: 
       pools: cluster.all("IPPool"),
       blocks: addresses.blocks(),
       lent: addresses.lent(),
+      services: services(),
       connected,
     };
   };

@@ -16,6 +16,7 @@ const ALONE: BgpInput = {
   pools: [pool("10.65.0.0/16")],
   blocks: ["10.65.0.0/26"],
   lent: [],
+  services: [],
   connected: ["10.0.0.1/24"],
 };
 const SECRET = { secretKeyRef: { name: "tor", key: "password" } };

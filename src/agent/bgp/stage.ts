@@ -132,6 +132,7 @@ function sameInput(a: BgpInput, b: BgpInput): boolean {
     a.nodes.every((node, index) => node === b.nodes[index]) &&
     isSameList(a.blocks, b.blocks) &&
     isSameList(a.lent, b.lent) &&
+    isSameList(a.services, b.services) &&
     isSameList(a.connected, b.connected)
   );
 }

@@ -187,6 +187,11 @@ export class Membership implements AsyncDisposable {
     );
   }
 
+  /** What the endpoints of this host are to others may have changed. */
+  lookAtEndpoints(): void {
+    this.#publish();
+  }
+
   /** The Node may have changed. */
   lookAtNode(): void {
     if (!this.presence.ours) return;

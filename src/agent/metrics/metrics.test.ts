@@ -50,7 +50,16 @@ async function exported(facts = FACTS): Promise<string[]> {
   metrics.storeChanged();
   await metrics.step(async () => {});
   metrics.wrote({
-    writes: { firewall: 3, sysctls: 0, links: 0, gatewayAddresses: 0, neighbours: 0, proxies: 0, routes: 1 },
+    writes: {
+      firewall: 3,
+      sysctls: 0,
+      links: 0,
+      gatewayAddresses: 0,
+      neighbours: 0,
+      proxies: 0,
+      routes: 1,
+      services: 0,
+    },
     failures: new Map([["sysctls", new Error("read only")]]),
   });
   metrics.pluginCall("NetworkDriver.Join", 25, false);

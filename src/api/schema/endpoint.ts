@@ -32,6 +32,11 @@ export const EndpointView = z
     host: z.string(),
     ipv4: z.array(z.string()).readonly(),
     ipv6: z.array(z.string()).readonly(),
+    serviceAddresses: z
+      .array(z.string())
+      .readonly()
+      .optional()
+      .openapi({ description: "What it has together with others" }),
     labels: z.record(z.string(), z.string()).readonly(),
     profiles: z.array(z.string()).readonly(),
     ports: z

@@ -17,6 +17,7 @@ const NOTHING: BgpInput = {
   pools: [pool("10.65.0.0/16")],
   blocks: [],
   lent: [],
+  services: [],
   connected: ["10.0.0.1/24", "fd00::1/64"],
 };
 const TO_REFLECTORS = peer("rr", { nodeSelector: "!has(rr)", peerSelector: "has(rr)" });

@@ -87,9 +87,13 @@ function routeSets(input: BgpInput, configurations: Configurations): RouteSets {
   return {
     own: blocks.filter((cidr) => !isSingle(cidr)),
     borrowed: blocks.filter(isSingle),
-    lent: cidrs(input.lent),
+    lent: cidrs([...input.lent, ...input.services]),
+    services: cidrs(input.services),
     connected: cidrs(input.connected),
-    pools: cidrs(input.pools.filter(({ spec }) => spec.disableBGPExport !== true).map(({ spec }) => spec.cidr)),
+    pools: cidrs([
+      ...input.pools.filter(({ spec }) => spec.disableBGPExport !== true).map(({ spec }) => spec.cidr),
+      ...input.services,
+    ]),
     unexported: cidrs(input.pools.filter(({ spec }) => spec.disableBGPExport === true).map(({ spec }) => spec.cidr)),
     communities: communities(input, configurations),
   };

@@ -64,6 +64,7 @@ describe("BIRD's configuration", () => {
       ],
       pools: [pool(evil)],
       blocks: [evil],
+      services: [evil],
       lent: [evil],
       connected: [evil],
     };

@@ -37,6 +37,10 @@ const PRIORITY_FLOOR = MAX_PRIORITY >> 1;
 const NETLINK_BUFFER = 268_435_456;
 /** Seconds between two looks at all of the kernel's routes: 100,000 take BIRD a tenth of a second. */
 const SCAN_TIME = 20;
+/** Metric of a route to a service address that is not to be announced (drivers/netlink/service-target.ts). */
+const SILENT_METRIC = 512;
+/** More than that of any protocol of BIRD's: else the route of another host would hide our own. */
+const SERVICE_PREFERENCE = 300;
 const ECMP_LIMIT = 16;
 
 /** Never a route of a peer's: this network, loopback, link-local, multicast and above (RFC 6890). */
@@ -80,8 +84,14 @@ function functions({ routes, clusterId }: BgpState, family: Family, { routeProto
   const of = (cidrs: readonly Cidr[]): readonly Cidr[] => cidrs.filter((one) => one.family === family);
   const pools = of(routes.pools);
   return [
-    "# A block of this host, or an address that another host has lent it.",
+    "# A block of this host, an address that another host has lent it, or a service address with a healthy container here.",
     `function manx_is_ours${family}() {`,
+    // A BIRD of the host's own may have learned what ours does not.
+    ...inSet(
+      of(routes.services),
+      "",
+      `if defined(krt_metric) then if krt_metric = ${SILENT_METRIC} then return false;`,
+    ),
     `  if defined(krt_source) then return krt_source = ${routeProtocol};`,
     "  return false;",
     "}",
@@ -131,13 +141,24 @@ function communities(routes: RouteSets, family: Family): string[] {
 }
 
 function kernel({ routes, addresses }: BgpState, family: Family, options: RenderOptions): string[] {
-  const borrowed = routes.borrowed.filter((one) => one.family === family).map(formatCidr);
+  const of = (cidrs: readonly Cidr[]): string[] => cidrs.filter((one) => one.family === family).map(formatCidr);
+  const services = of(routes.services);
+  const single = [...of(routes.borrowed), ...services];
   const source = addresses[family];
-  const isSingle = borrowed.length === 0 ? "" : ` && !(net ~ [ ${borrowed.join(", ")} ])`;
+  const isSingle = single.length === 0 ? "" : ` && !(net ~ [ ${single.join(", ")} ])`;
   return [
     `filter manx_learn${family} {`,
     "  # The routes to single containers stay out: their block stands for them.",
     `  if krt_source = ${options.routeProtocol} && dest != RTD_BLACKHOLE${isSingle} then reject;`,
+    ...(services.length === 0
+      ? []
+      : [
+          "  # A service address: to healthy containers of this host, better than what others announce.",
+          `  if krt_source = ${options.routeProtocol} && net ~ [ ${services.join(", ")} ] then {`,
+          `    if krt_metric = ${SILENT_METRIC} then reject; # they are about to end`,
+          `    preference = ${SERVICE_PREFERENCE};`,
+          "  }",
+        ]),
     "  accept;",
     "}",
     "",

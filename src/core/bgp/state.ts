@@ -3,8 +3,8 @@
  *
  *     nodes, BGPConfiguration, BGPPeer, BGPFilter, pools, blocks  ->  BgpState  ->  text for BIRD  ->  the driver
  *
- * Announced are this host's address blocks and the single addresses it has of other hosts' blocks, nothing else; a node with a
- * cluster ID (a route reflector) passes on what lies in pools. Which of them exist right now is not said here: BIRD learns that
+ * Announced are this host's address blocks, the single addresses it has of other hosts' blocks, and service addresses, nothing else; a
+ * node with a cluster ID (a route reflector) passes on what lies in pools. Which of them exist right now is not said here: BIRD learns that
  * from the kernel's routes, so that a container that starts changes nothing in BGP.
  */
 
@@ -27,6 +27,8 @@ export interface BgpInput {
   readonly blocks: readonly string[];
   /** Addresses of this host's blocks that other hosts have. */
   readonly lent: readonly string[];
+  /** Service addresses of the cluster: each host that has a healthy container announces them. */
+  readonly services: readonly string[];
   /** CIDRs of the networks that this host is connected to. */
   readonly connected: readonly string[];
 }
@@ -58,7 +60,9 @@ export interface RouteSets {
   readonly own: readonly Cidr[];
   /** Single addresses that this host has of other hosts' blocks. */
   readonly borrowed: readonly Cidr[];
+  /** What others may announce of our blocks: lent addresses, and service addresses. */
   readonly lent: readonly Cidr[];
+  readonly services: readonly Cidr[];
   readonly connected: readonly Cidr[];
   readonly pools: readonly Cidr[];
   /** Pools with disableBGPExport. */

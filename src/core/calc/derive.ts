@@ -24,6 +24,7 @@ import type { HostState } from "./host-state.ts";
 import { inherit } from "./labels.ts";
 import { lanOf, lanSysctls, proxiesOf, withoutLan } from "./lan.ts";
 import {
+  allAddresses,
   containerKey,
   gatewayAddress,
   hasFamily,
@@ -42,6 +43,7 @@ import { memberSet, mergedSet, namedPortSet, natureOf, selectorSet } from "./mem
 import { endpointPeer, hostEndpointPeer, type Peer, peersOf } from "./peers.ts";
 import { type ResolvedPolicy, resolvePolicy, resolveTiers } from "./policies.ts";
 import { type Profiles, programOf, resolveProfile } from "./programs.ts";
+import { serviceRoutes, serviceSysctls } from "./services.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 /** `limits` are for tests: what is merged changes nothing but the cost. */
@@ -142,7 +144,7 @@ function compileEndpoints(
     const applies = (policy: ResolvedPolicy): boolean => matching.applies(policy, peer);
     const entry = (direction: "ingress" | "egress"): InterfaceElements["from"] =>
       compile(programOf(endpoint, direction, tiers, applies, profiles)).entry;
-    const addresses = (siblings.get(containerKey(endpoint)) ?? []).flatMap((sibling) => sibling.addresses);
+    const addresses = (siblings.get(containerKey(endpoint)) ?? []).flatMap(allAddresses);
     return elementsOf(endpoint, addresses, { ingress: entry("ingress"), egress: entry("egress") });
   });
   const hosts = activeHostEndpoints(snapshot).map((active): HostInterface => {
@@ -164,10 +166,12 @@ function compileEndpoints(
 function linkParts(
   snapshot: Snapshot,
   joined: readonly JoinedEndpoint[],
-): Pick<HostState, "links" | "routes" | "neighbours" | "proxies" | "gatewayAddresses" | "sysctls"> {
+): Pick<HostState, "links" | "routes" | "services" | "neighbours" | "proxies" | "gatewayAddresses" | "sysctls"> {
   const lan = lanOf(snapshot.pools, snapshot.hostInterfaces);
   const sources = nodeAddresses(snapshot);
+  const services = serviceRoutes(snapshot);
   return {
+    services,
     links: new Map(joined.map((endpoint) => [endpoint.local.interface, linkState(endpoint)])),
     routes: new Map([
       ...withoutLan(snapshot.blocks, lan).map((block): [string, { kind: "blackhole" }] => [
@@ -184,6 +188,7 @@ function linkParts(
     ]),
     sysctls: new Map([
       ...lanSysctls(lan),
+      ...serviceSysctls(services),
       ...joined.flatMap((endpoint) => [...forwarding(endpoint), ...linkSysctls(endpoint)]),
     ]),
   };

@@ -28,6 +28,7 @@ import { PeerSets } from "./peer-sets.ts";
 import { endpointPeer, hostEndpointPeer, networkSetPeer, type Peer } from "./peers.ts";
 import { policyKey } from "./policies.ts";
 import { endpointSubject, hostSubject, hostSubjectId, ProgramBook } from "./program-book.ts";
+import { serviceRoutes } from "./services.ts";
 import type { Endpoint, Settings, Snapshot } from "./snapshot.ts";
 import { type Changes, JournalTracker, Tracker } from "./tracker.ts";
 
@@ -85,6 +86,7 @@ class Work {
   /** Joined endpoints whose elements must be said again. */
   readonly #stale = new Set<string>();
   #sources: Sources = {};
+  #services: HostState["services"] = new Map();
   #lan: Lan = { pools: [], parts: [] };
   #lanFrom: Pick<Snapshot, "pools" | "hostInterfaces"> | undefined;
   #host: string | undefined;
@@ -229,6 +231,7 @@ class Work {
     if (!isSame(sources, this.#sources)) for (const id of this.#endpoints.keys()) this.#stale.add(id);
     this.#sources = sources;
     this.#takeLan(snapshot);
+    this.#takeServices(snapshot);
     this.#local.setBlocks(snapshot.blocks);
     for (const id of this.#stale) {
       const endpoint = this.#endpoints.get(id);
@@ -250,6 +253,14 @@ class Work {
     this.#lan = lan;
     this.#local.setLan(lan);
     for (const id of this.#endpoints.keys()) this.#stale.add(id);
+  }
+
+  /** Few, and looked at whole. */
+  #takeServices(snapshot: Snapshot): void {
+    const now = serviceRoutes(snapshot);
+    if (isSame([...now], [...this.#services])) return;
+    this.#services = now;
+    this.#local.setServices(now);
   }
 
   #takeHostEndpoints(snapshot: Snapshot): void {
@@ -321,6 +332,7 @@ class Work {
     const ruleset = this.#ruleset(senders);
     const state: HostState = {
       ...this.#local.links(),
+      services: this.#services,
       ruleset,
       origins: this.#origins.take(),
     };
@@ -391,6 +403,7 @@ function sameParts(a: HostState, b: HostState): boolean {
     a.ruleset === b.ruleset &&
     a.links === b.links &&
     a.routes === b.routes &&
+    a.services === b.services &&
     a.neighbours === b.neighbours &&
     a.proxies === b.proxies &&
     a.gatewayAddresses === b.gatewayAddresses &&

@@ -63,7 +63,7 @@ export class FlowJudge {
   /** True where the change may have decided about the flow. Flows that no endpoint of this host takes part in are not ours. */
   concerns({ original, reply }: Flow, change: Touched): boolean {
     const ends = [original.source, original.destination, reply.source, reply.destination];
-    const interfaces = ends.flatMap((end) => this.#interfaceOf(end) ?? []);
+    const interfaces = ends.flatMap((end) => [...this.#hops(end), this.#interfaceOf(end) ?? []].flat());
     if (ends.some((end) => this.#isGone(end))) return true;
     if (interfaces.length === 0) return change.everything && this.#isHostsOwn(original);
     if (change.everything || interfaces.some((name) => change.interfaces.has(name))) return true;
@@ -110,7 +110,18 @@ export class FlowJudge {
             },
           };
     const iif = name ?? (this.#routing.isLocal(tuple.source) ? undefined : this.#outside(tuple.source));
-    return evaluate(this.#state.ruleset, packet, iif, this.#routing, known).outcome !== "drop";
+    const passes = (routing: Routing): boolean =>
+      evaluate(this.#state.ruleset, packet, iif, routing, known).outcome !== "drop";
+    // Which of several containers the kernel has sent it to is not known: each of them must let it in.
+    const hops = this.#hops(tuple.destination);
+    if (hops.length < 2) return passes(this.#routing);
+    return hops.every((hop) => passes({ ...this.#routing, route: () => ({ kind: "forward", interface: hop }) }));
+  }
+
+  /** Interfaces of the containers that have the service address. */
+  #hops(text: string): readonly string[] {
+    const key = text.includes(":") ? `6 ${text}/128` : `4 ${text}/32`;
+    return this.#state.services.get(key)?.hops.map((hop) => hop.interface) ?? [];
   }
 
   #outside(source: string): string {
@@ -133,7 +144,8 @@ export class FlowJudge {
     if (gone === undefined) {
       const wasOurs = (): boolean =>
         this.#gone.has(text) || ownBlocks(this.#state).some((block) => contains(block, address(text)));
-      gone = this.#interfaceOf(text) === undefined && wasOurs() && !this.#routing.isLocal(text);
+      const nobodys = this.#interfaceOf(text) === undefined && this.#hops(text).length === 0;
+      gone = nobodys && wasOurs() && !this.#routing.isLocal(text);
       this.#nobodys.set(text, gone);
     }
     return gone;

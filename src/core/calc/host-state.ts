@@ -7,6 +7,8 @@ export interface HostState {
   readonly links: ReadonlyMap<string, LinkState>;
   /** Routes with our rtproto, by "family prefix", as `4 10.65.0.7/32`. */
   readonly routes: ReadonlyMap<string, RouteState>;
+  /** Routes to the containers that have a service address, by "family prefix". */
+  readonly services: ReadonlyMap<string, ServiceRoute>;
   /** Static neighbours, by "interface address", as `manx0123456789a 10.65.0.7`. */
   readonly neighbours: ReadonlyMap<string, { readonly mac: string }>;
   /** Addresses that the host answers ARP or NDP for in place of its containers, by "interface address": `eth0 192.168.7.70`. */
@@ -18,6 +20,22 @@ export interface HostState {
   readonly ruleset: Ruleset;
   /** What the ids in the ruleset's comments and log prefixes stand for. */
   readonly origins: Origins;
+}
+
+/** Flows are spread over the hops; each stays with its own when another comes or goes. */
+export interface ServiceRoute {
+  /** Others may be told. False: only who comes all the same is let through. */
+  readonly announced: boolean;
+  /** By interface. */
+  readonly hops: readonly ServiceHop[];
+  /** The node's own address, as of other routes. */
+  readonly source?: string;
+}
+
+export interface ServiceHop {
+  readonly interface: string;
+  /** 1-256. */
+  readonly weight: number;
 }
 
 export interface LinkState {

@@ -26,6 +26,7 @@ import {
   sourceElements,
 } from "./local.ts";
 import { ExactSet, since } from "./peer-set.ts";
+import { serviceSysctls } from "./services.ts";
 
 export type Sources = Readonly<Partial<Record<Family, string>>>;
 export type Verdicts = Readonly<Record<"ingress" | "egress", Verdict>>;
@@ -36,6 +37,7 @@ const BLOCKS = "";
 const NAMES = "";
 /** No endpoint either. */
 const LAN = "";
+const SERVICES = "services";
 
 export class LocalParts {
   readonly #links = new Contributions<LinkState>(isSame);
@@ -62,6 +64,10 @@ export class LocalParts {
   setLan(lan: Lan): void {
     this.#lan = lan;
     this.#sysctls.set(LAN, lanSysctls(lan));
+  }
+
+  setServices(routes: HostState["services"]): void {
+    this.#sysctls.set(SERVICES, serviceSysctls(routes));
   }
 
   setBlocks(blocks: readonly string[]): void {

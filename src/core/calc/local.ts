@@ -18,6 +18,11 @@ export function containerKey({ host, container, id }: Endpoint): string {
   return container === "" ? `${host} ${id}` : `${host}/${container}`;
 }
 
+/** Its own, and those that it has together with others. */
+export function allAddresses({ addresses, serviceAddresses = [] }: Endpoint): readonly string[] {
+  return serviceAddresses.length === 0 ? addresses : [...addresses, ...serviceAddresses];
+}
+
 export function familyOf(address: string): Family {
   return address.includes(":") ? 6 : 4;
 }
@@ -69,8 +74,9 @@ export function routes(
   });
 }
 
-export function neighbours({ addresses, local }: JoinedEndpoint): [string, { mac: string }][] {
-  return addresses.map((address) => [`${local.interface} ${address}`, { mac: local.mac }]);
+export function neighbours(endpoint: JoinedEndpoint): [string, { mac: string }][] {
+  const { local } = endpoint;
+  return allAddresses(endpoint).map((address) => [`${local.interface} ${address}`, { mac: local.mac }]);
 }
 
 /**
@@ -99,7 +105,7 @@ export function sourceElements({ local }: JoinedEndpoint, addresses: readonly st
 
 /** Elements of the sets of published ports, but for those that only this host may use. */
 export function publishedElements(endpoint: JoinedEndpoint, family: Family): string[] {
-  return endpoint.addresses
+  return allAddresses(endpoint)
     .filter((address) => familyOf(address) === family)
     .flatMap((address) =>
       endpoint.published

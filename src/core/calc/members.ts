@@ -4,7 +4,7 @@ import { cidr } from "../net/cidr.ts";
 import type { FieldType, NftSet } from "../rules/ir.ts";
 import { addressType, disjointNets, mergedKey, type Nature, type SetSpec, sizeClass } from "../rules/sets.ts";
 import { exactSet, intervalSet } from "../rules/steps.ts";
-import { containerKey, familyOf } from "./local.ts";
+import { allAddresses, containerKey, familyOf } from "./local.ts";
 import type { Peer } from "./peers.ts";
 import type { Endpoint } from "./snapshot.ts";
 
@@ -64,6 +64,6 @@ export function memberSet(endpoints: readonly Endpoint[], network: string, famil
   const elements = new Set<string>();
   for (const endpoint of endpoints)
     if (containers.has(containerKey(endpoint)))
-      for (const address of endpoint.addresses) if (familyOf(address) === family) elements.add(address);
+      for (const address of allAddresses(endpoint)) if (familyOf(address) === family) elements.add(address);
   return exactSet([addressType(family)], elements);
 }

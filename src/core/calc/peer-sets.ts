@@ -8,7 +8,7 @@ import { addressType, mergedKey, type Nature, type PeerFacts, type SetSpec, size
 import { LabelIndex } from "../selector/label-index.ts";
 import { selector as parse } from "../selector/parse.ts";
 import type { Labels } from "./labels.ts";
-import { containerKey, familyOf } from "./local.ts";
+import { allAddresses, containerKey, familyOf } from "./local.ts";
 import { mergedElements } from "./members.ts";
 import { addressElements, ExactSet, type GrowingSet, IntervalSet, portElements } from "./peer-set.ts";
 import type { Peer } from "./peers.ts";
@@ -253,7 +253,7 @@ export class PeerSets implements PeerFacts {
         ? undefined
         : {
             networks: new Set([...own.values()].map(({ network }) => network)),
-            addresses: [...own.values()].flatMap(({ addresses }) => addresses),
+            addresses: [...own.values()].flatMap(allAddresses),
           };
     if (after === undefined) this.#containers.delete(key);
     else this.#containers.set(key, after);

@@ -4,6 +4,7 @@ import { type Cidr, cidr, parseNet } from "../net/cidr.ts";
 import { protocolNumber } from "../rules/protocol.ts";
 import { netText } from "../rules/sets.ts";
 import { type Labels, NAMESPACE_LABEL, NAMESPACE_PREFIX, namespaceProfile, recordLabels } from "./labels.ts";
+import { allAddresses } from "./local.ts";
 import type { Endpoint, Snapshot } from "./snapshot.ts";
 
 export interface Peer {
@@ -29,7 +30,7 @@ export function endpointPeer(endpoint: Endpoint): Peer {
   return {
     id: `endpoint ${endpoint.id}`,
     ...namespaced(endpoint.labels, endpoint.namespace, endpoint.profiles),
-    addresses: endpoint.addresses,
+    addresses: allAddresses(endpoint),
     nets: [],
     ports: endpoint.ports.map(({ name, protocol, port }) => ({ name, port, protocol: protocolNumber(protocol) })),
   };

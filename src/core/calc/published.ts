@@ -42,6 +42,7 @@ type Published = Pick<Endpoint, "host" | "container" | "network" | "namespace" |
 
 export function publishEndpoint(endpoint: Endpoint): string {
   const { network, container, namespace, addresses, aliases = [], profiles, ports, published } = endpoint;
+  const { serviceAddresses = [] } = endpoint;
   const implied = new Map(impliedLabels(endpoint));
   const labels = [...endpoint.labels].filter(([name, value]) => implied.get(name) !== value);
   const usual = profiles.length === 1 && profiles[0] === network;
@@ -50,6 +51,7 @@ export function publishEndpoint(endpoint: Endpoint): string {
     ...(container !== "" && { container }),
     ...(namespace !== "default" && { namespace }),
     addresses,
+    ...(serviceAddresses.length > 0 && { serviceAddresses }),
     ...(aliases.length > 0 && { aliases }),
     ...(labels.length > 0 && { labels: Object.fromEntries(labels) }),
     ...(!usual && { profiles }),
@@ -76,12 +78,14 @@ export function readEndpoint(
   };
   const profiles = textsIn(fields["profiles"]).map(intern);
   const aliases = textsIn(fields["aliases"]);
+  const serviceAddresses = textsIn(fields["serviceAddresses"]);
   const own = Object.entries(recordIn(fields["labels"])).flatMap(([name, text]) =>
     typeof text === "string" ? [[intern(name), intern(text)] as const] : [],
   );
   return {
     ...base,
     addresses: textsIn(fields["addresses"]),
+    ...(serviceAddresses.length > 0 && { serviceAddresses }),
     ...(aliases.length > 0 && { aliases }),
     labels: new Map([...own, ...impliedLabels(base)]),
     profiles: profiles.length > 0 ? profiles : [base.network],

@@ -13,6 +13,8 @@ import type {
   NetworkSet,
   Node,
   Profile,
+  Service,
+  ServiceCheck,
   StagedGlobalNetworkPolicy,
   StagedNetworkPolicy,
   Tier,
@@ -42,7 +44,24 @@ export interface Snapshot {
   /** This host's own interfaces, without those of workloads: what host endpoints can stand for. */
   readonly hostInterfaces: readonly HostInterface[];
   readonly settings: Settings;
+  readonly services?: readonly Service[];
+  /** Endpoints of this host that have service addresses. */
+  readonly serviceMembers?: readonly ServiceMember[];
 }
+
+export interface ServiceMember {
+  /** `service NAME`, or `label ADDRESS`. */
+  readonly service: string;
+  /** Its ID. */
+  readonly endpoint: string;
+  readonly addresses: readonly string[];
+  readonly check: ServiceCheck;
+  /** Seconds. */
+  readonly drain: number;
+  /** `draining`: is to end, and serves what it has begun. */
+  readonly state: MemberState;
+}
+export type MemberState = "up" | "draining" | "down";
 
 export interface HostInterface {
   readonly name: string;
@@ -71,6 +90,8 @@ export interface Endpoint {
   readonly aliases?: readonly string[];
   /** Canonical addresses, IPv4 before IPv6. */
   readonly addresses: readonly string[];
+  /** What it has together with others. */
+  readonly serviceAddresses?: readonly string[];
   readonly labels: ReadonlyMap<string, string>;
   /** In order. The network's own profile (its name) is the last; where it is missing it is taken to be there. */
   readonly profiles: readonly string[];
@@ -105,6 +126,8 @@ export interface LocalEndpoint {
   readonly gatewayIndex: number;
   /** The veth should exist: Join has been called and Leave has not. */
   readonly joined: boolean;
+  /** ISO 8601: when Docker made it. */
+  readonly since?: string;
 }
 
 export interface Settings {

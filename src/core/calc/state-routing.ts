@@ -27,6 +27,8 @@ export function stateRouting(state: HostState, { hostAddresses, uplink, interfac
     isLocal,
     route({ destination }): Route {
       if (isLocal(destination) || isGroup(destination)) return { kind: "local" };
+      const [hop] = state.services.get(hostRoute(destination))?.hops ?? [];
+      if (hop !== undefined) return { kind: "forward", interface: hop.interface };
       const found = state.routes.get(hostRoute(destination)) ?? longest(state, destination);
       if (found?.kind === "link") return { kind: "forward", interface: found.interface };
       if (found?.kind === "blackhole") return { kind: "none", why: `nobody has ${destination} in this host's block` };

@@ -8,6 +8,7 @@ import { DEFAULT_TIER_ORDER } from "./checks.ts";
 import { canonicalCidr } from "./fields.ts";
 import { type KindInfo, kindInfo } from "./kinds.ts";
 import type { AnyResource, Kind, Metadata, PolicyType } from "./resources.ts";
+import { completeService } from "./service.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -70,6 +71,8 @@ function completeSpec(kind: Kind, spec: Fields): Fields {
         sticky: false,
         ...withoutVoid(spec, ["ranges"]),
       };
+    case "Service":
+      return completeService(spec);
     case "BGPPeer":
       return compact({ sourceAddress: "UseNodeIP", ...spec });
     case "BGPConfiguration":

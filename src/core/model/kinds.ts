@@ -12,6 +12,7 @@ import {
   StagedNetworkPolicySpec,
 } from "./policy.ts";
 import type { Kind } from "./resources.ts";
+import { checkService, ServiceSpec } from "./service.ts";
 import * as specs from "./specs.ts";
 
 export interface KindInfo {
@@ -77,6 +78,14 @@ export const KINDS: readonly KindInfo[] = [
     ["networks", "net", "nets"],
     specs.NetworkSpec,
     check.checkNetwork,
+  ),
+  entry(
+    "Service",
+    "manx/v1",
+    "Addresses that several containers have together",
+    ["services", "svc", "svcs"],
+    ServiceSpec,
+    checkService,
   ),
   entry(
     "Tier",

@@ -257,6 +257,35 @@ export type Network = Resource<
   }
 >;
 
+/** How it is found out whether a container can serve. Times in seconds. */
+export interface ServiceCheck {
+  /** `docker`: its own health check decides; a container that has none is well while it runs. */
+  readonly type: "docker" | "tcp" | "http";
+  readonly port?: number;
+  /** Of `http`: any answer of 200 to 399 is good. */
+  readonly path?: string;
+  readonly interval: number;
+  readonly timeout: number;
+  /** So many good (bad) answers in a row make it well (unwell). */
+  readonly rise: number;
+  readonly fall: number;
+}
+
+/** Addresses that several containers have together, announced by each host that has a healthy one of them. */
+export type Service = Resource<
+  "manx/v1",
+  "Service",
+  {
+    /** Canonical. */
+    readonly addresses: readonly string[];
+    /** Labels of the containers. */
+    readonly selector: string;
+    readonly check: ServiceCheck;
+    /** Seconds between the withdrawal and the stop signal. */
+    readonly drain: number;
+  }
+>;
+
 export type AnyResource =
   | IPPool
   | IPReservation
@@ -275,5 +304,6 @@ export type AnyResource =
   | HostEndpoint
   | WorkloadEndpoint
   | Node
-  | Network;
+  | Network
+  | Service;
 export type Kind = AnyResource["kind"];

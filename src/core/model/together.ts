@@ -32,6 +32,7 @@ export function checkTogether(after: Iterable<AnyResource>, changes: readonly Re
   for (const change of changes) checkReadOnly(change, tell);
   checkPools(all, changes, tell);
   checkTiers(all, changes, tell);
+  checkServices(all, changes, tell);
   return problems;
 }
 
@@ -78,6 +79,21 @@ function checkOverlap(pool: IPPool, pools: readonly Located[], told: Set<string>
     if (name === pool.metadata.name || told.has(name) || !overlaps(block, other.block)) continue;
     tell(pool, "spec.cidr", `${pool.spec.cidr} overlaps the pool "${name}" (${other.pool.spec.cidr})`);
     told.add(pool.metadata.name);
+  }
+}
+
+/** An address leads to the containers of one service. */
+function checkServices(all: readonly AnyResource[], changes: readonly ResourceChange[], tell: Tell): void {
+  const services = all.filter((resource) => resource.kind === "Service");
+  for (const { after } of changes) {
+    if (after?.kind !== "Service") continue;
+    for (const [index, address] of after.spec.addresses.entries()) {
+      const other = services.find(
+        ({ metadata, spec }) => metadata.name !== after.metadata.name && spec.addresses.includes(address),
+      );
+      if (other !== undefined)
+        tell(after, `spec.addresses[${index}]`, `${address} is the address of the service "${other.metadata.name}"`);
+    }
   }
 }
 

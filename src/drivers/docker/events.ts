@@ -16,6 +16,8 @@ export type EngineEvent =
       readonly name: string;
       /** On rename: the name before. */
       readonly oldName?: string;
+      /** On kill: the signal's number. */
+      readonly signal?: string;
     }
   /** create, destroy, connect, disconnect. */
   | {
@@ -146,7 +148,15 @@ export function parseEvent(line: string): EngineEvent | undefined {
   const name = attribute("name") ?? "";
   if (raw?.Type === "container") {
     const oldName = attribute("oldName")?.replace(/^\//, "");
-    return { kind: "container", action, id, name, ...(oldName !== undefined && { oldName }) };
+    const signal = attribute("signal");
+    return {
+      kind: "container",
+      action,
+      id,
+      name,
+      ...(oldName !== undefined && { oldName }),
+      ...(signal !== undefined && { signal }),
+    };
   }
   if (raw?.Type !== "network") return undefined;
   const container = attribute("container");

@@ -3,7 +3,7 @@ import { address, formatBytes, toBytes } from "../../core/net/address.ts";
 import { Attributes, type MessageWriter } from "../syscall/netlink-message.ts";
 import { AF_INET, afOf, splitPrefix } from "./address-bytes.ts";
 import { formatMac, macBytes } from "./link-messages.ts";
-import type { InterfaceAddress, Neighbour, ProxyEntry, Scope } from "./rtnetlink.ts";
+import type { Change, InterfaceAddress, Neighbour, ProxyEntry, Scope } from "./rtnetlink.ts";
 
 export const RTM_NEWADDR = 20;
 export const RTM_DELADDR = 21;
@@ -18,6 +18,8 @@ const NLM_F_CREATE = 0x400;
 
 const IFA_ADDRESS = 1;
 const IFA_LOCAL = 2;
+const IFA_CACHEINFO = 6;
+const IFA_PROTO = 11;
 const IFA_F_NODAD = 2;
 const IFA_F_DEPRECATED = 0x20;
 const SCOPES: Readonly<Record<number, Scope>> = { 0: "universe", 253: "link", 254: "host" };
@@ -48,18 +50,19 @@ export function writeGetAddresses(w: MessageWriter, index = 0): MessageWriter {
     .end();
 }
 
-export function writeAddAddress(
-  w: MessageWriter,
-  index: number,
-  prefix: string,
-  scope: "universe" | "link",
-): MessageWriter {
+export function writeAddAddress(w: MessageWriter, change: Change & { readonly kind: "add-address" }): MessageWriter {
+  const { index, address: prefix, scope, protocol, deprecated } = change;
   const { bytes, length, family } = splitPrefix(prefix);
   w.begin(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL);
   w.raw(
     addressHeader(family, length, family === AF_INET ? 0 : IFA_F_NODAD, scope === "link" ? RT_SCOPE_LINK : 0, index),
   );
-  return w.bytes(IFA_LOCAL, bytes).bytes(IFA_ADDRESS, bytes).end();
+  w.bytes(IFA_LOCAL, bytes).bytes(IFA_ADDRESS, bytes);
+  if (protocol !== undefined) w.bytes(IFA_PROTO, new Uint8Array([protocol]));
+  // `struct ifa_cacheinfo`: preferred for no time, valid for ever.
+  if (deprecated === true)
+    w.bytes(IFA_CACHEINFO, new Uint8Array([0, 0, 0, 0, 255, 255, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0]));
+  return w.end();
 }
 
 export function writeDeleteAddress(w: MessageWriter, index: number, prefix: string): MessageWriter {
@@ -75,7 +78,9 @@ export function parseAddressMessage(body: Uint8Array): InterfaceAddress | undefi
   const bytes = attributes.bytes(IFA_LOCAL) ?? attributes.bytes(IFA_ADDRESS);
   const text = bytes === undefined ? undefined : formatBytes(bytes);
   if (text === undefined) return undefined;
+  const protocol = attributes.bytes(IFA_PROTO)?.[0] ?? 0;
   return {
+    ...(protocol !== 0 && { protocol }),
     index: new DataView(body.buffer, body.byteOffset, body.byteLength).getUint32(4, true),
     address: `${text}/${body[1] ?? 0}`,
     scope: SCOPES[body[3] ?? 0] ?? "other",

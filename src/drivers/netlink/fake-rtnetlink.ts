@@ -14,6 +14,7 @@ import type {
   Neighbour,
   NewPair,
   NewRoute,
+  Nexthop,
   ProxyEntry,
   Refusal,
   Route,
@@ -49,6 +50,7 @@ export class FakeRtnetlink implements Rtnetlink {
   #routes: Route[] = [];
   #neighbours: Neighbour[] = [];
   #proxies: ProxyEntry[] = [];
+  readonly #nexthops = new Map<number, Nexthop>();
   /** Changes that were tried so far, for tests that nothing was written. */
   writes = 0;
 
@@ -109,6 +111,10 @@ export class FakeRtnetlink implements Rtnetlink {
 
   proxies(): readonly ProxyEntry[] {
     return [...this.#proxies];
+  }
+
+  nexthops(): readonly Nexthop[] {
+    return [...this.#nexthops.values()];
   }
 
   apply(changes: readonly Change[]): readonly Refusal[] {
@@ -186,6 +192,8 @@ export class FakeRtnetlink implements Rtnetlink {
     this.#routes = this.#routes.filter((route) => route.index !== index);
     this.#neighbours = this.#neighbours.filter((neighbour) => neighbour.index !== index);
     this.#proxies = this.#proxies.filter((proxy) => proxy.index !== index);
+    const hops = [...this.#nexthops.values()].filter((hop) => hop.index === index).map(({ id }) => id);
+    if (hops.length > 0) this.#dropNexthops(hops);
     this.#takeDown6(index);
   }
 
@@ -221,6 +229,45 @@ export class FakeRtnetlink implements Rtnetlink {
         return this.#setProxy(change);
       case "delete-proxy":
         return this.#deleteProxy(change);
+      case "set-nexthop":
+        return this.#setNexthop(change);
+      case "set-group":
+        return this.#setGroup(change);
+      case "delete-nexthop":
+        if (!this.#nexthops.has(change.id)) refuse("ENOENT");
+        return this.#dropNexthops([change.id]);
+    }
+  }
+
+  #setNexthop({ id, index, family, protocol }: Change & { readonly kind: "set-nexthop" }): void {
+    if (!this.#byIndex(index).up) refuse("ENETDOWN");
+    if (this.#nexthops.get(id)?.members !== undefined) refuse("EINVAL");
+    this.#nexthops.set(id, { id, protocol, family, index });
+  }
+
+  #setGroup({ id, protocol, members }: Change & { readonly kind: "set-group" }): void {
+    if (members.length === 0) refuse("EINVAL", "Invalid length for nexthop group attribute");
+    if (
+      members.some((member) => this.#nexthops.get(member.id)?.members !== undefined || !this.#nexthops.has(member.id))
+    )
+      refuse("EINVAL", "Invalid nexthop id");
+    const before = this.#nexthops.get(id);
+    if (before !== undefined && before.members === undefined) refuse("EINVAL");
+    // The protocol of a group that is there does not change (replace_nexthop).
+    this.#nexthops.set(id, { id, protocol: before?.protocol ?? protocol, resilient: true, members });
+  }
+
+  /** Groups lose them; one that has none left goes too, and so do the routes on it. */
+  #dropNexthops(ids: readonly number[]): void {
+    for (const id of ids) {
+      this.#nexthops.delete(id);
+      this.#routes = this.#routes.filter((route) => route.nexthop !== id);
+    }
+    for (const group of this.#nexthops.values()) {
+      if (group.members === undefined) continue;
+      const members = group.members.filter((member) => !ids.includes(member.id));
+      if (members.length === 0) this.#dropNexthops([group.id]);
+      else if (members.length < group.members.length) this.#nexthops.set(group.id, { ...group, members });
     }
   }
 
@@ -305,13 +352,18 @@ export class FakeRtnetlink implements Rtnetlink {
       ...(own === undefined ? {} : { index: own }),
       ...(gateway === undefined ? {} : { gateway }),
       ...(source === undefined ? {} : { source }),
+      ...(route.nexthop === undefined ? {} : { nexthop: route.nexthop }),
     };
     if (same >= 0) this.#routes[same] = made;
     else this.#routes.push(made);
   }
 
-  #checkNextHop({ type, index, gateway }: NewRoute): void {
+  #checkNextHop({ type, index, gateway, nexthop }: NewRoute): void {
     if (type === "blackhole") return;
+    if (nexthop !== undefined) {
+      if (!this.#nexthops.has(nexthop)) refuse("EINVAL", "Nexthop id does not exist");
+      return;
+    }
     if (index === undefined && gateway === undefined) refuse("ENODEV");
     if (index !== undefined && !this.#byIndex(index).up) refuse("ENETDOWN");
   }

@@ -30,6 +30,13 @@ import {
   writeGetLinks,
   writeSetLink,
 } from "./link-messages.ts";
+import {
+  parseNexthop,
+  writeDeleteNexthop,
+  writeGetNexthops,
+  writeSetGroup,
+  writeSetNexthop,
+} from "./nexthop-messages.ts";
 import { parseRoute, writeDeleteRoute, writeGetRoutes, writeNewRoute } from "./route-messages.ts";
 import type {
   Change,
@@ -37,6 +44,7 @@ import type {
   Link,
   Neighbour,
   NewPair,
+  Nexthop,
   ProxyEntry,
   Refusal,
   Route,
@@ -180,6 +188,16 @@ export class KernelRtnetlink implements Rtnetlink, Disposable {
     return parsed(this.#socket.dump(message, "list the proxied addresses"), parseProxy);
   }
 
+  nexthops(): Nexthop[] {
+    const message = writeGetNexthops(this.#writer.reset()).finish();
+    try {
+      return parsed(this.#socket.dump(message, "list the next hops"), parseNexthop);
+    } catch (error) {
+      if (errnoOf(error) === "EOPNOTSUPP") return [];
+      throw error;
+    }
+  }
+
   apply(changes: readonly Change[]): readonly Refusal[] {
     const writer = this.#writer.reset();
     const refusals: Refusal[] = [];
@@ -219,7 +237,7 @@ function writeChange(w: MessageWriter, change: Change): MessageWriter {
     case "set-link":
       return writeSetLink(w, change);
     case "add-address":
-      return writeAddAddress(w, change.index, change.address, change.scope);
+      return writeAddAddress(w, change);
     case "delete-address":
       return writeDeleteAddress(w, change.index, change.address);
     case "add-route":
@@ -236,6 +254,12 @@ function writeChange(w: MessageWriter, change: Change): MessageWriter {
       return writeSetProxy(w, change.index, change.address, change.protocol);
     case "delete-proxy":
       return writeDeleteProxy(w, change.index, change.address);
+    case "set-nexthop":
+      return writeSetNexthop(w, change);
+    case "set-group":
+      return writeSetGroup(w, change);
+    case "delete-nexthop":
+      return writeDeleteNexthop(w, change.id);
   }
 }
 

@@ -20,6 +20,7 @@ const RTA_PREFSRC = 7;
 const RTA_MULTIPATH = 9;
 const RTA_TABLE = 15;
 const RTA_VIA = 18;
+const RTA_NH_ID = 30;
 
 const RT_TABLE_MAIN = 254;
 const RT_SCOPE_UNIVERSE = 0;
@@ -66,7 +67,8 @@ export function writeGetRoutes(w: MessageWriter, { family, protocol, index }: Ro
 export function writeNewRoute(w: MessageWriter, route: NewRoute, mode: "add" | "replace"): MessageWriter {
   const { bytes, length, family } = splitPrefix(route.destination);
   const type = route.type === "blackhole" ? RTN_BLACKHOLE : RTN_UNICAST;
-  const onLink = route.type === "unicast" && route.gateway === undefined && family === AF_INET;
+  const onLink =
+    route.type === "unicast" && route.gateway === undefined && route.nexthop === undefined && family === AF_INET;
   const scope = onLink ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
   w.begin(RTM_NEWROUTE, NLM_F_CREATE | (mode === "add" ? NLM_F_EXCL : NLM_F_REPLACE));
   w.raw(header({ family, length, protocol: route.protocol, scope, type }));
@@ -75,6 +77,7 @@ export function writeNewRoute(w: MessageWriter, route: NewRoute, mode: "add" | "
   if (route.gateway !== undefined) w.bytes(RTA_GATEWAY, toBytes(address(route.gateway)));
   if (route.source !== undefined) w.bytes(RTA_PREFSRC, toBytes(address(route.source)));
   if (route.metric !== undefined) w.u32(RTA_PRIORITY, route.metric);
+  if (route.nexthop !== undefined) w.u32(RTA_NH_ID, route.nexthop);
   return w.end();
 }
 
@@ -112,6 +115,8 @@ export function parseRoute(body: Uint8Array): Route | undefined {
     if (gateway !== undefined) route.gateway = gateway;
   }
   if (source !== undefined) route.source = formatBytes(source) ?? "";
+  const nexthop = attributes.u32(RTA_NH_ID);
+  if (nexthop !== undefined) route.nexthop = nexthop;
   return route;
 }
 

@@ -39,6 +39,7 @@ export class RouteTarget implements Target<string, RouteState> {
     const out = new Map<string, RouteState>();
     for (const family of FAMILIES) {
       for (const route of this.#rtnetlink.routes({ family, protocol: ROUTE_PROTOCOL })) {
+        if (route.nexthop !== undefined) continue; // a service address: service-target.ts
         const suffix = route.metric === DEFAULT_METRIC[family] ? "" : ` metric ${route.metric}`;
         out.set(`${family} ${route.destination}${suffix}`, routeState(route, names));
       }

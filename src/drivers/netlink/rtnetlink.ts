@@ -50,6 +50,8 @@ export interface InterfaceAddress {
   readonly scope: Scope;
   /** Valid, but nothing new is to use it: its prefix is being replaced (RFC 4862 section 5.5.4). */
   readonly deprecated?: true;
+  /** Who made it, as of a route (Linux 5.18); absent: not said. */
+  readonly protocol?: number;
 }
 
 export type RouteType = "unicast" | "local" | "blackhole" | "unreachable" | "prohibit" | "other";
@@ -71,8 +73,25 @@ export interface Route {
   readonly source?: string;
   /** Smaller wins. The kernel's default is 0 for IPv4 and 1024 for IPv6. */
   readonly metric: number;
+  /** ID of the next hop object that it stands on; its next hops are told as well. */
+  readonly nexthop?: number;
   /** More than one: the route is spread over them, and `index` and `gateway` are absent. */
   readonly nextHops?: readonly NextHop[];
+}
+
+/** A next hop object (ip-nexthop(8)): a way, or a group of ways. */
+export interface Nexthop {
+  readonly id: number;
+  /** Who made it, as of a route. */
+  readonly protocol: number;
+  /** Of a way. */
+  readonly family?: Family;
+  readonly index?: number;
+  readonly gateway?: string;
+  /** Of a group. */
+  readonly members?: readonly { readonly id: number; readonly weight: number }[];
+  /** Of a group: flows stay with their way when another comes or goes. */
+  readonly resilient?: boolean;
 }
 
 export interface RouteFilter {
@@ -114,6 +133,10 @@ export type Change =
       readonly index: number;
       readonly address: string;
       readonly scope: "universe" | "link";
+      /** Who makes it, as of a route; older kernels forget it. */
+      readonly protocol?: number;
+      /** Never chosen as a source by itself. */
+      readonly deprecated?: true;
     }
   | { readonly kind: "delete-address"; readonly index: number; readonly address: string }
   /** Fails with EEXIST where there is a route of the same destination and metric, whoever made it. */
@@ -127,7 +150,27 @@ export type Change =
   | { readonly kind: "delete-neighbour"; readonly index: number; readonly address: string }
   /** Takes the place of what is there. */
   | { readonly kind: "set-proxy"; readonly index: number; readonly address: string; readonly protocol: number }
-  | { readonly kind: "delete-proxy"; readonly index: number; readonly address: string };
+  | { readonly kind: "delete-proxy"; readonly index: number; readonly address: string }
+  /** Whoever has the destination on the link. Takes the place of what is there. */
+  | {
+      readonly kind: "set-nexthop";
+      readonly id: number;
+      readonly family: Family;
+      readonly index: number;
+      readonly protocol: number;
+    }
+  /** A resilient group. Of one that is there, only the members change. */
+  | {
+      readonly kind: "set-group";
+      readonly id: number;
+      readonly protocol: number;
+      readonly members: readonly { readonly id: number; readonly weight: number }[];
+      readonly buckets: number;
+      /** A flow that has been silent for so long may be moved. */
+      readonly idleSeconds: number;
+    }
+  /** With the routes that stand on it. */
+  | { readonly kind: "delete-nexthop"; readonly id: number };
 
 export interface NewRoute {
   readonly destination: string;
@@ -137,6 +180,8 @@ export interface NewRoute {
   readonly gateway?: string;
   readonly source?: string;
   readonly metric?: number;
+  /** In place of `index` and `gateway`. */
+  readonly nexthop?: number;
 }
 
 /** The change, counted from 0, that the kernel refused. */
@@ -160,6 +205,8 @@ export interface Rtnetlink {
   routes(filter: RouteFilter): readonly Route[];
   neighbours(): readonly Neighbour[];
   proxies(): readonly ProxyEntry[];
+  /** None where the kernel knows no such objects. */
+  nexthops(): readonly Nexthop[];
   /** Tries each change in turn, also after one is refused. Blocks for about 20 us a change. */
   apply(changes: readonly Change[]): readonly Refusal[];
 }

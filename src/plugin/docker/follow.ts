@@ -14,6 +14,8 @@ export interface FollowHooks {
   readonly onDoubt: () => void;
   /** The endpoint's container starts, or was connected: `Inside.wake`. */
   readonly onStart: (endpointId: string) => void;
+  /** Anything happened to a container. */
+  readonly onContainer?: (event: Extract<EngineEvent, { kind: "container" }>) => void;
   /** The engine has a network more or less. */
   readonly onNetwork?: () => void;
 }
@@ -58,6 +60,7 @@ async function takeContainer(
   signal: AbortSignal,
 ): Promise<void> {
   context.index.take(event);
+  hooks.onContainer?.(event);
   switch (event.action) {
     case "rename":
       return refreshContainer(context, event.id, event.name, signal);

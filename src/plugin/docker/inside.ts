@@ -49,6 +49,12 @@ export function insideWork({ state }: Pick<PluginContext, "state">, endpoint: En
   };
 }
 
+/** The routing table of the endpoint's own in its container; undefined: it is the only one there, and needs none. */
+export function sourceTable(state: PluginContext["state"], endpoint: EndpointRecord): number | undefined {
+  const several = sandboxEndpoints(state, endpoint).length > 1;
+  return several && endpoint.gatewayIndex !== undefined ? FIRST_TABLE + endpoint.gatewayIndex : undefined;
+}
+
 function sourceRoutes({ addresses }: EndpointRecord, index: number): NonNullable<InsideWork["sourceRoutes"]> {
   const { ipv4, ipv6 } = gateways(index);
   const routes = addresses.map((source) => ({ source, gateway: source.includes(":") ? ipv6 : ipv4 }));

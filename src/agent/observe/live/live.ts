@@ -66,7 +66,10 @@ export async function live(
 ): Promise<(signal: AbortSignal) => AsyncGenerator<LiveEvent, void, undefined>> {
   await agent.settle().catch(() => {}); // what could not be applied is still what we want
   const { endpoints } = agent.takeSnapshot();
-  const [from, to] = findBoth(agent, endpoints, query);
+  const [found] = findBoth(agent, endpoints, query);
+  if (found === undefined)
+    throw new ApiError("not-found", `Cannot wait for ${query.from} -> ${query.to}: nobody has that address`);
+  const [from, to] = found; // containers that share a service address are asked about one by one
   const flows = flowsOf(query, from, to);
   const hostOf = ({ endpoint, isHost }: End): string | undefined => (isHost ? agent.options.host : endpoint?.host);
   const [sender, receiver] = [hostOf(from), hostOf(to)];
