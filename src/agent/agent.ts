@@ -204,9 +204,11 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
       for (const { path, message } of problems) log.debug({ path }, message);
       return policies;
     },
+    serviceAddresses: () => announced(),
     memberState: (member) => serving.health.stateOf(member),
   });
   const made = snapshots;
+  const announced = owners.announced(made, membership?.remote);
   membership?.start(() => made.own(), addresses);
   // Nothing before in-sync: rules without the endpoints of the other hosts would cut their connections.
   await membership?.remote.known();
@@ -217,7 +219,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     hostNetwork,
     node: thisNode,
     addresses,
-    services: owners.announced(made, membership?.remote),
+    services: announced,
     health,
     log,
   });

@@ -151,7 +151,8 @@ export class Kernel implements AsyncDisposable {
           kind: "add-address" as const,
           index,
           address,
-          scope: "link" as const,
+          // After the address that Docker gave: the kernel takes the first as a source (inet_select_addr).
+          scope: "universe" as const,
           protocol: ROUTE_PROTOCOL,
           deprecated: true as const,
         })),

@@ -32,6 +32,8 @@ export interface SnapshotSources {
   readonly remote?: Journal<Endpoint>;
   /** Policies that endpoints bring with them. */
   readonly made?: (endpoints: readonly Endpoint[]) => Snapshot["policies"];
+  /** Service addresses of all hosts. */
+  readonly serviceAddresses?: () => readonly string[];
   /** What is known of a member of a service. */
   readonly memberState?: (member: Membership) => MemberState;
 }
@@ -123,6 +125,7 @@ export class Snapshots {
       hostInterfaces: interfaces(),
       settings: settings(),
       services: cluster.all("Service"),
+      serviceAddresses: this.#sources.serviceAddresses?.() ?? [],
       serviceMembers: this.services().members.map((member) => ({
         ...member,
         state: this.#sources.memberState?.(member) ?? "down",

@@ -59,10 +59,31 @@ export const anyPath: fc.Arbitrary<Snapshot[]> = fc
       if ((bits & 6) === 2) next["nodes"] = last.nodes.length === 0 ? [NODE] : [];
       if ((bits & 24) === 8) next["blocks"] = [`10.65.0.${bits & 7}/32`];
       if ((bits & 33) === 33) next["hostInterfaces"] = last.hostInterfaces.slice(0, -1);
-      path.push(unique(next as unknown as Snapshot));
+      const made = unique(next as unknown as Snapshot);
+      path.push((bits & 40) === 40 ? serving(made, bits) : made);
     }
     return path;
   });
+
+const STATES = ["up", "draining", "down"] as const;
+
+/** Some endpoints get a service address, and those of this host are its members. */
+function serving(snapshot: Snapshot, bits: number): Snapshot {
+  const addresses = ["203.0.113.10", "2001:db8::10"].slice(bits & 1);
+  const endpoints = snapshot.endpoints.map((one, index) =>
+    index % 2 === 0 ? { ...one, serviceAddresses: addresses } : one,
+  );
+  const check = { type: "docker", interval: 2, timeout: 1, rise: 2, fall: 3 } as const;
+  const members = endpoints.map(({ id }, index) => ({
+    service: "service api",
+    endpoint: id,
+    addresses,
+    check,
+    drain: 1,
+    state: STATES[(bits + index) % 3] ?? "down",
+  }));
+  return { ...snapshot, endpoints, serviceMembers: members, serviceAddresses: addresses };
+}
 
 /** Mixing must not put one name into a list twice. */
 function unique(snapshot: Snapshot): Snapshot {

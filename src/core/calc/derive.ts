@@ -43,7 +43,7 @@ import { memberSet, mergedSet, namedPortSet, natureOf, selectorSet } from "./mem
 import { endpointPeer, hostEndpointPeer, type Peer, peersOf } from "./peers.ts";
 import { type ResolvedPolicy, resolvePolicy, resolveTiers } from "./policies.ts";
 import { type Profiles, programOf, resolveProfile } from "./programs.ts";
-import { serviceRoutes, serviceSysctls } from "./services.ts";
+import { notTranslated, serviceRoutes, serviceSysctls } from "./services.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 /** `limits` are for tests: what is merged changes nothing but the cost. */
@@ -73,7 +73,7 @@ export function derive(snapshot: Snapshot, limits: MergeLimits = MERGE_LIMITS): 
     chains: pieces.flatMap(({ chains }) => [...chains]),
     nat: compileNat({
       natPools: snapshot.pools.filter(({ spec }) => spec.natOutgoing === true).map(({ spec }) => cidr(spec.cidr)),
-      allPools: snapshot.pools.map(({ spec }) => cidr(spec.cidr)),
+      allPools: notTranslated(snapshot),
       hostPorts: [...new Map(joined.flatMap(hostPorts)).values()],
     }),
   });

@@ -28,7 +28,7 @@ import { PeerSets } from "./peer-sets.ts";
 import { endpointPeer, hostEndpointPeer, networkSetPeer, type Peer } from "./peers.ts";
 import { policyKey } from "./policies.ts";
 import { endpointSubject, hostSubject, hostSubjectId, ProgramBook } from "./program-book.ts";
-import { serviceRoutes } from "./services.ts";
+import { notTranslated, serviceRoutes } from "./services.ts";
 import type { Endpoint, Settings, Snapshot } from "./snapshot.ts";
 import { type Changes, JournalTracker, Tracker } from "./tracker.ts";
 
@@ -292,14 +292,15 @@ class Work {
     this.#sets.set("host", [...this.#hostSets]);
   }
 
-  #takeNat({ pools }: Snapshot): void {
+  #takeNat(snapshot: Snapshot): void {
+    const { pools, serviceAddresses } = snapshot;
     const hostPorts: readonly HostPort[] = this.#local.hostPorts();
-    const from: readonly unknown[] = [hostPorts, ...pools];
+    const from: readonly unknown[] = [hostPorts, serviceAddresses?.join(), ...pools];
     if (from.length === this.#natFrom.length && from.every((one, i) => one === this.#natFrom[i])) return;
     this.#natFrom = from;
     const nat = compileNat({
       natPools: pools.filter(({ spec }) => spec.natOutgoing === true).map(({ spec }) => cidr(spec.cidr)),
-      allPools: pools.map(({ spec }) => cidr(spec.cidr)),
+      allPools: notTranslated(snapshot),
       hostPorts,
     });
     this.#nat = { sets: keepSame(nat.sets, this.#nat.sets), chains: keepSame(nat.chains, this.#nat.chains) };

@@ -10,6 +10,7 @@
 import type { Service, ServiceCheck } from "../model/resources.ts";
 import { checkText, parseCheck, whyNotServiceAddress } from "../model/service.ts";
 import { formatAddress, parseAddress } from "../net/address.ts";
+import { type Cidr, cidr, parseNet } from "../net/cidr.ts";
 import type { Problem } from "../problem.ts";
 import { match } from "../selector/match.ts";
 import { parseSelector } from "../selector/parse.ts";
@@ -167,6 +168,14 @@ export function serviceRoutes(snapshot: Snapshot): Map<string, ServiceRoute> {
     });
   }
   return out;
+}
+
+/** What outgoing NAT leaves alone: who is asked by a service address sees who asks, as by any address of a pool. */
+export function notTranslated({ pools, serviceAddresses = [] }: Snapshot): Cidr[] {
+  return [
+    ...pools.map(({ spec }) => cidr(spec.cidr)),
+    ...serviceAddresses.flatMap((address) => parseNet(address) ?? []),
+  ];
 }
 
 /**

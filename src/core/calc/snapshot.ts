@@ -45,6 +45,8 @@ export interface Snapshot {
   readonly hostInterfaces: readonly HostInterface[];
   readonly settings: Settings;
   readonly services?: readonly Service[];
+  /** Service addresses of all hosts, those of labels included; the same array while none comes or goes. */
+  readonly serviceAddresses?: readonly string[];
   /** Endpoints of this host that have service addresses. */
   readonly serviceMembers?: readonly ServiceMember[];
 }
