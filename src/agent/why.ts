@@ -165,7 +165,7 @@ function walk(scene: Scene, query: WhyQuery, family: Family, around: Surrounding
 function routingTo({ isService, endpoint }: End, routing: Routing): Routing {
   const name = endpoint?.local?.interface;
   if (isService !== true || name === undefined) return routing;
-  return { isLocal: routing.isLocal, route: () => ({ kind: "forward", interface: name }) };
+  return { isLocal: (text) => routing.isLocal(text), route: () => ({ kind: "forward", interface: name }) };
 }
 
 function stepOf({ verdict, origin, text }: Decision, scene: Scene, packet: Packet): Step {

@@ -41,7 +41,7 @@ export class ServiceHealth implements Disposable {
   /** Container IDs, and when they are taken back (ms since the epoch); never: by hand. */
   readonly #draining: Map<string, number | null>;
   #up: ReadonlySet<string>;
-  #asking: Promise<void> | undefined;
+  #isAsking = false;
   #askAgain = false;
   /** Told by events while Docker was being asked: newer than its answer. */
   readonly #told = new Set<string>();
@@ -128,10 +128,19 @@ export class ServiceHealth implements Disposable {
   /** Asks Docker about all of them. What it does not answer changes nothing. */
   look(): void {
     this.#askAgain = true;
-    this.#asking ??= this.#ask().finally(() => (this.#asking = undefined));
+    if (!this.#isAsking) void this.#ask();
   }
 
   async #ask(): Promise<void> {
+    this.#isAsking = true;
+    try {
+      await this.#askAll();
+    } finally {
+      this.#isAsking = false;
+    }
+  }
+
+  async #askAll(): Promise<void> {
     while (this.#askAgain && !this.#stop.signal.aborted) {
       this.#askAgain = false;
       const members = this.#members.filter(({ check }) => check.type === "docker");
