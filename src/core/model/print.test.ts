@@ -144,6 +144,20 @@ const specs: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
     bgp: fc.record({ asNumber: fc.constantFrom(64512, "1.10", "65000") }),
   }),
   Network: network,
+  Service: fc.record(
+    {
+      addresses: fc.constantFrom(["203.0.113.10"], ["203.0.113.10", "2001:db8::10"]),
+      selector,
+      check: fc.constantFrom(
+        {},
+        { type: "docker", rise: 1 },
+        { type: "tcp", port: 80, interval: 5 },
+        { type: "http", port: 8080, path: "/healthz", timeout: 2, fall: 1 },
+      ),
+      drain: fc.integer({ min: 0, max: 25 }),
+    },
+    { requiredKeys: ["addresses", "selector"] },
+  ),
   WorkloadEndpoint: fc.record(
     {
       orchestrator: plain,
@@ -205,7 +219,7 @@ const resource = fc
   .constantFrom(...Object.entries(specs))
   .chain(([kind, spec]) =>
     fc.record({
-      apiVersion: fc.constant(kind === "Network" ? "manx/v1" : "projectcalico.org/v3"),
+      apiVersion: fc.constant(["Network", "Service"].includes(kind) ? "manx/v1" : "projectcalico.org/v3"),
       kind: fc.constant(kind),
       metadata: fc.record(
         {
