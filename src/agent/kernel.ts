@@ -110,13 +110,9 @@ export class Kernel implements AsyncDisposable {
     const { addresses, defaultRoute, sourceRoutes } = work;
     if (endpoint.sandbox === undefined) return;
     using inside = new KernelRtnetlink(endpoint.sandbox);
-    const link = inside.links().find(({ mac }) => mac === endpoint.mac.toLowerCase());
-    if (link?.up !== true)
-      throw new DriverError("not-found", `Cannot find the interface with MAC ${endpoint.mac} in the container`);
-    const { index } = link;
+    const index = indexInside(inside, endpoint);
     const changes: Change[] = addresses.map((address) => {
-      const whole = `${address}/${address.includes(":") ? 128 : 32}`;
-      return { kind: "add-address", index, address: whole, scope: "universe" };
+      return { kind: "add-address", index, address: whole(address), scope: "universe" };
     });
     if (defaultRoute !== undefined) {
       const route = { destination: "::/0", type: "unicast", protocol: RTPROT_STATIC, index, ...defaultRoute } as const;
@@ -138,11 +134,8 @@ export class Kernel implements AsyncDisposable {
   serveInside(endpoint: EndpointRecord, addresses: readonly string[], table: number | undefined): void {
     if (endpoint.sandbox === undefined) return;
     using inside = new KernelRtnetlink(endpoint.sandbox);
-    const link = inside.links().find(({ mac }) => mac === endpoint.mac.toLowerCase());
-    if (link?.up !== true)
-      throw new DriverError("not-found", `Cannot find the interface with MAC ${endpoint.mac} in the container`);
-    const { index } = link;
-    const wanted = new Set(addresses.map((address) => `${address}/${address.includes(":") ? 128 : 32}`));
+    const index = indexInside(inside, endpoint);
+    const wanted = new Set(addresses.map(whole));
     const there = inside.addresses(index);
     const changes: Change[] = [
       ...[...wanted]
@@ -173,6 +166,18 @@ export class Kernel implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#open[Symbol.asyncDispose]();
   }
+}
+
+/** Of the container's own side of the endpoint. @throws DriverError "not-found" until the engine has put it there */
+function indexInside(inside: KernelRtnetlink, { mac }: EndpointRecord): number {
+  const link = inside.links().find((one) => one.mac === mac.toLowerCase());
+  if (link?.up === true) return link.index;
+  throw new DriverError("not-found", `Cannot find the interface with MAC ${mac} in the container`);
+}
+
+/** With the prefix length of a single address. */
+function whole(address: string): string {
+  return `${address}/${address.includes(":") ? 128 : 32}`;
 }
 
 /** The host's own addresses and its way out. */

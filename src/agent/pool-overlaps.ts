@@ -1,8 +1,7 @@
 /** Address pools that a route of the host's own covers or lies in: one of the two would hide the other. */
 
-import { routesBeside } from "../core/ipam/pools.ts";
+import { overlappingRoutes } from "../core/ipam/pools.ts";
 import type { IPPool } from "../core/model/resources.ts";
-import { cidr, overlaps, parseCidr } from "../core/net/cidr.ts";
 import type { Health } from "./health.ts";
 
 export interface PoolOverlap {
@@ -13,15 +12,13 @@ export interface PoolOverlap {
 }
 
 export function poolOverlaps(pools: readonly IPPool[], routes: readonly string[]): PoolOverlap[] {
-  return pools.flatMap((pool) => {
-    const { metadata, spec } = pool;
-    return routesBeside(pool, routes).flatMap((route) => {
-      const parsed = parseCidr(route);
-      return parsed !== undefined && overlaps(parsed, cidr(spec.cidr))
-        ? [{ pool: metadata.name, cidr: spec.cidr, with: route }]
-        : [];
-    });
-  });
+  return pools.flatMap((pool) =>
+    overlappingRoutes(pool, routes).map((route) => ({
+      pool: pool.metadata.name,
+      cidr: pool.spec.cidr,
+      with: route,
+    })),
+  );
 }
 
 /** Keeps the condition of each pool as it is now. */

@@ -6,6 +6,7 @@ import { type Membership, memberKey } from "../../core/calc/services.ts";
 import type { MemberState, ServiceMember } from "../../core/calc/snapshot.ts";
 import type { Engine } from "../../drivers/docker/engine.ts";
 import type { EngineEvent } from "../../drivers/docker/events.ts";
+import { isHarmless } from "../../plugin/docker/stop-gate.ts";
 import type { LocalState } from "../local-state.ts";
 import { Checker } from "./checker.ts";
 
@@ -27,9 +28,7 @@ type ContainerEvent = Extract<EngineEvent, { kind: "container" }>;
 const UP = "service-members-up";
 const DRAINING = "service-draining";
 /** Milliseconds after which a container that has survived its stop signal is taken back. */
-const SURVIVED = 60_000;
-/** HUP, USR1, USR2, CHLD, CONT, STOP, TSTP, WINCH: signals that programs live through by custom (signal(7)). */
-const HARMLESS = new Set(["1", "10", "12", "17", "18", "19", "20", "28"]);
+export const SURVIVED = 60_000;
 
 export class ServiceHealth implements Disposable {
   readonly #options: ServiceHealthOptions;
@@ -58,6 +57,8 @@ export class ServiceHealth implements Disposable {
   follow(members: readonly Membership[]): void {
     if (members === this.#members) return;
     this.#members = members;
+    const present = new Set(members.map((member) => this.#container(member)));
+    for (const id of this.#docker.keys()) if (!present.has(id)) this.#docker.delete(id);
     const wanted = new Map(
       members.filter(({ check }) => check.type !== "docker").map((member) => [memberKey(member), member]),
     );
@@ -112,7 +113,7 @@ export class ServiceHealth implements Disposable {
     if (!ours) return;
     if (action === "health_status: healthy") this.#say(id, true);
     else if (action === "health_status: unhealthy" || action === "pause") this.#say(id, false);
-    else if (action === "kill" && !HARMLESS.has(signal ?? "")) this.drain(id, Date.now() + SURVIVED);
+    else if (action === "kill" && !isHarmless(signal ?? "")) this.drain(id, Date.now() + SURVIVED);
     else if (action === "die" || action === "destroy") {
       this.#say(id, false);
       this.undrain(id);

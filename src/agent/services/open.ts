@@ -20,7 +20,7 @@ import type { Kernel } from "../kernel.ts";
 import type { LocalState } from "../local-state.ts";
 import type { Logger } from "../log.ts";
 import type { EndpointRecord } from "../records.ts";
-import { ServiceHealth } from "./health.ts";
+import { ServiceHealth, SURVIVED } from "./health.ts";
 import { ServiceInside } from "./inside.ts";
 
 export interface ServicesParts {
@@ -35,8 +35,6 @@ export interface ServicesParts {
 /** Milliseconds: BIRD hears of the kernel's routes within a few. */
 const BIRD_LIMIT = 2000;
 const BIRD_PAUSE = 10;
-/** Milliseconds for a container to be taken back after a stop that did not end it, besides what the stop gives it. */
-const GRACE = 60_000;
 
 interface Attached {
   readonly settle: () => Promise<void>;
@@ -121,7 +119,7 @@ export class Services implements Disposable {
     const addresses = [...new Set(members.flatMap((member) => member.addresses))];
     if (members.length === 0) return { container: container.name, addresses };
     const served = members.some((member) => this.health.stateOf(member) === "up");
-    this.health.drain(id, stopSeconds === undefined ? null : Date.now() + stopSeconds * 1000 + GRACE);
+    this.health.drain(id, stopSeconds === undefined ? null : Date.now() + stopSeconds * 1000 + SURVIVED);
     await this.#loop?.settle();
     if (!served) return { container: container.name, addresses };
     await this.#withdrawn(addresses, signal);

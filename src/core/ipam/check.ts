@@ -1,11 +1,11 @@
 /** Every disagreement between pools, blocks, addresses given out, endpoints and what Docker says. */
 import { type Address, formatAddress, parseAddress } from "../net/address.ts";
-import { type Cidr, contains, covers, equalCidrs, formatCidr, overlaps, parseCidr } from "../net/cidr.ts";
+import { type Cidr, contains, covers, equalCidrs, formatCidr, overlaps } from "../net/cidr.ts";
 import { addressAt, type Block, blockProblems } from "./block.ts";
 import type { Pool } from "./choice.ts";
 import type { Affinity, BlockOwner } from "./claim.ts";
 import { type Loan, lentTo } from "./loan.ts";
-import { routesBeside } from "./pools.ts";
+import { overlappingRoutes } from "./pools.ts";
 
 export interface IpamFacts {
   readonly host: string;
@@ -88,16 +88,13 @@ function* checkPools({ pools, routes }: IpamFacts): Generator<IpamProblem> {
           `the pools "${pool.name}" and "${other.name}" (${formatCidr(other.cidr)}) overlap`,
           "person",
         );
-    for (const text of routesBeside(pool.resource, routes)) {
-      const route = parseCidr(text);
-      if (route !== undefined && route.length > 0 && overlaps(route, pool.cidr))
-        yield problem(
-          "pool-overlaps-route",
-          subject,
-          `the pool "${pool.name}" overlaps this host's route ${text}`,
-          "person",
-        );
-    }
+    for (const route of overlappingRoutes(pool.resource, routes))
+      yield problem(
+        "pool-overlaps-route",
+        subject,
+        `the pool "${pool.name}" overlaps this host's route ${route}`,
+        "person",
+      );
   }
 }
 

@@ -31,9 +31,7 @@ export function defaultPools(routes: readonly string[]): DefaultPools {
   const notes: string[] = [];
   const pools = ([4, 6] as const).flatMap((family) => {
     const [first, ...others] = DEFAULT_CANDIDATES[family];
-    const found = [first, ...others].find(
-      (text) => text !== undefined && overlapping(cidr(text), routes) === undefined,
-    );
+    const found = [first, ...others].find((text) => text !== undefined && overlapping(cidr(text), routes).length === 0);
     if (found === undefined) {
       notes.push(
         `No default IPv${family} pool: every candidate overlaps a route of this host. Add one: manx pool add CIDR`,
@@ -41,7 +39,7 @@ export function defaultPools(routes: readonly string[]): DefaultPools {
       return [];
     }
     if (found !== first) {
-      const route = overlapping(cidr(first as string), routes);
+      const [route] = overlapping(cidr(first as string), routes);
       notes.push(`The default IPv${family} pool is ${found}, because ${first} overlaps this host's route ${route}`);
     }
     return [makePool(`default-ipv${family}`, cidr(found))];
@@ -106,7 +104,7 @@ export function poolConflict(range: Cidr, others: readonly IPPool[], routes: rea
     if (other !== undefined && overlaps(other, range))
       return `${covers(other, range) ? "lies in" : "overlaps"} the pool "${metadata.name}" (${spec.cidr})`;
   }
-  const route = overlapping(range, routes);
+  const [route] = overlapping(range, routes);
   return route === undefined ? undefined : `overlaps this host's route ${route}`;
 }
 
@@ -120,9 +118,15 @@ export function routesBeside(pool: IPPool, routes: readonly string[]): readonly 
   });
 }
 
-/** The first route that overlaps; default routes do not count. */
-function overlapping(range: Cidr, routes: readonly string[]): string | undefined {
-  return routes.find((text) => {
+/** Routes of the host's own that overlap with the pool: one of the two would hide the other. */
+export function overlappingRoutes(pool: IPPool, routes: readonly string[]): string[] {
+  const range = parseCidr(pool.spec.cidr);
+  return range === undefined ? [] : overlapping(range, routesBeside(pool, routes));
+}
+
+/** Default routes do not count. */
+function overlapping(range: Cidr, routes: readonly string[]): string[] {
+  return routes.filter((text) => {
     const route = parseCidr(text);
     return route !== undefined && route.length > 0 && overlaps(route, range);
   });

@@ -30,7 +30,7 @@ const LIMIT = 28_000;
 /** Seconds that Docker gives where a request says nothing (the container may say otherwise). */
 const STOP_TIMEOUT = 10;
 /** HUP, USR1, USR2, CHLD, CONT, STOP, TSTP, WINCH: programs live through them by custom (signal(7)). */
-const HARMLESS = /^(?:SIG)?(?:HUP|USR1|USR2|CHLD|CONT|STOP|TSTP|WINCH|1|10|12|17|18|19|20|28)$/i;
+const HARMLESS_SIGNAL = /^(?:SIG)?(?:HUP|USR1|USR2|CHLD|CONT|STOP|TSTP|WINCH|1|10|12|17|18|19|20|28)$/i;
 
 export class StopGate implements AsyncDisposable {
   readonly #server: Server;
@@ -107,10 +107,15 @@ export function stopIn(body: string): Stop | undefined {
   if (method === "DELETE" && action === undefined)
     return isTrue(asked.get("force")) ? { container, timeout: 0 } : undefined;
   if (method !== "POST") return undefined;
-  if (action === "kill") return HARMLESS.test(asked.get("signal") ?? "") ? undefined : { container, timeout: 0 };
+  if (action === "kill") return isHarmless(asked.get("signal") ?? "") ? undefined : { container, timeout: 0 };
   if (action !== "stop" && action !== "restart") return undefined;
   const given = Number(asked.get("t") ?? STOP_TIMEOUT);
   return { container, timeout: Number.isFinite(given) && given >= 0 ? given : STOP_TIMEOUT };
+}
+
+/** Whether a container lives through the signal, as `HUP`, `SIGHUP` or `1`. */
+export function isHarmless(signal: string): boolean {
+  return HARMLESS_SIGNAL.test(signal);
 }
 
 /** As the engine reads it (httputils.BoolValue): anything but these is true. */
