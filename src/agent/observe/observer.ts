@@ -1,7 +1,7 @@
 /**
  * Watches what the kernel tells of packets and keeps it for a while: NFLOG for what rules of ours dropped, conntrack for what
- * they let through, the kernel's drop reasons for what others dropped. Bounded everywhere: the rules log so many packets a second, the socket hands over so many, the ledger
- * keeps so many flows. Nothing waits for it: what it cannot take in time is lost, and counted.
+ * they let through, the kernel's drop reasons for what others dropped. Bounded everywhere: the rules log so many packets a second,
+ * the socket hands over so many, the ledger keeps so many flows. Nothing waits for it: what it cannot take in time is lost, and counted.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { HostState } from "../../core/calc/host-state.ts";
@@ -185,7 +185,7 @@ export class Observer {
   #add(sighting: Sighting, count = 1): void {
     const { verdict } = sighting;
     this.#seen.set(verdict, (this.#seen.get(verdict) ?? 0) + count);
-    this.tally.add(sighting);
+    this.tally.add(sighting, count);
     const flow = this.ledger.add(sighting, count);
     for (const tell of this.#followers) tell(flow);
   }

@@ -55,5 +55,7 @@ describe("a tally", () => {
     assert.deepEqual(tally.of("apps", "web"), { flows: 2, drops: 1 });
     assert.deepEqual(tally.of("apps", "db"), { flows: 1, drops: 0 });
     assert.deepEqual(tally.of("apps", "nobody"), { flows: 0, drops: 0 });
+    tally.add({ verdict: "deny", source: party("web"), destination: party("db") }, 40);
+    assert.deepEqual(tally.of("apps", "web"), { flows: 2, drops: 41 });
   });
 });

@@ -13,13 +13,14 @@ const NONE: EndpointTally = { flows: 0, drops: 0 };
 export class Tally {
   readonly #counts = new Map<string, EndpointTally>();
 
-  add({ verdict, source, destination }: Pick<Flow, "verdict" | "source" | "destination">): void {
+  /** `count`: so many of the kind at once. */
+  add({ verdict, source, destination }: Pick<Flow, "verdict" | "source" | "destination">, count = 1): void {
     if (verdict !== "allow" && verdict !== "deny") return;
     for (const key of new Set([keyOf(source), keyOf(destination)])) {
       if (key === undefined) continue;
       const { flows, drops } = this.#counts.get(key) ?? NONE;
       this.#counts.delete(key);
-      this.#counts.set(key, verdict === "allow" ? { flows: flows + 1, drops } : { flows, drops: drops + 1 });
+      this.#counts.set(key, verdict === "allow" ? { flows: flows + count, drops } : { flows, drops: drops + count });
     }
     for (const [oldest] of this.#counts) {
       if (this.#counts.size <= MOST) break;
