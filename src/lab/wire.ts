@@ -25,6 +25,12 @@ export function hostAddresses(index: number): Addresses {
   return { ipv4: `10.99.0.${10 + index}`, ipv6: `fd99::${10 + index}` };
 }
 
+/** What a new namespace takes over from the machine that the lab runs on (net.core.devconf_inherit_init_net), as a fresh kernel has it. */
+const FRESH = [
+  "net.ipv4.ip_forward=0",
+  ...["all", "default", "eth0"].map((link) => `net.ipv4.conf.${link}.rp_filter=0`),
+];
+
 /** Duplicate address detection would keep link-local addresses back for a second or two; there are no duplicates here. */
 function trustAddresses(holder: Holder, link: string): Promise<void> {
   return set(holder, `net.ipv6.conf.${link}.accept_dad=0`);
@@ -60,6 +66,7 @@ export async function plugIn(router: Holder, machine: Holder, addresses: Address
 
 async function connect(machine: Holder, addresses: Addresses, router: Addresses): Promise<void> {
   await trustAddresses(machine, "eth0");
+  await set(machine, ...FRESH);
   await ip(machine, ["link set lo up", "link set eth0 up", ...assign("eth0", addresses), ...defaults(router)]);
 }
 
