@@ -27,6 +27,19 @@ need_apt() {
   command -v apt-get >/dev/null || fail "Cannot go on: there is no apt-get. Debian 12 and 13 and Ubuntu 24.04 are supported."
 }
 
+# apt_install PACKAGE WHY
+apt_install() {
+  need_apt
+  echo "$1: installing, $2"
+  { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install "$1" >/dev/null; } ||
+    fail "Cannot go on: apt-get could not install $1 (see above)."
+}
+
+# Node is linked with it, and a small Debian 13 comes without.
+has_libatomic() {
+  PATH=$PATH:/sbin:/usr/sbin ldconfig -p | grep -q 'libatomic\.so\.1 '
+}
+
 # packages_complete [--dev]: whether node_modules is what package-lock.json says.
 packages_complete() {
   [ -x "$node" ] && "$node" "$root/src/install/packages.ts" "$@" >/dev/null 2>&1
@@ -37,6 +50,7 @@ get_packages() {
   packages_complete "$@" && return
   omit=--omit=dev
   [ "${1:-}" = --dev ] && omit=--include=dev
+  has_libatomic || apt_install libatomic1 "a library that Node needs"
   echo "npm packages: downloading into $root/node_modules (Node included, about 250 MB)"
   if has_npm; then
     run_npm npm "$omit"
@@ -64,12 +78,7 @@ run_npm() {
 
 # Node and npm from the registry's archives, without a package of the distribution: its npm would bring hundreds.
 get_tools() {
-  need_apt
-  [ -e /etc/ssl/certs/ca-certificates.crt ] || {
-    echo "ca-certificates: installing, to check the registry's certificate"
-    apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install ca-certificates >/dev/null ||
-      fail "Cannot go on: apt-get could not install ca-certificates (see above)."
-  }
+  [ -e /etc/ssl/certs/ca-certificates.crt ] || apt_install ca-certificates "to check the registry's certificate"
   get_node "$1"
   get_archive npm "$NPM_VERSION" "$NPM_SHA512" "$1/npm"
 }
@@ -81,6 +90,15 @@ get_node() {
   version=$(echo "$entry" | sed -n 's/.*"version": "\([^"]*\)".*/\1/p')
   sha512=$(echo "$entry" | sed -n 's/.*"integrity": "sha512-\([^"]*\)".*/\1/p')
   get_archive "$name" "$version" "$sha512" "$1/node"
+}
+
+# lend_libatomic FOLDER: unpacked there for this process and its children, where the machine is to stay as it is.
+lend_libatomic() {
+  mkdir -p "$1"
+  (cd "$1" && apt-get -qq -o APT::Sandbox::User=root download libatomic1 && dpkg-deb -x libatomic1_*.deb .) ||
+    fail "Cannot go on: apt-get could not download libatomic1, which Node needs. Have the package lists been read (apt-get update)?"
+  LD_LIBRARY_PATH=$(dirname "$1"/usr/lib/*/libatomic.so.1)
+  export LD_LIBRARY_PATH
 }
 
 # get_archive NAME VERSION SHA512(base64) FOLDER
