@@ -20,6 +20,7 @@ export interface Change {
 /** Changes that a host which has everything does not need are left out, so a second run has none. */
 export function plan(found: Survey): Change[] {
   const changes = [
+    instruments(found),
     snapshot(found),
     packages(found),
     command(found),
@@ -40,17 +41,29 @@ function snapshot({ hasSnapshot }: Survey): Change | undefined {
   };
 }
 
-function packages({ docker, missing }: Survey): Change | undefined {
+/** What the snapshot is taken with. */
+const INSTRUMENTS = ["iproute2", "nftables"];
+
+/** A small system may lack them; they bring files and change nothing. */
+function instruments({ hasSnapshot, missing }: Survey): Change | undefined {
+  return hasSnapshot ? undefined : installation(missing.filter((name) => INSTRUMENTS.includes(name)));
+}
+
+function packages({ docker, missing, hasSnapshot }: Survey): Change | undefined {
   const engine = docker.version === undefined ? ["docker.io"] : [];
   const client = docker.hasClient ? [] : ["docker-cli"];
-  const wanted = [...engine, ...client, ...missing];
-  if (wanted.length === 0) return undefined;
-  const notes = [
+  const others = missing.filter((name) => hasSnapshot || !INSTRUMENTS.includes(name));
+  return installation(
+    [...engine, ...client, ...others],
     ...(client.length > 0 && engine.length > 0
       ? ["(docker-cli only where the distribution has it as a package of its own)"]
       : []),
     ...(missing.includes("bird2") ? ["systemctl disable --now bird (its package starts it; Manx runs its own)"] : []),
-  ];
+  );
+}
+
+function installation(wanted: readonly string[], ...notes: readonly string[]): Change | undefined {
+  if (wanted.length === 0) return undefined;
   return {
     title: `Install ${wanted.join(", ")}`,
     details: ["apt-get update", `apt-get install -y --no-install-recommends ${wanted.join(" ")}`, ...notes],
