@@ -3,6 +3,7 @@
  * Each key's value is parsed once; a value that is no resource is reported and left out, never guessed at.
  */
 import { setTimeout as sleep } from "node:timers/promises";
+import { field, textField } from "../core/model/loose.ts";
 import type { AnyResource, Kind } from "../core/model/resources.ts";
 import type { Store, WatchBatch } from "../drivers/store/store.ts";
 
@@ -195,7 +196,10 @@ function parse(value: string): AnyResource | undefined {
   try {
     const parsed: unknown = JSON.parse(value);
     const good =
-      typeof parsed === "object" && parsed !== null && "kind" in parsed && "metadata" in parsed && "spec" in parsed;
+      textField(parsed, "kind") !== undefined &&
+      textField(field(parsed, "metadata"), "name") !== undefined &&
+      typeof field(parsed, "spec") === "object" &&
+      field(parsed, "spec") !== null;
     return good ? (parsed as AnyResource) : undefined;
   } catch {
     return undefined;

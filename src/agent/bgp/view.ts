@@ -194,7 +194,7 @@ function otherSide(input: BgpInput, name: string) {
       "refused",
       `Cannot say what the peer "${name}" needs: it is no single router outside the cluster`,
     );
-  const { password, bfd, distance } = first;
+  const { password, bfd, distance, ttlSecurity } = first;
   return {
     resource: peer.metadata.name,
     asNumber: first.peerAs,
@@ -202,7 +202,7 @@ function otherSide(input: BgpInput, name: string) {
     port: first.remotePort,
     ...(password === undefined ? {} : { password: secretKey(password) }),
     multihop: distance !== "direct",
-    ...(typeof distance === "number" ? { ttlSecurity: distance } : {}),
+    ...(ttlSecurity === undefined ? {} : { ttlSecurity }),
     ...(bfd === undefined ? {} : { bfd }),
     families: first.families,
     pools: input.pools.filter(({ spec }) => spec.disableBGPExport !== true).map(({ spec }) => spec.cidr),

@@ -123,7 +123,11 @@ const HOW: readonly (readonly [string, Partial<BgpInput>, Partial<Session>])[] =
   ],
   ["hops far from its networks", { peers: [peer("p", { peerIP: "10.9.9.9" })] }, { distance: "multihop" }],
   ["none in its networks", { peers: [peer("p", { peerIP: "10.0.0.254" })] }, { distance: "direct" }],
-  ["TTL security", { peers: [peer("p", { peerIP: "10.9.9.9", ttlSecurity: 2 })] }, { distance: 2 }],
+  [
+    "TTL security",
+    { peers: [peer("p", { peerIP: "10.9.9.9", ttlSecurity: 2 })] },
+    { distance: "multihop", ttlSecurity: 2 },
+  ],
   ["the node's address", { peers: [peer("p", { peerIP: "10.9.9.9" })] }, { source: "10.0.0.1" }],
   [
     "no address of its own",

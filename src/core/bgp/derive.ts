@@ -1,12 +1,14 @@
 /** Snapshot of the cluster -> what this host says in BGP. Pure; what a resource says wrongly costs that resource, never the rest. */
 
+import { isCommunity } from "../model/bgp.ts";
 import { width } from "../net/address.ts";
 import type { Cidr } from "../net/cidr.ts";
 import { parseNet } from "../net/cidr.ts";
-import type { Problem } from "../problem.ts";
+import { isInterfacePattern } from "./filter-rules.ts";
 import { filterSymbols } from "./names.ts";
 import { type BgpNode, bgpNode, Configurations, routerId } from "./nodes.ts";
 import { configuredPeerings, distinct, meshPeerings } from "./peerings.ts";
+import { Problems } from "./problems.ts";
 import { type SessionContext, session } from "./session.ts";
 import type { BgpInput, BgpState, FilterProgram, RouteSets, Session } from "./state.ts";
 
@@ -18,10 +20,12 @@ const LISTS = [
 ] as const;
 
 export function deriveBgp(input: BgpInput): BgpState {
+  const problems = new Problems();
   const configurations = new Configurations(input.configurations);
-  const nodes = input.nodes.map((node) => bgpNode(node, configurations));
+  const nodes = input.nodes.flatMap((node): BgpNode[] =>
+    problems.of(`Node ${node.metadata.name}`, () => [bgpNode(node, configurations)], []),
+  );
   const self = nodes.find(({ name }) => name === input.host) ?? nowhere(input.host, configurations);
-  const problems: Problem[] = [];
   const context: SessionContext = {
     self,
     global: configurations.global,
@@ -30,13 +34,15 @@ export function deriveBgp(input: BgpInput): BgpState {
   };
   const mesh = configurations.global?.spec.nodeToNodeMeshEnabled ?? true;
   const peerings = distinct([
-    ...configuredPeerings(self, nodes, input.peers),
+    ...configuredPeerings(self, nodes, input.peers, problems),
     ...(mesh ? meshPeerings(self, nodes) : []),
   ]);
   const sessions = peerings.flatMap((peering): Session[] => {
-    const made = session(peering, context);
-    if ("problem" in made) problems.push(made.problem);
-    return "problem" in made ? [] : [made];
+    const { resource } = peering;
+    const path = resource === undefined ? "mesh" : `BGPPeer ${resource.metadata.name}`;
+    const made = problems.of(path, () => session(peering, context), undefined);
+    if (typeof made === "string") problems.add(path, made);
+    return made === undefined || typeof made === "string" ? [] : [made];
   });
   const filters = programs(input, sessions);
   const severity = configurations.pick(input.host, "logSeverityScreen");
@@ -45,13 +51,21 @@ export function deriveBgp(input: BgpInput): BgpState {
     asNumber: self.asNumber,
     addresses: self.addresses,
     debug: severity === "Debug" || severity === "Trace",
-    ignoredInterfaces: configurations.global?.spec.ignoredInterfaces ?? [],
+    ignoredInterfaces: ignoredInterfaces(configurations, problems),
     sessions: sessions.sort((a, b) => (a.name < b.name ? -1 : 1)),
     filters,
-    routes: routeSets(input, configurations),
+    routes: routeSets(input, configurations, problems),
     ...(self.clusterId === undefined ? {} : { clusterId: self.clusterId }),
-    problems,
+    problems: problems.all,
   };
+}
+
+function ignoredInterfaces(configurations: Configurations, problems: Problems): readonly string[] {
+  const patterns = configurations.global?.spec.ignoredInterfaces ?? [];
+  return problems.of("BGPConfiguration default", () => {
+    if (!patterns.every(isInterfacePattern)) throw new RangeError("no patterns of interfaces");
+    return patterns;
+  }, []);
 }
 
 function nowhere(host: string, configurations: Configurations): BgpNode {
@@ -81,7 +95,7 @@ function programs(input: BgpInput, sessions: readonly Session[]): FilterProgram[
   );
 }
 
-function routeSets(input: BgpInput, configurations: Configurations): RouteSets {
+function routeSets(input: BgpInput, configurations: Configurations, problems: Problems): RouteSets {
   const blocks = cidrs(input.blocks);
   const isSingle = (cidr: Cidr): boolean => cidr.length === width(cidr.family);
   return {
@@ -95,7 +109,11 @@ function routeSets(input: BgpInput, configurations: Configurations): RouteSets {
       ...input.services,
     ]),
     unexported: cidrs(input.pools.filter(({ spec }) => spec.disableBGPExport === true).map(({ spec }) => spec.cidr)),
-    communities: communities(input, configurations),
+    communities: problems.of(
+      `BGPConfiguration ${configurations.advertiser(input.host)?.metadata.name ?? "default"}`,
+      () => communities(input, configurations),
+      [],
+    ),
   };
 }
 
@@ -105,7 +123,8 @@ function communities(input: BgpInput, configurations: Configurations): RouteSets
   return (spec?.prefixAdvertisements ?? []).flatMap((one) =>
     cidrs([one.cidr]).map((cidr) => ({
       cidr,
-      communities: [...new Set(one.communities.map((text) => named.get(text) ?? text))],
+      // As in Calico, a name of nothing is no community.
+      communities: [...new Set(one.communities.map((text) => named.get(text) ?? text))].filter(isCommunity),
     })),
   );
 }
@@ -114,7 +133,7 @@ function communities(input: BgpInput, configurations: Configurations): RouteSets
 function cidrs(texts: readonly string[]): Cidr[] {
   const byText = new Map<string, Cidr>();
   for (const text of texts) {
-    const parsed = parseNet(text);
+    const parsed = typeof text === "string" ? parseNet(text) : undefined;
     if (parsed !== undefined) byText.set(`${parsed.family} ${parsed.value} ${parsed.length}`, parsed);
   }
   return [...byText.values()].sort(

@@ -19,13 +19,16 @@ export function symbol(name: string): string {
   return `'${name}'`;
 }
 
-/** `mesh-10.0.0.2`, `peer-fd00::1-port-1790`, `peer-fe80::1-on-eth0`, `range-10.0.0.0-24`. */
+/**
+ * `mesh-10.0.0.2`, `peer-fd00::1-port-1790`, `peer-fe80::1-on-eth0`, `range-10.0.0.0-24`. The interface comes last: its name may
+ * look like a port's.
+ */
 export function sessionName(kind: "mesh" | "peer", remote: Remote, port?: number): string {
   const suffix = port === undefined ? "" : `-port-${port}`;
   if (remote.kind === "range") return `range-${remote.cidr.replace("/", "-")}${suffix}`;
   const parsed = parseAddress(remote.address);
   const address = parsed === undefined ? remote.address : formatAddress(parsed);
-  return `${kind}-${address}${remote.interface === undefined ? "" : `-on-${remote.interface}`}${suffix}`;
+  return `${kind}-${address}${suffix}${remote.interface === undefined ? "" : `-on-${remote.interface}`}`;
 }
 
 /**

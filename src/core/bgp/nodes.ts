@@ -1,11 +1,13 @@
 /** What BGP needs to know of a Node: addresses, AS number, cluster ID, port. */
-import { readAsNumber } from "../model/fields.ts";
+import { plainNet, readAsNumber } from "../model/fields.ts";
 import type { BGPConfiguration, Node } from "../model/resources.ts";
 import { type Family, formatAddress, parseAddress } from "../net/address.ts";
+import { cidr, contains } from "../net/cidr.ts";
 import type { NodeIps } from "./state.ts";
 
 export const DEFAULT_AS = 64512;
 export const BGP_PORT = 179;
+export const LINK_LOCAL = cidr("fe80::/10");
 
 export interface BgpNode {
   readonly name: string;
@@ -36,6 +38,12 @@ export class Configurations {
     return readAsNumber(this.global?.spec.asNumber ?? DEFAULT_AS) ?? DEFAULT_AS;
   }
 
+  /** Where a node listens. */
+  port(node: string): number {
+    const port = this.pick(node, "listenPort");
+    return Number.isInteger(port) && port !== undefined && port > 0 && port <= 65_535 ? port : BGP_PORT;
+  }
+
   /** Of prefixAdvertisements, communities, listenPort, logSeverityScreen: the node's own where it has one. */
   pick<K extends "prefixAdvertisements" | "listenPort" | "logSeverityScreen">(
     node: string,
@@ -60,15 +68,16 @@ export function bgpNode(node: Node, configurations: Configurations): BgpNode {
     labels: node.metadata.labels ?? {},
     addresses: { ...bare(bgp.ipv4Address, 4), ...bare(bgp.ipv6Address, 6) },
     asNumber: own ?? configurations.asNumber(),
-    port: configurations.pick(node.metadata.name, "listenPort") ?? BGP_PORT,
+    port: configurations.port(node.metadata.name),
     ...(clusterId === undefined || parseAddress(clusterId)?.family !== 4 ? {} : { clusterId }),
   };
 }
 
-/** `192.0.2.1/24` -> 192.0.2.1, canonical; nothing where it is no address of the family. */
+/** `192.0.2.1/24` -> 192.0.2.1, canonical; nothing where it is no address of the family that other hosts can reach. */
 function bare(text: string | undefined, family: Family): NodeIps {
-  const parsed = parseAddress(text?.replace(/\/.*/s, "") ?? "");
-  return parsed?.family === family ? { [family]: formatAddress(parsed) } : {};
+  const parsed = parseAddress(plainNet(text?.replace(/\/.*/s, "") ?? ""));
+  const isReachable = parsed?.family === family && parsed.value !== 0n && !contains(LINK_LOCAL, parsed);
+  return isReachable ? { [family]: formatAddress(parsed) } : {};
 }
 
 /** A router ID has 32 bits also where there is no IPv4 (RFC 6286): then it comes from the node's name. */

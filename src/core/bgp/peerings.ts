@@ -5,12 +5,13 @@
  */
 import { parsePeerAddress } from "../model/bgp.ts";
 import { annotation, isInterfaceName } from "../model/bgp-annotations.ts";
-import { canonicalCidr } from "../model/fields.ts";
+import { canonicalCidr, plainNet } from "../model/fields.ts";
 import type { BGPPeer } from "../model/resources.ts";
 import { formatAddress, parseAddress } from "../net/address.ts";
 import { match } from "../selector/match.ts";
 import { parseSelector } from "../selector/parse.ts";
 import type { BgpNode } from "./nodes.ts";
+import type { Problems } from "./problems.ts";
 import type { Remote, Session } from "./state.ts";
 
 /** A peer of this host before its settings are worked out. */
@@ -37,14 +38,26 @@ export function meshPeerings(self: BgpNode, nodes: readonly BgpNode[]): Peering[
     .flatMap((node) => nodePeerings("mesh", self, node, FAMILIES));
 }
 
-export function configuredPeerings(self: BgpNode, nodes: readonly BgpNode[], peers: readonly BGPPeer[]): Peering[] {
+export function configuredPeerings(
+  self: BgpNode,
+  nodes: readonly BgpNode[],
+  peers: readonly BGPPeer[],
+  problems: Problems,
+): Peering[] {
   const sorted = [...peers].sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
-  const isGlobal = ({ spec }: BGPPeer): boolean => !spec.node && !spec.nodeSelector;
-  const mine = sorted.filter((peer) => localNodes(peer, nodes).includes(self));
+  const ends = sorted.map((peer) => {
+    const kind = peer.spec.node || peer.spec.nodeSelector ? "node" : "global";
+    const both = (): { kind: "node" | "global"; forth: Peering[]; back: Peering[] } => ({
+      kind,
+      forth: localNodes(peer, nodes).includes(self) ? forward(kind, self, nodes, peer) : [],
+      back: reverse(self, nodes, peer),
+    });
+    return problems.of(`BGPPeer ${peer.metadata.name}`, both, { kind, forth: [], back: [] });
+  });
   return [
-    ...mine.filter(isGlobal).flatMap((peer) => forward("global", self, nodes, peer)),
-    ...mine.filter((peer) => !isGlobal(peer)).flatMap((peer) => forward("node", self, nodes, peer)),
-    ...sorted.flatMap((peer) => reverse(self, nodes, peer)),
+    ...ends.flatMap(({ kind, forth }) => (kind === "global" ? forth : [])),
+    ...ends.flatMap(({ kind, forth }) => (kind === "node" ? forth : [])),
+    ...ends.flatMap(({ back }) => back),
   ];
 }
 
@@ -71,12 +84,12 @@ function forward(kind: Session["kind"], self: BgpNode, nodes: readonly BgpNode[]
   if (remote.remote.kind === "range") return [{ ...base, ...asNumber, remote: remote.remote }];
   const { address } = remote.remote;
   if (isOwn(self, address)) return [];
-  const [node] = nodesAt(nodes, address, spec.asNumber ?? self.asNumber, remote.port);
+  const [node] = nodesAt(nodes, address, spec.asNumber, remote.port);
   const port = remote.port ?? node?.port;
   return [
     {
       ...base,
-      ...asNumber,
+      ...(node === undefined ? asNumber : { asNumber: node.asNumber }),
       remote: remote.remote,
       ...(port === undefined ? {} : { port }),
       ...(node === undefined ? {} : { node }),
@@ -99,7 +112,7 @@ function reversedFamilies(self: BgpNode, nodes: readonly BgpNode[], peer: BGPPee
   const remote = remoteOf(peer);
   if (remote === undefined || remote.remote.kind === "range") return [];
   const { address } = remote.remote;
-  if (!nodesAt(nodes, address, asNumber ?? self.asNumber, remote.port).includes(self)) return [];
+  if (!nodesAt(nodes, address, asNumber, remote.port).includes(self)) return [];
   return [address.includes(":") ? 6 : 4];
 }
 
@@ -133,7 +146,7 @@ function remoteOf({ spec, metadata }: BGPPeer): { readonly remote: Remote; reado
   if (spec.peerIP === undefined)
     return range === undefined ? undefined : { remote: { kind: "range", cidr: canonicalCidr(range) } };
   const parsed = parsePeerAddress(spec.peerIP);
-  const value = parsed === undefined ? undefined : parseAddress(parsed.address);
+  const value = parsed === undefined ? undefined : parseAddress(plainNet(parsed.address));
   if (parsed === undefined || value === undefined) return undefined;
   const on = annotation(metadata.annotations, "interface");
   const named = on !== undefined && isInterfaceName(on) ? { interface: on } : {};
@@ -145,9 +158,18 @@ function isOwn(self: BgpNode, address: string): boolean {
   return self.addresses[4] === address || self.addresses[6] === address;
 }
 
-function nodesAt(nodes: readonly BgpNode[], address: string, asNumber: number, port: number | undefined): BgpNode[] {
+/** The nodes that a peer with this address can be: of that AS and at that port, where these are said. */
+function nodesAt(
+  nodes: readonly BgpNode[],
+  address: string,
+  asNumber: number | undefined,
+  port: number | undefined,
+): BgpNode[] {
   return nodes.filter(
-    (node) => isOwn(node, address) && node.asNumber === asNumber && (port === undefined || port === node.port),
+    (node) =>
+      isOwn(node, address) &&
+      (asNumber === undefined || node.asNumber === asNumber) &&
+      (port === undefined || port === node.port),
   );
 }
 

@@ -55,10 +55,12 @@ function neighbor(session: Session): string[] {
   ];
 }
 
-function distance(session: Session): string[] {
-  if (session.distance === "direct") return ["  direct;"];
-  if (session.distance === "multihop") return ["  multihop;"];
-  return [`  multihop ${session.distance};`, "  ttl security on;"];
+function distance({ distance: away, ttlSecurity }: Session): string[] {
+  const hops = ttlSecurity === undefined ? "" : ` ${ttlSecurity}`;
+  return [
+    away === "direct" ? "  direct;" : `  multihop${hops};`,
+    ...(ttlSecurity === undefined ? [] : ["  ttl security on;"]),
+  ];
 }
 
 function timers({ keepalive, bfd }: Session): string[] {

@@ -7,7 +7,7 @@
  */
 import { FAMILIES, type Family } from "../net/address.ts";
 import { type Cidr, formatCidr } from "../net/cidr.ts";
-import { addCommunityStatement, MAX_PRIORITY, renderProgram } from "./filter-rules.ts";
+import { addCommunityStatement, interfacePattern, MAX_PRIORITY, renderProgram } from "./filter-rules.ts";
 import { renderSession } from "./render-session.ts";
 import type { BgpState, RouteSets } from "./state.ts";
 
@@ -74,7 +74,7 @@ function preamble(state: BgpState, { logFile }: RenderOptions): string[] {
     "protocol direct manx_direct {",
     "  ipv4;",
     "  ipv6;",
-    `  interface ${[...state.ignoredInterfaces.map((pattern) => `-${interfacePattern(pattern)}`), '-"manx*"', '"*"'].join(", ")};`,
+    `  interface ${[...state.ignoredInterfaces.map((pattern) => `-${text(interfacePattern(pattern))}`), '-"manx*"', '"*"'].join(", ")};`,
     "}",
   ];
 }
@@ -193,9 +193,4 @@ function bfd({ sessions }: BgpState): string[][] {
 export function text(value: string): string {
   if (/["\n\r\0]/.test(value)) throw new RangeError("BIRD cannot write a text with quotes or line ends");
   return `"${value}"`;
-}
-
-function interfacePattern(pattern: string): string {
-  if (!/^[A-Za-z0-9_.*-]{1,15}$/.test(pattern)) throw new RangeError(`"${pattern}" is not a pattern of interfaces`);
-  return text(pattern);
 }

@@ -99,8 +99,10 @@ export interface Session {
   /** Accept connections to the node's address only. */
   readonly bindNode: boolean;
   readonly passive: boolean;
-  /** "direct": on a network of this host. A number: hops, with TTL security. */
-  readonly distance: "direct" | "multihop" | number;
+  /** "direct": on a network of this host. */
+  readonly distance: "direct" | "multihop";
+  /** Hops to the peer (RFC 5082): what comes from farther away is refused. */
+  readonly ttlSecurity?: number;
   readonly families: readonly Family[];
   readonly nextHop: "auto" | "self" | "keep";
   readonly password?: SecretRef;

@@ -67,6 +67,10 @@ table("a BGPConfiguration", bgpConfig, [
     "spec.prefixAdvertisements[0].communities",
   ],
   ["services", "{serviceClusterIPs: [{cidr: 10.96.0.0/12}]}", "spec.serviceClusterIPs: belong to Kubernetes"],
+  ["another priority", "{ipv4NormalRoutePriority: 500}", "spec.ipv4NormalRoutePriority: always 1024"],
+  ["a restart time below zero", "{nodeMeshMaxRestartTime: -5s}", "spec.nodeMeshMaxRestartTime: time span"],
+  ["a restart time of more than 292 years", "{nodeMeshMaxRestartTime: 3000000h}", "spec.nodeMeshMaxRestartTime"],
+  ["a restart time with a fraction", "{nodeMeshMaxRestartTime: .5m}"],
 ]);
 table("the name of a BGPConfiguration", (name) => calico("BGPConfiguration", { listenPort: 1790 }, { name }), [
   ["default", "default"],

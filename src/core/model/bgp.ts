@@ -2,16 +2,14 @@
 import { z } from "zod";
 import { parseAddress } from "../net/address.ts";
 import { parseNet } from "../net/cidr.ts";
+import { seconds } from "./duration.ts";
 import { anySelector, asNumber, ipAddress, maskedNet, textThat, wholeNumber } from "./fields.ts";
 import { quote, whyNotName } from "./names.ts";
 
 const name = textThat(whyNotName);
 
-/** How Go writes a time span: `90s`, `1m30s`. */
 const duration = textThat((text) =>
-  text === "0" || /^(?:[0-9]+(?:\.[0-9]+)?(?:ns|us|µs|ms|s|m|h))+$/.test(text)
-    ? undefined
-    : `${quote(text)} is not a time span like "90s" or "1m30s"`,
+  seconds(text) === undefined ? `${quote(text)} is not a time span like "90s" or "1m30s"` : undefined,
 );
 
 /** RFC 1997 `65000:1` (16 bits each), or RFC 8092 `65000:1:2` (32 bits each). */
@@ -122,7 +120,9 @@ export const BGPPeerSpec = z.strictObject({
   )
     .exactOptional()
     .meta({ description: "The peer's address, with a port where it is not 179" }),
-  asNumber: asNumber.exactOptional().meta({ description: "The peer's AS number" }),
+  asNumber: asNumber
+    .exactOptional()
+    .meta({ description: "The peer's AS number; left out: that of the node that has the address, else the own" }),
   peerSelector: anySelector.exactOptional().meta({ description: "Labels of the nodes that are the peers" }),
   localASNumber: asNumber.exactOptional().meta({ description: "AS number that the peer sees instead of the node's" }),
   nextHopMode: z.enum(["Auto", "Self", "Keep"]).exactOptional().meta({ description: "Next hop of what is announced" }),

@@ -158,6 +158,8 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   localWorkloadPeeringIPV4: "peering with containers is not supported",
   localWorkloadPeeringIPV6: "peering with containers is not supported",
   programClusterRoutes: "routes between hosts are always BGP's here",
+  ipv4NormalRoutePriority: "a priority that nobody sets is always 1024 here",
+  ipv6NormalRoutePriority: "a priority that nobody sets is always 1024 here",
   namespace: "only some kinds have a namespace, in their metadata: leave it out",
   generateName: "names are not made up here: give a name",
   ipip: "is of Calico's first API: write ipipMode",
