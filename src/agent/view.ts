@@ -2,25 +2,18 @@
 import { release } from "node:os";
 import type { AgentView, PoolUsage } from "../api/agent.ts";
 import { ApiError } from "../api/error.ts";
-import type { ChangeReport, ChangeRequest, ResourceFrame } from "../api/schema/resource.ts";
-import type { Component } from "../api/schema/status.ts";
 import type { TokenView } from "../api/schema/token.ts";
 import { TOPICS } from "../api/schema/watch.ts";
-import type { Endpoint } from "../core/calc/snapshot.ts";
-import type { AnyResource, IPPool, Kind, WorkloadEndpoint } from "../core/model/resources.ts";
-import { validateResource } from "../core/model/validate.ts";
-import { formatProblems, type Problem } from "../core/problem.ts";
-import { whyNotAsked } from "../install/docker-dns.ts";
+import type { IPPool } from "../core/model/resources.ts";
 import type { Dashboard } from "../web/dashboard.ts";
 import { AddressError } from "./addresses.ts";
 import type { Agent } from "./agent.ts";
 import { bgpView } from "./bgp/view.ts";
-import { type Changed, ChangeRefused } from "./changes.ts";
 import { clusterView } from "./cluster/cluster-view.ts";
+import { components } from "./components.ts";
 import { counters } from "./counters.ts";
 import { uiView } from "./dashboard.ts";
 import { hostFacts } from "./facts.ts";
-import type { ConditionCode } from "./health.ts";
 import type { Token } from "./join/tokens.ts";
 import { lanView, seenOn } from "./lan/view.ts";
 import { metricsText } from "./metrics/gather.ts";
@@ -29,54 +22,10 @@ import { live } from "./observe/live/live.ts";
 import { flowReport, followFlows } from "./observe/report.ts";
 import { trafficView } from "./observe/traffic.ts";
 import { repair } from "./repair.ts";
+import { change, checked, refusal, resources } from "./resource-view.ts";
 import { servicesView } from "./services/view.ts";
-import { verdictsOf } from "./verdicts.ts";
 import { VERSION } from "./version.ts";
 import { why } from "./why.ts";
-
-const PARTS: readonly { name: Component["name"]; codes: readonly ConditionCode[] }[] = [
-  { name: "agent", codes: ["plugin-socket", "stop-gate", "bad-resource", "reconcile-failed", "dashboard-not-served"] },
-  { name: "engine", codes: ["engine-unreachable", "network-differs", "network-not-spread", "network-kept"] },
-  {
-    name: "store",
-    codes: ["name-taken", "store-unavailable", "certificate-expires", "pool-overlap", "address-also-used"],
-  },
-  {
-    name: "dataplane",
-    codes: [
-      "firewall-not-applied",
-      "interfaces-not-applied",
-      "settings-not-applied",
-      "connections-not-cut",
-      "foreign-firewall",
-      "flows-not-seen",
-      "flow-log-failed",
-      "service-refused",
-      "service-address-not-set",
-    ],
-  },
-  {
-    name: "bgp",
-    codes: ["bgp-in-the-way", "bgp-not-applied", "bgp-secret", "bgp-resource", "bgp-session-down"],
-  },
-  { name: "names", codes: ["names-not-answered", "aliases-unknown"] },
-];
-
-/** Why a part is off although nothing is wrong with it. */
-function offReason(
-  name: Component["name"],
-  agent: Agent,
-): { readonly why: string; readonly remedy?: string } | undefined {
-  if (name === "names") return agent.names === undefined ? { why: "switched off by MANX_NAMES" } : whyNotAsked();
-  if (name !== "bgp" || (agent.bgp?.stage.state?.sessions.length ?? 0) > 0) return undefined;
-  return { why: agent.bgp === undefined ? "switched off by MANX_BGP" : "this host has no peers" };
-}
-
-function namesSummary({ names }: Agent): string {
-  return names === undefined
-    ? ""
-    : `${names.known} names on this host's networks, ${names.answered} questions answered`;
-}
 
 /** `dashboard`: the one there is by then. */
 export function agentView(agent: Agent, dashboard: () => Dashboard | undefined = () => undefined): AgentView {
@@ -190,54 +139,6 @@ function tokenView({ id, createdAt, expires, etcd, host, usedBy }: Token): Token
   };
 }
 
-async function components(agent: Agent, signal?: AbortSignal): Promise<readonly Component[]> {
-  const engine = await agent.engine.version(signal).catch(() => undefined);
-  const { state } = agent;
-  const summaries: Record<Component["name"], string> = {
-    agent: `version ${VERSION}, process ${process.pid}`,
-    engine: engine === undefined ? "does not answer" : `Docker ${engine.version}, ${state.networks.size} networks`,
-    store: storeSummary(agent),
-    dataplane: dataplaneSummary(agent),
-    bgp: bgpSummary(agent),
-    names: namesSummary(agent),
-  };
-  const conditions = agent.health.list();
-  return PARTS.map(({ name, codes }) => {
-    const found = conditions.find(({ code }) => codes.includes(code));
-    if (found === undefined) {
-      const off = offReason(name, agent);
-      return { name, summary: summaries[name], state: off === undefined ? "ok" : "off", ...off };
-    }
-    const part = found.severity === "error" ? ("failed" as const) : ("degraded" as const);
-    return { name, state: part, summary: summaries[name], why: `${found.title}: ${found.why}`, remedy: found.remedy };
-  });
-}
-
-/** `etcd, https://10.0.0.1:2379, revision 17`; where it is away, since when, and what waits for it. */
-function storeSummary({ options, cluster, link, storeEndpoints }: Agent): string {
-  const where = options.etcd === undefined ? `SQLite, ${options.stateFile}` : `etcd, ${storeEndpoints().join(", ")}`;
-  const known = `${where}, revision ${cluster.revision}`;
-  if (link.away === undefined) return known;
-  const waiting = link.waiting();
-  const waits = waiting.length === 0 ? "nothing waits for it" : `waiting to be published: ${waiting.join(", ")}`;
-  return `${known}, away since ${link.away.since}; ${waits}`;
-}
-
-function bgpSummary({ bgp }: Agent): string {
-  const state = bgp?.stage.state;
-  if (state === undefined || state.sessions.length === 0) return "off: routes stay on this host";
-  const announced = state.routes.own.length + state.routes.borrowed.length;
-  return `AS ${state.asNumber}, ${state.sessions.length} sessions, ${announced} prefixes of this host`;
-}
-
-function dataplaneSummary(agent: Agent): string {
-  const state = agent.hostState();
-  if (state === undefined) return "not yet known";
-  const elements = [...state.ruleset.values()].flatMap(({ sets }) => [...sets.values()]);
-  const count = elements.reduce((sum, set) => sum + set.elements.size, 0);
-  return `${state.links.size} interfaces, ${state.routes.size} routes, ${count} firewall elements`;
-}
-
 function poolUsage(agent: Agent): ReadonlyMap<string, PoolUsage> {
   const usage = new Map<string, { allocated: number; blocks: Map<string, number> }>();
   for (const { pool, block } of agent.addresses.inUse()) {
@@ -268,144 +169,6 @@ async function addressCall<T>(work: () => Promise<T>): Promise<T> {
     } as const;
     throw new ApiError(codes[error.code], error.message, { cause: error });
   }
-}
-
-/** All of a kind: what is stored, and what is made from Docker. */
-function resources(agent: Agent, kind: Kind): readonly AnyResource[] {
-  const snapshot = agent.takeSnapshot();
-  switch (kind) {
-    case "WorkloadEndpoint":
-      return snapshot.endpoints.map(workloadEndpoint);
-    case "Network":
-      return snapshot.networks;
-    case "Node":
-      return snapshot.nodes;
-    case "NetworkPolicy":
-      return snapshot.policies.filter((policy) => policy.kind === "NetworkPolicy");
-    case "BGPConfiguration":
-    case "BGPFilter":
-    case "BGPPeer":
-    case "GlobalNetworkPolicy":
-    case "GlobalNetworkSet":
-    case "HostEndpoint":
-    case "IPAMConfiguration":
-    case "IPPool":
-    case "IPReservation":
-    case "NetworkSet":
-    case "Profile":
-    case "Service":
-    case "StagedGlobalNetworkPolicy":
-    case "StagedNetworkPolicy":
-    case "Tier":
-      return agent.cluster.all(kind).map((resource) => versioned(agent, resource));
-  }
-}
-
-function versioned<R extends AnyResource>(agent: Agent, resource: R): R {
-  const revision = agent.cluster.revisionOf(resource);
-  return revision === undefined
-    ? resource
-    : { ...resource, metadata: { ...resource.metadata, resourceVersion: String(revision) } };
-}
-
-function workloadEndpoint(endpoint: Endpoint): WorkloadEndpoint {
-  const { id, host, namespace, container, network, addresses, labels, profiles, local } = endpoint;
-  return {
-    apiVersion: "projectcalico.org/v3",
-    kind: "WorkloadEndpoint",
-    metadata: {
-      name: `${host}-docker-${container === "" ? id.slice(0, 12) : container}-${network}`.toLowerCase(),
-      namespace,
-      labels: Object.fromEntries(labels),
-    },
-    spec: {
-      orchestrator: "docker",
-      workload: container,
-      node: host,
-      endpoint: id.slice(0, 12),
-      ipNetworks: addresses.map((address) => `${address}/${address.includes(":") ? 128 : 32}`),
-      profiles,
-      interfaceName: local?.interface ?? "",
-      ...(local === undefined ? {} : { mac: local.mac }),
-    },
-  };
-}
-
-async function change(agent: Agent, request: ChangeRequest, signal: AbortSignal = agent.signal): Promise<ChangeReport> {
-  const { mode, dryRun, confirmWithin, ignoreMissing, session, force } = request;
-  const resources =
-    mode === "delete"
-      ? request.resources.map((frame) => frame as unknown as AnyResource)
-      : checkedAll(request.resources);
-  try {
-    const changed = await agent.changes.make(
-      {
-        mode,
-        resources,
-        ...(dryRun === undefined ? {} : { dryRun }),
-        ...(confirmWithin === undefined ? {} : { confirmWithin }),
-        ...(ignoreMissing === undefined ? {} : { ignoreMissing }),
-        ...(session === undefined ? {} : { session }),
-        ...(force === undefined ? {} : { force }),
-      },
-      signal,
-    );
-    if (dryRun !== true) {
-      await agent.settle();
-      return report(changed);
-    }
-    const { verdicts, complete } = await verdictsOf(agent.takeSnapshot(), changed.resources, signal);
-    return { ...report(changed), verdicts, verdictsComplete: complete };
-  } catch (error) {
-    throw refusal(error);
-  }
-}
-
-function checkedAll(frames: readonly ResourceFrame[]): AnyResource[] {
-  const problems: Problem[] = [];
-  const out: AnyResource[] = [];
-  for (const frame of frames) {
-    const result = validateResource(frame);
-    if (result.ok) out.push(result.value);
-    else
-      problems.push(
-        ...result.problems.map(({ path, message }) => ({
-          path: `${frame.kind} ${frame.metadata.name}: ${path}`,
-          message,
-        })),
-      );
-  }
-  if (problems.length > 0) throw new ApiError("invalid", "Cannot change the resources", { problems });
-  return out;
-}
-
-function checked(resource: unknown): AnyResource {
-  const result = validateResource(resource);
-  if (result.ok) return result.value;
-  throw new ApiError("invalid", formatProblems(result.problems), { problems: result.problems });
-}
-
-function refusal(error: unknown): unknown {
-  if (!(error instanceof ChangeRefused)) return error;
-  return new ApiError(error.code, error.message, { problems: error.problems, cause: error });
-}
-
-function report({ revision, resources, confirmBefore }: Changed): ChangeReport {
-  return {
-    revision,
-    results: resources.map(({ outcome, before, after }) => {
-      const shown = (after ?? before) as AnyResource;
-      return {
-        kind: shown.kind,
-        name: shown.metadata.name,
-        ...(shown.metadata.namespace === undefined ? {} : { namespace: shown.metadata.namespace }),
-        outcome,
-        ...(before === undefined ? {} : { before: before as unknown as ResourceFrame }),
-        ...(after === undefined ? {} : { after: after as unknown as ResourceFrame }),
-      };
-    }),
-    ...(confirmBefore === undefined ? {} : { confirmBefore: confirmBefore.toISOString() }),
-  };
 }
 
 /** One event for every topic whenever anything changes; several changes in a row may become one. */

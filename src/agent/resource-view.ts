@@ -1,0 +1,152 @@
+/** Resources as the API shows and changes them. */
+import { ApiError } from "../api/error.ts";
+import type { ChangeReport, ChangeRequest, ResourceFrame } from "../api/schema/resource.ts";
+import type { Endpoint } from "../core/calc/snapshot.ts";
+import type { AnyResource, Kind, WorkloadEndpoint } from "../core/model/resources.ts";
+import { validateResource } from "../core/model/validate.ts";
+import { formatProblems, type Problem } from "../core/problem.ts";
+import type { Agent } from "./agent.ts";
+import { type Changed, ChangeRefused } from "./changes.ts";
+import { verdictsOf } from "./verdicts.ts";
+
+/** All of a kind: what is stored, and what is made from Docker. */
+export function resources(agent: Agent, kind: Kind): readonly AnyResource[] {
+  const snapshot = agent.takeSnapshot();
+  switch (kind) {
+    case "WorkloadEndpoint":
+      return snapshot.endpoints.map(workloadEndpoint);
+    case "Network":
+      return snapshot.networks;
+    case "Node":
+      return snapshot.nodes;
+    case "NetworkPolicy":
+      return snapshot.policies.filter((policy) => policy.kind === "NetworkPolicy");
+    case "BGPConfiguration":
+    case "BGPFilter":
+    case "BGPPeer":
+    case "GlobalNetworkPolicy":
+    case "GlobalNetworkSet":
+    case "HostEndpoint":
+    case "IPAMConfiguration":
+    case "IPPool":
+    case "IPReservation":
+    case "NetworkSet":
+    case "Profile":
+    case "Service":
+    case "StagedGlobalNetworkPolicy":
+    case "StagedNetworkPolicy":
+    case "Tier":
+      return agent.cluster.all(kind).map((resource) => versioned(agent, resource));
+  }
+}
+
+function versioned<R extends AnyResource>(agent: Agent, resource: R): R {
+  const revision = agent.cluster.revisionOf(resource);
+  return revision === undefined
+    ? resource
+    : { ...resource, metadata: { ...resource.metadata, resourceVersion: String(revision) } };
+}
+
+function workloadEndpoint(endpoint: Endpoint): WorkloadEndpoint {
+  const { id, host, namespace, container, network, addresses, labels, profiles, local } = endpoint;
+  return {
+    apiVersion: "projectcalico.org/v3",
+    kind: "WorkloadEndpoint",
+    metadata: {
+      name: `${host}-docker-${container === "" ? id.slice(0, 12) : container}-${network}`.toLowerCase(),
+      namespace,
+      labels: Object.fromEntries(labels),
+    },
+    spec: {
+      orchestrator: "docker",
+      workload: container,
+      node: host,
+      endpoint: id.slice(0, 12),
+      ipNetworks: addresses.map((address) => `${address}/${address.includes(":") ? 128 : 32}`),
+      profiles,
+      interfaceName: local?.interface ?? "",
+      ...(local === undefined ? {} : { mac: local.mac }),
+    },
+  };
+}
+
+export async function change(
+  agent: Agent,
+  request: ChangeRequest,
+  signal: AbortSignal = agent.signal,
+): Promise<ChangeReport> {
+  const { mode, dryRun, confirmWithin, ignoreMissing, session, force } = request;
+  const resources =
+    mode === "delete"
+      ? request.resources.map((frame) => frame as unknown as AnyResource)
+      : checkedAll(request.resources);
+  try {
+    const changed = await agent.changes.make(
+      {
+        mode,
+        resources,
+        ...(dryRun === undefined ? {} : { dryRun }),
+        ...(confirmWithin === undefined ? {} : { confirmWithin }),
+        ...(ignoreMissing === undefined ? {} : { ignoreMissing }),
+        ...(session === undefined ? {} : { session }),
+        ...(force === undefined ? {} : { force }),
+      },
+      signal,
+    );
+    if (dryRun !== true) {
+      await agent.settle();
+      return report(changed);
+    }
+    const { verdicts, complete } = await verdictsOf(agent.takeSnapshot(), changed.resources, signal);
+    return { ...report(changed), verdicts, verdictsComplete: complete };
+  } catch (error) {
+    throw refusal(error);
+  }
+}
+
+function checkedAll(frames: readonly ResourceFrame[]): AnyResource[] {
+  const problems: Problem[] = [];
+  const out: AnyResource[] = [];
+  for (const frame of frames) {
+    const result = validateResource(frame);
+    if (result.ok) out.push(result.value);
+    else
+      problems.push(
+        ...result.problems.map(({ path, message }) => ({
+          path: `${frame.kind} ${frame.metadata.name}: ${path}`,
+          message,
+        })),
+      );
+  }
+  if (problems.length > 0) throw new ApiError("invalid", "Cannot change the resources", { problems });
+  return out;
+}
+
+export function checked(resource: unknown): AnyResource {
+  const result = validateResource(resource);
+  if (result.ok) return result.value;
+  throw new ApiError("invalid", formatProblems(result.problems), { problems: result.problems });
+}
+
+export function refusal(error: unknown): unknown {
+  if (!(error instanceof ChangeRefused)) return error;
+  return new ApiError(error.code, error.message, { problems: error.problems, cause: error });
+}
+
+function report({ revision, resources, confirmBefore }: Changed): ChangeReport {
+  return {
+    revision,
+    results: resources.map(({ outcome, before, after }) => {
+      const shown = (after ?? before) as AnyResource;
+      return {
+        kind: shown.kind,
+        name: shown.metadata.name,
+        ...(shown.metadata.namespace === undefined ? {} : { namespace: shown.metadata.namespace }),
+        outcome,
+        ...(before === undefined ? {} : { before: before as unknown as ResourceFrame }),
+        ...(after === undefined ? {} : { after: after as unknown as ResourceFrame }),
+      };
+    }),
+    ...(confirmBefore === undefined ? {} : { confirmBefore: confirmBefore.toISOString() }),
+  };
+}
