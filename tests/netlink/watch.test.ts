@@ -17,7 +17,7 @@ import { Namespace } from "./namespace.ts";
 const WEB: LinkState = { peer: "mxpweb", peerMac: "02:00:00:00:00:01", mtu: 1500, gateway6: "fe80::1" };
 const signal = new AbortController().signal;
 
-/** Collects until `stop`, which waits for stragglers first. */
+/** Collects until `stop`, which waits until no stragglers come any more. */
 function collect<T>(source: AsyncIterable<T>, abort: AbortController): { stop: () => Promise<T[]> } {
   const items: T[] = [];
   const loop = (async (): Promise<void> => {
@@ -25,7 +25,7 @@ function collect<T>(source: AsyncIterable<T>, abort: AbortController): { stop: (
   })();
   return {
     stop: async () => {
-      await sleep(50);
+      for (let before = -1; before < items.length; await sleep(100)) before = items.length;
       abort.abort();
       await loop;
       return items;
