@@ -13,7 +13,7 @@ import { type Surroundings, stateRouting } from "../core/calc/state-routing.ts";
 import { type Family, formatAddress, parseAddress } from "../core/net/address.ts";
 import type { Membership } from "../core/rules/decider.ts";
 import { evaluate, type Routing } from "../core/rules/evaluate.ts";
-import type { Direction } from "../core/rules/origin.ts";
+import type { Direction, Origin } from "../core/rules/origin.ts";
 import type { Packet } from "../core/rules/packet.ts";
 import type { Agent } from "./agent.ts";
 import { probe } from "./probe.ts";
@@ -74,10 +74,10 @@ async function whyOne(
   const scene = placeOf(snapshot, state, from, to);
   const staged = snapshot.stagedPolicies.length === 0 ? undefined : stagedScene(scene);
   const around = agent.hostNetwork.surroundings;
+  const walked = families.map((family) => ({ family, ...walk(scene, query, family, around) }));
   const paths = await Promise.all(
-    families.map(async (family) => {
-      const path = walk(scene, query, family, around);
-      const would = staged === undefined ? undefined : withStaged(path, walk(staged, query, family, around));
+    walked.map(async ({ family, path }) => {
+      const would = staged === undefined ? undefined : withStaged(path, walk(staged, query, family, around).path);
       const probed =
         query.probe === true ? await probe(agent, from, to, packetOf(query, scene, family), signal) : undefined;
       return {
@@ -88,11 +88,15 @@ async function whyOne(
     }),
   );
   const verdict = worst(paths.map((path) => path.verdict));
-  return { verdict, paths, ...(verdict === "deny" ? { remedy: remedyFor(query, from, to) } : {}) };
+  if (verdict !== "deny") return { verdict, paths };
+  const denied = walked.find(({ path }) => path.verdict === "deny")?.decisive;
+  return { verdict, paths, remedy: remedyFor(query, from, to, denied) };
 }
 
-/** The command that would let the packet through; outsiders have no policy of their own. */
-function remedyFor({ port, protocol }: WhyQuery, sender: End, receiver: End): string {
+/** What would let the packet through; outsiders have no policy of their own. */
+function remedyFor({ port, protocol }: WhyQuery, sender: End, receiver: End, denied: Origin | undefined): string {
+  if (denied?.kind === "fixed" && denied.rule === "endpoint-to-host")
+    return "endpointToHost: allow, in /etc/manx/agent.yaml, opens the host to its containers: docs/host-endpoints.md";
   const [from, to] = [sender, receiver].map(({ endpoint, label }) => endpoint?.container ?? label);
   const [policed, other] = receiver.isHost ? [true, sender] : [sender.isHost, receiver];
   if (policed && other.endpoint === undefined)
@@ -100,6 +104,8 @@ function remedyFor({ port, protocol }: WhyQuery, sender: End, receiver: End): st
   if (receiver.endpoint === undefined)
     return `manx egress ${from} ${receiver.label === "internet" ? "internet" : "all"}`;
   const ports = ["tcp", "udp", "sctp"].includes(protocol) ? `${port ?? "PORT"}/${protocol}` : "";
+  if (sender.endpoint === undefined && denied?.kind !== "no-profile")
+    return `an Allow rule for ${ports || protocol} in a policy that selects ${to}: docs/policy.md`;
   if (sender.endpoint === undefined) return `docker run -p ${port ?? "PORT"} ... opens the port to everybody`;
   return `manx allow ${from} ${to} ${ports}`.trimEnd();
 }
@@ -147,18 +153,26 @@ function withStaged(now: Path, then: Path): Path["staged"] {
   return { verdict: then.verdict, text: `${deciding.place}: ${deciding.text}${nearest}` };
 }
 
-function walk(scene: Scene, query: WhyQuery, family: Family, around: Surroundings): Path {
+/** The way, and what stands behind its last step. */
+function walk(
+  scene: Scene,
+  query: WhyQuery,
+  family: Family,
+  around: Surroundings,
+): { readonly path: Path; readonly decisive: Origin | undefined } {
   const { state, members, from } = scene;
   const packet = packetOf(query, scene, family);
   const outside = around.interfaceTo?.(packet.source) ?? around.uplink ?? "outside";
   const iif = from.endpoint?.local?.interface ?? (from.isHost ? undefined : outside);
   const evaluation = evaluate(state.ruleset, packet, iif, routingTo(scene.to, stateRouting(state, around)));
   const verdict = evaluation.outcome === "accept" ? "allow" : evaluation.outcome === "drop" ? "deny" : "unknown";
-  const steps = decisions(evaluation, state.origins, members).map((decision) => stepOf(decision, scene, packet));
+  const decided = decisions(evaluation, state.origins, members);
+  const steps = decided.map((decision) => stepOf(decision, scene, packet));
   if (evaluation.route.kind === "none") steps.push({ place: "route", verdict: "unknown", text: evaluation.route.why });
   if (steps.length === 0) steps.push({ place: "the way", verdict, text: "no rule stands in the way" });
   const what = packet.destinationPort === undefined ? query.protocol : `${query.protocol} ${packet.destinationPort}`;
-  return { source: packet.source, destination: packet.destination, flow: what, verdict, steps };
+  const path: Path = { source: packet.source, destination: packet.destination, flow: what, verdict, steps };
+  return { path, decisive: decided.at(-1)?.origin };
 }
 
 /** Which of several containers gets the packet is the kernel's choice; here it is the one that is asked about. */
@@ -197,7 +211,13 @@ function nearestOf(origin: Decision["origin"], direction: Direction, scene: Scen
   const on = peer.endpoint === undefined ? "is on no Manx network" : `is on ${peer.endpoint.network}`;
   const published = own.endpoint.published.map(({ protocol, port }) => `${port}/${protocol.toLowerCase()}`);
   const ports = published.length === 0 ? "publishes no port" : `publishes only ${published.join(", ")}`;
-  return `the network ${own.endpoint.network} lets its members in, and ${peer.label} ${on}; ${own.label} ${ports}`;
+  const network = snapshot.networks.find(({ metadata }) => metadata.name === own.endpoint?.network)?.spec;
+  const name = own.endpoint.network;
+  if (network?.internal && peer.endpoint?.network !== name)
+    return `the network ${name} is internal: nothing gets in or out, and ${peer.label} ${on}`;
+  if (network?.isolation === "endpoint")
+    return `the network ${name} keeps its members apart (isolation=endpoint); ${own.label} ${ports}`;
+  return `the network ${name} lets its members in, and ${peer.label} ${on}; ${own.label} ${ports}`;
 }
 
 export function packetOf(query: WhyQuery, { from, to }: Pick<Scene, "from" | "to">, family: Family): Packet {
@@ -258,8 +278,8 @@ function find(agent: Agent, endpoints: readonly Endpoint[], text: string): End[]
     second === undefined ? container === first : network === first && container === second,
   );
   if (found.length === 0)
-    throw new ApiError("not-found", `Cannot find "${text}": no container of a Manx network has that name`, {
-      remedy: "manx ls",
+    throw new ApiError("not-found", `Cannot find "${text}": no container that runs on a Manx network has that name`, {
+      remedy: "Write a container, NETWORK/CONTAINER, an address, internet or host; manx ls shows the containers.",
     });
   return found.map((endpoint) => ({
     label: found.length === 1 ? text : `${endpoint.network}/${endpoint.container}`,

@@ -10,6 +10,12 @@ export interface PolicyInfluence {
   readonly name: string;
   /** It can keep out what the network itself would let in; otherwise it only opens more. */
   readonly closes: boolean;
+  /** It decides about all that comes: what nothing lets in stays out. */
+  readonly total: boolean;
+  /** It can hand on to later tiers what it would otherwise keep out. */
+  readonly passes: boolean;
+  /** It can let somebody in. */
+  readonly opens: boolean;
   /** It can let in what is no container: the LAN, the internet. */
   readonly outside: boolean;
 }
@@ -31,6 +37,9 @@ export function ingressPolicies(snapshot: Snapshot): (endpoint: Endpoint) => rea
     influence: {
       name,
       closes: ends.get(resolved.tier) !== "Pass" || rules.some(({ action }) => action !== "Allow" && action !== "Log"),
+      total: ends.get(resolved.tier) === "Deny" || rules.some(isDenyAll),
+      passes: rules.some(({ action }) => action === "Pass"),
+      opens: rules.some(({ action }) => action === "Allow"),
       outside: rules.some((rule) => rule.action === "Allow" && canBeOutside(rule, snapshot)),
     },
   }));
@@ -44,6 +53,14 @@ export function ingressPolicies(snapshot: Snapshot): (endpoint: Endpoint) => rea
 
 function tierEnds(snapshot: Snapshot, policies: readonly ResolvedPolicy[]): ReadonlyMap<string, "Deny" | "Pass"> {
   return new Map(resolveTiers(snapshot.tiers, policies).map(({ name, defaultAction }) => [name, defaultAction]));
+}
+
+/** `- action: Deny` and nothing else. */
+function isDenyAll(rule: PolicyRule): boolean {
+  return (
+    rule.action === "Deny" &&
+    Object.entries(rule).every(([key, value]) => key === "action" || key === "metadata" || value === undefined)
+  );
 }
 
 /** A selector means containers, and network sets where there are some. */

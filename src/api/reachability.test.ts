@@ -3,12 +3,20 @@ import { describe, it } from "node:test";
 import type { PublishedPort, Snapshot } from "../core/calc/snapshot.ts";
 import type { Network, PolicyRule } from "../core/model/resources.ts";
 import { type FakeEndpoint, fakeEndpoint, fakeNetwork, fakePool, fakeSnapshot } from "./fake-agent.ts";
-import { ingressPolicies } from "./ingress-policies.ts";
+import { ingressPolicies, type PolicyInfluence } from "./ingress-policies.ts";
 import { isPublic } from "./public-address.ts";
 import { outgoing, reachability, type Surroundings } from "./reachability.ts";
 
 const web = (given: Partial<FakeEndpoint> = {}) =>
   fakeEndpoint({ container: "web", network: "apps", addresses: ["10.65.0.2"], ...given });
+const SAYS_NOTHING: PolicyInfluence = {
+  name: "p",
+  closes: false,
+  total: false,
+  passes: false,
+  opens: false,
+  outside: false,
+};
 const published: PublishedPort[] = [{ protocol: "TCP", port: 80 }];
 const onHost: PublishedPort[] = [{ protocol: "TCP", port: 80, host: { address: "", port: 8080 } }];
 const onLoopback: PublishedPort[] = [{ protocol: "TCP", port: 80, host: { address: "127.0.0.1", port: 8080 } }];
@@ -130,7 +138,7 @@ describe("reachability", () => {
   });
 
   it("leaves the answer to policies that can close", () => {
-    const closing = (name: string) => ({ name, closes: true, outside: false });
+    const closing = (name: string) => ({ ...SAYS_NOTHING, name, closes: true });
     const policies = ["a", "b", "c", "d"].map(closing);
     const reach = reachability(web(), { ...around(), ingressPolicies: () => policies });
     assert.equal(reach.sameNetwork.brief, "policy");
@@ -140,9 +148,29 @@ describe("reachability", () => {
     assert.equal(reach.host.brief, "yes");
   });
 
+  it("says no from where policies that decide about everything let nobody in", () => {
+    const briefs = (...policies: Partial<PolicyInfluence>[]) => {
+      const all = policies.map((policy) => ({ ...SAYS_NOTHING, closes: true, total: true, ...policy }));
+      const reach = reachability(web({ published }), { ...around(), ingressPolicies: () => all });
+      return [reach.host, reach.sameNetwork, reach.otherContainers, reach.lan, reach.internet].map(
+        ({ brief }) => brief,
+      );
+    };
+    assert.deepEqual(briefs({}), ["yes", "no", "no", "no", "no"]);
+    assert.deepEqual(briefs({}, { opens: true }), ["yes", "policy", "policy", "no", "no"]);
+    assert.deepEqual(briefs({}, { opens: true, outside: true }), ["yes", "policy", "policy", "policy", "policy"]);
+    assert.deepEqual(briefs({ passes: true }), ["yes", "policy", "policy", "policy", "policy"]);
+    const reach = reachability(web(), {
+      ...around(),
+      ingressPolicies: () => [{ ...SAYS_NOTHING, name: "shut", closes: true, total: true }],
+    });
+    assert.equal(reach.sameNetwork.why, "policy shut lets nobody in from there");
+    assert.equal(reach.sameNetwork.change, "manx allow OTHER web PORT");
+  });
+
   it("keeps what is open where policies only open more", () => {
     const briefs = (outside: boolean) => {
-      const policies = [{ name: "a", closes: false, outside }];
+      const policies = [{ ...SAYS_NOTHING, name: "a", opens: true, outside }];
       const { sameNetwork, otherContainers, lan } = reachability(web(), {
         ...around(),
         ingressPolicies: () => policies,
@@ -203,7 +231,7 @@ describe("reachability", () => {
         spec: { tier: tierName, selector: "all()", types: ["Ingress"], ingress: [rule] },
       } as const;
       const [found] = ingressPolicies(fakeSnapshot({ tiers: [tier], policies: [policy], networkSets }))(web());
-      return [found?.closes, found?.outside];
+      return [found?.closes, found?.outside, found?.total];
     };
     const selector = { source: { selector: "has(a)" } };
     const set = {
@@ -212,11 +240,12 @@ describe("reachability", () => {
       metadata: { name: "s" },
       spec: {},
     } as const;
-    assert.deepEqual(influence("presets", { action: "Allow", ...selector }), [false, false]);
-    assert.deepEqual(influence("presets", { action: "Allow", ...selector }, [set]), [false, true]);
-    assert.deepEqual(influence("presets", { action: "Allow" }), [false, true]);
-    assert.deepEqual(influence("presets", { action: "Deny", ...selector }), [true, false]);
-    assert.deepEqual(influence("default", { action: "Allow", ...selector }), [true, false]);
+    assert.deepEqual(influence("presets", { action: "Allow", ...selector }), [false, false, false]);
+    assert.deepEqual(influence("presets", { action: "Allow", ...selector }, [set]), [false, true, false]);
+    assert.deepEqual(influence("presets", { action: "Allow" }), [false, true, false]);
+    assert.deepEqual(influence("presets", { action: "Deny", ...selector }), [true, false, false]);
+    assert.deepEqual(influence("presets", { action: "Deny" }), [true, false, true]);
+    assert.deepEqual(influence("default", { action: "Allow", ...selector }), [true, false, true]);
   });
 
   it("says whether a container gets out", () => {

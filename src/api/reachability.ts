@@ -54,12 +54,20 @@ export function reachability(endpoint: Endpoint, around: Surroundings): Reachabi
 function withPolicies(endpoint: Endpoint, byNetwork: Reachability, policies: readonly PolicyInfluence[]): Reachability {
   if (policies.length === 0) return byNetwork;
   const closes = policies.some((policy) => policy.closes);
+  const shut = policies.some((policy) => policy.total) && !policies.some((policy) => policy.passes);
+  const opens = policies.some((policy) => policy.opens);
   const outside = closes || policies.some((policy) => policy.outside);
   const names = policies.map(({ name }) => name);
-  const inside = (reach: Reach): Reach =>
-    closes || reach.answer !== "yes" ? byPolicy(endpoint, names, allowCommand(endpoint)) : reach;
-  const beyond = (reach: Reach): Reach =>
-    outside && (closes || reach.answer !== "yes") ? byPolicy(endpoint, names) : reach;
+  const kept = (change?: string): Reach =>
+    no(`${policyNames(names)} ${names.length === 1 ? "lets" : "let"} nobody in from there`, change);
+  const inside = (reach: Reach): Reach => {
+    if (shut && !opens) return kept(allowCommand(endpoint));
+    return closes || reach.answer !== "yes" ? byPolicy(endpoint, names, allowCommand(endpoint)) : reach;
+  };
+  const beyond = (reach: Reach): Reach => {
+    if (shut && !policies.some((policy) => policy.outside)) return kept();
+    return outside && (closes || reach.answer !== "yes") ? byPolicy(endpoint, names) : reach;
+  };
   return {
     host: byNetwork.host,
     sameNetwork: inside(byNetwork.sameNetwork),
@@ -82,11 +90,14 @@ function closedToAll(endpoint: Endpoint, network: Network | undefined): Reach | 
 }
 
 function byPolicy(endpoint: Endpoint, policies: readonly string[], change?: string): Reach {
-  const some = policies.slice(0, 3).join(", ");
-  const rest = policies.length > 3 ? ` and ${policies.length - 3} more` : "";
-  const [noun, verb] = policies.length === 1 ? ["policy", "decides"] : ["policies", "decide"];
+  const verb = policies.length === 1 ? "decides" : "decide";
   const name = endpoint.container || endpoint.id;
-  return partly("policy", `${noun} ${some}${rest} ${verb}; manx why SOURCE ${name} PORT tells how`, change);
+  return partly("policy", `${policyNames(policies)} ${verb}; manx why SOURCE ${name} PORT tells how`, change);
+}
+
+function policyNames(policies: readonly string[]): string {
+  const rest = policies.length > 3 ? ` and ${policies.length - 3} more` : "";
+  return `${policies.length === 1 ? "policy" : "policies"} ${policies.slice(0, 3).join(", ")}${rest}`;
 }
 
 /** A policy between two containers, which are named by their containers. */

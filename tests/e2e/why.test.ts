@@ -34,11 +34,14 @@ describe("manx why", () => {
     world = await World.start("why", { engine: "installed" });
     await world.network("apps", "--ipv6");
     await world.network("shop", "--ipv6");
+    await world.network("sandbox", "-o", "isolation=endpoint");
     await Promise.all([
       world.run("web", "apps", "--label", "role=web"),
       world.run("web-2", "apps", "--label", "role=worker"),
       world.run("db", "apps", "--label", "role=db"),
       world.run("far", "shop"),
+      world.run("alone", "sandbox"),
+      world.run("also-alone", "sandbox"),
     ]);
     await world.host.docker("network", "connect", "shop", "web-2");
     await writeFile(world.host.path("/tmp/why.yaml"), POLICIES);
@@ -84,6 +87,22 @@ describe("manx why", () => {
     );
     assert.match((await ask("far", "db", "80")).out, /far has no label role/);
     assert.match((await ask("far", "web", "80")).out, /network apps lets its members in, and far is on shop/);
+  });
+
+  it("says of a network that keeps its members apart that it does, and what would let in", async () => {
+    const { out, view } = await ask("alone", "also-alone", "22");
+    assert.match(
+      out,
+      /the network sandbox keeps its members apart \(isolation=endpoint\); also-alone publishes no port/,
+    );
+    assert.equal(view.remedy, "manx allow alone also-alone 22/tcp");
+    assert.match((await ask("internet", "web", "80")).view.remedy ?? "", /^docker run -p 80/);
+    assert.match(
+      (await ask("internet", "db", "80")).view.remedy ?? "",
+      /^an Allow rule for 80\/tcp in a policy that selects db/,
+    );
+    assert.match((await ask("web", "host", "22")).view.remedy ?? "", /^endpointToHost: allow/);
+    assert.match((await world.host.exec(["manx", "why", "apps", "web", "80"])).stderr, /Write a container,/);
   });
 
   it("tells a closed port from a closed way, and datagrams that arrived from those that did not", async () => {

@@ -198,6 +198,16 @@ describe("before any policy", () => {
     const stolen = neighbour(135, addressOf(DB, 1), "fe80::1", mac);
     assert.equal(await growth("spoofed-source", () => kernel.sendFrame(nameOf(WEB), Uint8Array.from(stolen))), 1);
   });
+  it("what every IPv6 stack says to its link is not heard, and no news", async () => {
+    const mac = WEB.local?.mac ?? "";
+    const ways = ["::", "fe80::7"].flatMap((source) => [131, 132, 133, 143].map((type) => [source, type] as const));
+    for (const [source, type] of ways)
+      for (const rule of ["spoofed-source", "endpoint-to-host"]) {
+        const message = Uint8Array.from(neighbour(type, source, "fe80::1", mac, "ff02::2"));
+        const dropped = await growth(rule, () => kernel.sendFrame(nameOf(WEB), message));
+        assert.equal(dropped, 0, `type ${type} from ${source}: ${rule}`);
+      }
+  });
   it("ARP names its own sender", async () => {
     const mac = WEB.local?.mac ?? "";
     const of = (senderMac: string, sender: string): Promise<number> =>
@@ -230,10 +240,10 @@ describe("before any policy", () => {
   }
 
   /** RFC 4861 sections 4.2 to 4.4, to the host. The target follows the first 8 bytes. */
-  function neighbour(type: number, source: string, target: string, mac: string): number[] {
+  function neighbour(type: number, source: string, target: string, mac: string, destination = "fe80::1"): number[] {
     return [
       ...frame(
-        { source, destination: "fe80::1", protocol: 58, icmp: { type, code: 0 } },
+        { source, destination, protocol: 58, icmp: { type, code: 0 } },
         { sourceMac: mac, destinationMac: kernel.hostMac(nameOf(WEB)), token: "", body: toBytes(address(target)) },
       ),
     ];

@@ -59,6 +59,7 @@ export const FIXED_SETS = {
   multicast4: "multicast4",
   neighbourDiscovery: "neighbour-discovery",
   routerMessages: "router-messages",
+  linkReports: "link-reports",
   senders: "senders",
 } as const;
 
@@ -109,7 +110,8 @@ export function rawChain(settings: Settings, before: readonly Rule[]): Chain {
 /**
  * ICMPv6 from a container. Neighbour discovery (RFC 4861) speaks of the container's own addresses and of link-local ones only;
  * routers' messages are not a container's to send. Link-local sources reach this host and no further, and `::` is for
- * duplicate address detection (RFC 4862 section 5.4.2).
+ * duplicate address detection (RFC 4862 section 5.4.2). What every IPv6 stack says to its link when an interface comes up is of
+ * no use here, and no news: the host sends no router advertisements, and no switch listens for groups.
  */
 export function icmpv6SourceChain(settings: Settings): Chain {
   const S = FIXED_SETS;
@@ -124,6 +126,7 @@ export function icmpv6SourceChain(settings: Settings): Chain {
       isNotIn([...fields, "icmpv6 taddr"], S.sources6),
     ),
     rule(isIn([...fields, "ip6 saddr"], S.sources6), accept),
+    rule(isIn(["icmpv6 type"], S.linkReports), drop),
     rule(is("ip6 saddr", "fe80::/10"), isIn(fields, S.macs), accept),
     rule(is("ip6 saddr", "::"), is("icmpv6 type", "135"), isIn(fields, S.macs), accept),
     denied(settings, "spoofed-source"),
@@ -223,6 +226,8 @@ export function outputChain(settings: Settings, before: readonly Rule[]): Chain 
     "filter",
     "output",
     PRIORITY.from,
+    // The host's own, while a container starts and its interface is not known yet.
+    rule(is("meta oifname", OURS), isIn(["icmpv6 type"], FIXED_SETS.linkReports), drop),
     denied(settings, "unknown-interface", is("meta oifname", OURS), isNotIn(["meta oifname"], FIXED_SETS.interfaces)),
     ...before,
   );
