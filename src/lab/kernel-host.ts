@@ -12,6 +12,7 @@ import { Nftables } from "../drivers/nftables/nftables.ts";
 import { bind, recvfrom, SOCK_NONBLOCK, SOCK_RAW, sendto, socket } from "../drivers/syscall/libc.ts";
 import { inNetworkNamespace } from "../drivers/syscall/netns.ts";
 import { type Flow, frame, ipPacket, u16 } from "./frame.ts";
+import { freshSettings } from "./fresh.ts";
 
 const AF_INET = 2;
 const AF_INET6 = 10;
@@ -76,7 +77,7 @@ export class KernelHost {
     hostAddresses: readonly string[],
     lans: readonly Lan[],
   ): Readonly<Record<4 | 6, number>> {
-    this.exec("sysctl", "-qw", "net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.default.rp_filter=0");
+    this.exec("sysctl", "-qw", ...freshSettings());
     this.exec("sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0", "net.ipv4.ip_forward=1");
     this.exec("sysctl", "-qw", "net.ipv6.conf.all.forwarding=1", "net.ipv4.icmp_ratelimit=0");
     execFileSync("ip", ["netns", "exec", this.#others, "sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1"]);

@@ -19,7 +19,15 @@ export interface RootOptions {
 /** Folders of a host that are on disk: overlay2 cannot lie on an overlay, and a database should see a real fsync. */
 const ON_DISK: Readonly<Record<string, string>> = { docker: "/var/lib/docker", manx: "/var/lib/manx" };
 /** What this machine has of its own in these places must not show. */
-const ABSENT = ["/etc/docker", "/etc/manx", "/var/log/manx", "/usr/local/bin/manx", "/etc/systemd/system/manx.service"];
+const ABSENT = [
+  ...["/etc/docker", "/etc/default/docker", "/etc/systemd/system/docker.service.d"],
+  ...["/etc/manx", "/var/log/manx", "/usr/local/bin/manx"],
+  "/etc/systemd/system/docker.service.wants/manx.service",
+  ...["manx", "manx-etcd"].flatMap((unit) => [
+    `/etc/systemd/system/${unit}.service`,
+    `/etc/systemd/system/multi-user.target.wants/${unit}.service`,
+  ]),
+];
 const FRESH = ["/", "/proc", "/sys", "/dev", "/run"];
 const REAL_FILESYSTEMS = /^(ext[234]|xfs|btrfs|zfs|f2fs|bcachefs|tmpfs|overlay|9p|virtiofs|vfat)$/;
 

@@ -7,6 +7,7 @@
  *                 10.99.0.0/24, fd99::/64
  */
 import { mustRun } from "../drivers/exec.ts";
+import { freshSettings } from "./fresh.ts";
 import { enterNetwork, type Holder } from "./holder.ts";
 
 export interface Addresses {
@@ -25,24 +26,14 @@ export function hostAddresses(index: number): Addresses {
   return { ipv4: `10.99.0.${10 + index}`, ipv6: `fd99::${10 + index}` };
 }
 
-/** What a new namespace takes over from the machine that the lab runs on (net.core.devconf_inherit_init_net), as a fresh kernel has it. */
-const FRESH = [
-  "net.ipv4.ip_forward=0",
-  ...["all", "default", "eth0"].map((link) => `net.ipv4.conf.${link}.rp_filter=0`),
-];
-
-/** Duplicate address detection would keep link-local addresses back for a second or two; there are no duplicates here. */
-function trustAddresses(holder: Holder, link: string): Promise<void> {
-  return set(holder, `net.ipv6.conf.${link}.accept_dad=0`);
-}
-
 async function set(holder: Holder, ...settings: readonly string[]): Promise<void> {
   await mustRun(enterNetwork(holder, ["busybox", "sysctl", "-q", "-w", ...settings]));
 }
 
 /** The router with its bridge, the wire, and the way to the internet. */
 export async function layWire(router: Holder, internet: Holder): Promise<void> {
-  await set(router, "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1", "net.ipv6.conf.default.accept_dad=0");
+  const forwards = ["net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1", "net.ipv6.conf.default.accept_dad=0"];
+  await set(router, ...freshSettings(), ...forwards);
   await ip(router, [
     "link set lo up",
     "link add wire type bridge forward_delay 0 mcast_snooping 0",
@@ -64,9 +55,9 @@ export async function plugIn(router: Holder, machine: Holder, addresses: Address
   await connect(machine, addresses, ROUTER);
 }
 
+/** Duplicate address detection would keep link-local addresses back for a second or two; there are no duplicates here. */
 async function connect(machine: Holder, addresses: Addresses, router: Addresses): Promise<void> {
-  await trustAddresses(machine, "eth0");
-  await set(machine, ...FRESH);
+  await set(machine, ...freshSettings("eth0"), "net.ipv6.conf.eth0.accept_dad=0");
   await ip(machine, ["link set lo up", "link set eth0 up", ...assign("eth0", addresses), ...defaults(router)]);
 }
 

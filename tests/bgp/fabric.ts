@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { freshSettings } from "../../src/lab/fresh.ts";
 
 let made = 0;
 
@@ -63,6 +64,7 @@ export class Fabric implements AsyncDisposable {
     machine.run(
       "sysctl",
       "-qw",
+      ...freshSettings(),
       "net.ipv4.ip_forward=1",
       "net.ipv6.conf.all.forwarding=1",
       "net.ipv4.fib_multipath_hash_policy=1",

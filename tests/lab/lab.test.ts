@@ -83,6 +83,9 @@ describe("lab", () => {
     const options = { name: name("again"), hosts: 1, agent: false, docker: false } as const;
     await using lab = await up(options);
     await assert.rejects(up(options), /it is there already/);
+    const settings = ["net.ipv4.ip_forward", "net.ipv4.conf.all.accept_redirects", "net.ipv4.conf.eth0.rp_filter"];
+    const values = await lab.host(1).mustExec(["busybox", "sysctl", "-n", ...settings]);
+    assert.equal(values, "0\n1\n0\n", "a fresh kernel's, not this machine's");
     const found = await find(lab.name);
     await found.host(1).startEngine();
     assert.match(await lab.host(1).docker("version", "--format", "{{.Server.Version}}"), /^\d+\./);

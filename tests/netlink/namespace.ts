@@ -1,5 +1,6 @@
 /** Network namespaces of a test's own. They are gone when the test ends, however it ends. */
 import { execFileSync } from "node:child_process";
+import { freshSettings } from "../../src/lab/fresh.ts";
 
 let made = 0;
 
@@ -9,6 +10,7 @@ export class Namespace implements Disposable {
 
   constructor() {
     execFileSync("ip", ["netns", "add", this.name]);
+    this.run("busybox", "sysctl", "-qw", ...freshSettings());
   }
 
   /** Runs a program inside; its output. */

@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freshSettings } from "../../src/lab/fresh.ts";
 
 let made = 0;
 
@@ -12,6 +13,7 @@ export class Namespace implements Disposable {
 
   constructor() {
     execFileSync("ip", ["netns", "add", this.name]);
+    this.run("busybox", "sysctl", "-qw", ...freshSettings());
   }
 
   run(command: string, ...args: string[]): string {
