@@ -20,8 +20,8 @@ export interface Seen {
 export class CallProxy implements AsyncDisposable {
   /** Every call that was answered, in order. */
   readonly seen: Seen[] = [];
-  /** Milliseconds of each answer, by the name of its call. */
-  readonly took = new Map<string, number[]>();
+  /** Answers every call with an error that the engine does not try again after. */
+  refuse = false;
   readonly #agentSocket: string;
   readonly #server: Server;
   readonly #stop = new AbortController();
@@ -55,12 +55,9 @@ export class CallProxy implements AsyncDisposable {
     return this.#trap !== undefined;
   }
 
-  disarm(): void {
-    this.#trap = undefined;
-  }
-
   async #take(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     if (incoming.method !== "POST") return void response.writeHead(404).end();
+    if (this.refuse) return void response.writeHead(500).end();
     const name = (incoming.url ?? "").slice(1);
     const chunks: Buffer[] = [];
     for await (const chunk of incoming as AsyncIterable<Buffer>) chunks.push(chunk);
@@ -73,9 +70,7 @@ export class CallProxy implements AsyncDisposable {
       incoming.socket.destroy();
       return;
     }
-    const begun = performance.now();
     const answer = await this.#forward(name, body);
-    this.took.set(name, [...(this.took.get(name) ?? []), performance.now() - begun]);
     this.seen.push({ name, body, answer });
     response.writeHead(200, { "content-length": Buffer.byteLength(answer) }).end(answer);
   }
