@@ -56,7 +56,7 @@ describe("state file", () => {
     assert.throws(() => new RecordTable(file, TABLE), { code: "invalid", message: /record "a" of t is damaged/ });
   });
 
-  it("says who writes where another process does not let it", { timeout: 20_000 }, () => {
+  it("says who writes where another process does not let it", { timeout: 60_000 }, () => {
     using file = new StateFile(path, SCHEMA);
     const table = new RecordTable<{ text: string }>(file, TABLE);
     file.prepare("PRAGMA busy_timeout=10").get();

@@ -9,6 +9,7 @@ import { isAlive, kill, waitGone } from "../../src/drivers/system/processes.ts";
 import { findEtcd } from "../../src/lab/etcd.ts";
 import type { AgentOptions, Host } from "../../src/lab/host.ts";
 import { type Lab, type LabOptions, up } from "../../src/lab/lab.ts";
+import { listens } from "../e2e/world.ts";
 
 /** `host/container`, as in `h1/web`. */
 export type Place = `${string}/${string}`;
@@ -104,7 +105,9 @@ export class ClusterWorld implements AsyncDisposable {
     const [host, container] = this.#split(place);
     const page = "mkdir -p /www && echo yes > /www/index.html && exec httpd -f -p 80 -h /www";
     await host.docker("run", "-d", "--name", container, "--network", network, ...args, "busybox", "sh", "-c", page);
-    return this.address(place);
+    const { pid, ipv4 } = await this.#inspect(place);
+    await this.eventually(() => listens(host, pid, 80));
+    return ipv4;
   }
 
   async #inspect(place: Place): Promise<{ pid: number; ipv4: string }> {
@@ -125,8 +128,11 @@ export class ClusterWorld implements AsyncDisposable {
 
   /** A page of the address's web server, within a second. */
   async fetches(from: Place, address: string, port = 80): Promise<boolean> {
+    return this.#fetch(from, (await this.#inspect(from)).pid, address, port);
+  }
+
+  async #fetch(from: Place, pid: number, address: string, port = 80): Promise<boolean> {
     const [host] = this.#split(from);
-    const { pid } = await this.#inspect(from);
     const probe = ["timeout", "1", "bash", "-c", GET, "get", address, String(port)];
     const { code, stdout } = await host.exec(["nsenter", "-t", String(pid), "-n", ...probe]);
     return code === 0 && stdout.includes("HTTP/1");
@@ -135,13 +141,13 @@ export class ClusterWorld implements AsyncDisposable {
   /** Every cell of the table: rows reach columns or not, on port 80, and never on another one. */
   async expectTable(rows: Readonly<Record<Place, string>>): Promise<void> {
     const places = Object.keys(rows) as Place[];
-    const addresses = await Promise.all(places.map((place) => this.address(place)));
+    const all = await Promise.all(places.map(async (place) => ({ place, ...(await this.#inspect(place)) })));
     const table: Record<string, string> = {};
-    for (const from of places) {
-      const cells = addresses.map(async (to, i) =>
-        places[i] === from ? "-" : (await this.fetches(from, to)) ? "y" : "n",
+    for (const from of all) {
+      const cells = all.map(async (to) =>
+        to === from ? "-" : (await this.#fetch(from.place, from.pid, to.ipv4)) ? "y" : "n",
       );
-      table[from] = (await Promise.all(cells)).join(" ");
+      table[from.place] = (await Promise.all(cells)).join(" ");
     }
     assert.deepEqual(table, rows);
   }

@@ -9,7 +9,7 @@ interface Listed {
   readonly network: string;
 }
 
-describe("three hosts on one etcd", { timeout: 600_000 }, () => {
+describe("three hosts on one etcd", { timeout: 1_800_000 }, () => {
   let world: ClusterWorld;
   before(async () => {
     world = await ClusterWorld.start("cluster", 3);

@@ -7,7 +7,7 @@ import { ClusterWorld } from "./cluster-world.ts";
 const ASK = "169.254.1.1";
 
 for (const engine of ENGINES) {
-  describe(`names across hosts with Docker ${engine}`, { timeout: 400_000 }, () => {
+  describe(`names across hosts with Docker ${engine}`, { timeout: 1_800_000 }, () => {
     let world: ClusterWorld;
     before(async () => {
       const docker = { args: ["--dns", ASK] };
@@ -80,10 +80,13 @@ for (const engine of ENGINES) {
     });
 
     it("never across isolation", async () => {
-      for (const name of ["db", "sql", "db.apps", "in2"]) await findsNot("h2/stranger", name);
-      for (const name of ["stranger", "stranger.other"]) await findsNot("h1/web", name);
       const [address = ""] = await addresses("h1/web");
-      assert.doesNotMatch((await inside("h2/stranger", "nslookup", address)).out, /web/);
+      // What Manx does not answer goes to a name server that a lab does not have: each waits its 8 s out.
+      await Promise.all([
+        ...["db", "sql", "db.apps", "in2"].map((name) => findsNot("h2/stranger", name)),
+        ...["stranger", "stranger.other"].map((name) => findsNot("h1/web", name)),
+        inside("h2/stranger", "nslookup", address).then(({ out }) => assert.doesNotMatch(out, /web/)),
+      ]);
     });
 
     it("on both networks of a container that is on two", async () => {
@@ -112,7 +115,7 @@ for (const engine of ENGINES) {
         .docker("rm", "-f", "-t", "0", "db")
         .catch(() => world.host("h2").docker("rm", "-f", "db"));
       await world.eventually(async () => {
-        for (const name of ["db", "sql"]) await findsNot("h1/web", name);
+        await Promise.all(["db", "sql"].map((name) => findsNot("h1/web", name)));
       });
     });
 

@@ -19,7 +19,7 @@ const CONFIG = "/etc/manx/agent.yaml";
 const NETWORK = "shop_default";
 const LABELS = { "com.docker.compose.network": "default", "com.docker.compose.project": "shop" };
 
-describe(`an etcd with TLS and users, Docker ${ENGINE}`, { concurrency: 1, timeout: 600_000 }, () => {
+describe(`an etcd with TLS and users, Docker ${ENGINE}`, { concurrency: 1, timeout: 1_800_000 }, () => {
   let lab: Lab;
   let etcd: EtcdOfOthers;
   let [h1, h2] = [] as unknown as [Host, Host];

@@ -29,7 +29,7 @@ ${[11, 12]
   .join("\n")}
 `;
 
-describe("service addresses on two hosts behind a router", { timeout: 900_000 }, () => {
+describe("service addresses on two hosts behind a router", { timeout: 1_800_000 }, () => {
   let world: ClusterWorld;
   const children: ChildProcess[] = [];
 

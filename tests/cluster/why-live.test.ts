@@ -5,7 +5,7 @@ import { after, before, describe, it } from "node:test";
 import type { LiveResult } from "../../src/api/client.ts";
 import { ClusterWorld, type Place } from "./cluster-world.ts";
 
-describe("manx why --live on two hosts", { timeout: 600_000 }, () => {
+describe("manx why --live on two hosts", { timeout: 1_800_000 }, () => {
   let world: ClusterWorld;
   const live = async (
     host: string,

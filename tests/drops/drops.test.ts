@@ -20,7 +20,7 @@ it("a drop comes with its reason and head; a flood is a few events with a count;
     execFileSync("ip", ["netns", "exec", one.name, "nft", "-f", "-"], { input: RULES });
   }
   const stop = new AbortController();
-  const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(30_000)]);
+  const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(120_000)]);
   const awake = setInterval(() => {}, 1000);
   const drops = kernelDrops(["NETFILTER_DROP", "IP_RPFILTER", "NO_SUCH_REASON"], signal, here.path);
   other.run("bash", "-c", send("127.0.0.1", 7));

@@ -38,7 +38,7 @@ export class Flow implements AsyncDisposable {
   }
 
   async #next(): Promise<Counts> {
-    const [line] = (await once(this.#lines, "line", { signal: AbortSignal.timeout(10_000) })) as [string];
+    const [line] = (await once(this.#lines, "line", { signal: AbortSignal.timeout(60_000) })) as [string];
     return JSON.parse(line) as Counts;
   }
 

@@ -15,7 +15,7 @@ protocol device {}
 protocol bgp host { local as 65001; neighbor 10.99.0.11 as 64512; connect delay time 1; connect retry time 2; error wait time 1, 2; ipv4 { import all; export none; }; }
 `;
 
-describe("a host with a routing daemon of its own", { timeout: 300_000 }, () => {
+describe("a host with a routing daemon of its own", { timeout: 1_800_000 }, () => {
   let world: World;
   const manx = (...args: string[]) => world.host.mustExec(["manx", ...args]);
   const write = (path: string, text: string) => world.host.mustExec(["sh", "-c", `cat > ${path}`], { input: text });

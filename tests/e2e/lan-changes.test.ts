@@ -29,7 +29,7 @@ async function advertise(router: Machine, prefixes: readonly Prefix[]): Promise<
 const macOf = async (machine: Machine): Promise<string> =>
   /link\/ether ([0-9a-f:]+)/.exec(await machine.mustExec(["ip", "link", "show", "eth0"]))?.[1] ?? "";
 
-describe("LAN mode while the LAN changes", { timeout: 400_000 }, () => {
+describe("LAN mode while the LAN changes", { timeout: 1_800_000 }, () => {
   let world: World;
   let lan: Machine;
   let hosts: readonly Host[];

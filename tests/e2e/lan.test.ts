@@ -59,7 +59,7 @@ async function heard(machine: Machine, work: () => Promise<unknown>): Promise<st
 const macOf = async (machine: Machine): Promise<string> =>
   /link\/ether ([0-9a-f:]+)/.exec(await machine.mustExec(["ip", "link", "show", "eth0"]))?.[1] ?? "";
 
-describe("LAN mode with a real engine", { timeout: 300_000 }, () => {
+describe("LAN mode with a real engine", { timeout: 1_800_000 }, () => {
   let world: World;
   let untouched: readonly string[] = [];
   let address: { ipv4: string; ipv6: string };

@@ -1,5 +1,6 @@
 /** One lab and the questions that the end-to-end tests ask of it: who reaches whom, with real packets. */
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { EngineName } from "../../src/lab/engines.ts";
 import type { Host, Machine } from "../../src/lab/host.ts";
@@ -44,7 +45,9 @@ export class World implements AsyncDisposable {
   async run(name: string, network: string, ...args: readonly string[]): Promise<ContainerView> {
     const page = `mkdir -p /www && echo ${name} > /www/index.html && exec httpd -f -p 80 -h /www`;
     await this.host.docker("run", "-d", "--name", name, "--network", network, ...args, "busybox", "sh", "-c", page);
-    return this.inspect(name);
+    const view = await this.inspect(name);
+    await this.eventually(() => listens(this.host, view.pid, 80));
+    return view;
   }
 
   async inspect(name: string): Promise<ContainerView> {
@@ -123,6 +126,13 @@ export class World implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.lab[Symbol.asyncDispose]();
   }
+}
+
+/** Fails until a process of the host, or of a container on it, has the TCP port open (proc_pid_net(5), tcp; 0A is LISTEN). */
+export async function listens(host: Host, pid: number, port: number): Promise<void> {
+  const files = ["tcp", "tcp6"].map((name) => readFile(host.path(`/proc/${pid}/net/${name}`), "utf8"));
+  const wanted = new RegExp(`:${port.toString(16).toUpperCase().padStart(4, "0")} \\S+ 0A `);
+  assert.match((await Promise.all(files)).join(""), wanted, `nothing listens on port ${port}`);
 }
 
 /** The engines that everything is tried with; ENGINE names one of them. */

@@ -94,7 +94,7 @@ function state(rtnetlink: Rtnetlink): string[] {
 }
 
 void describe("the fake namespace", () => {
-  void it("agrees with the kernel on any changes", { timeout: 120_000 }, () => {
+  void it("agrees with the kernel on any changes", { timeout: 600_000 }, () => {
     fc.assert(
       fc.property(fc.array(change, { minLength: 5, maxLength: 25 }), (changes) => {
         using netns = new Namespace();

@@ -60,7 +60,7 @@ async function settles<V>(target: () => Target<string, V>, desired: Record<strin
 
 export function targetsContract(name: string, open: () => World): void {
   const check = (title: string, work: (world: World) => Promise<void>): void => {
-    void it(title, { timeout: 20_000 }, async () => {
+    void it(title, { timeout: 60_000 }, async () => {
       using world = open();
       await work(world);
     });

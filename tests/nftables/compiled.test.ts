@@ -18,7 +18,7 @@ function writable(listing: readonly unknown[]): unknown[] {
 
 describe("a compiled ruleset", () => {
   it("goes into the kernel from any other one, is read back, and is what nft(8) makes of its text", {
-    timeout: 120_000,
+    timeout: 600_000,
   }, async () => {
     using ours = new Namespace();
     using theirs = new Namespace();

@@ -436,7 +436,7 @@ export function firewallContract(name: string, open: () => Opened): void {
     });
 
     void it("tells when somebody else changes our tables, and not of our own changes", {
-      timeout: 10_000,
+      timeout: 60_000,
     }, async () => {
       using opened = open();
       await opened.firewall.apply(everything);

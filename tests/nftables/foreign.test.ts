@@ -110,7 +110,7 @@ async function busyNeighbour(namespace: Namespace): Promise<ChildProcess & Async
 
 describe("the driver of nftables, when somebody else", () => {
   for (const [title, commands] of DAMAGE) {
-    it(`${title}: is told, and a resync puts it right`, { timeout: 10_000 }, async () => {
+    it(`${title}: is told, and a resync puts it right`, { timeout: 60_000 }, async () => {
       using namespace = new Namespace();
       using driver = Nftables.open({ netns: namespace.path });
       await driver.apply(small);
@@ -167,7 +167,7 @@ table ip manxx {
     assert.equal((await next).done, true);
   });
 
-  it("changes the ruleset all the time: ours still gets in", { timeout: 60_000 }, async () => {
+  it("changes the ruleset all the time: ours still gets in", { timeout: 300_000 }, async () => {
     using namespace = new Namespace();
     using driver = Nftables.open({ netns: namespace.path });
     await using _ = await busyNeighbour(namespace);
@@ -239,7 +239,7 @@ describe("the driver of nftables", () => {
     );
   });
 
-  it("loads a ruleset that is larger than the socket's buffer in one transaction", { timeout: 60_000 }, async () => {
+  it("loads a ruleset that is larger than the socket's buffer in one transaction", { timeout: 300_000 }, async () => {
     using namespace = new Namespace();
     using driver = Nftables.open({ netns: namespace.path });
     const keys = Array.from({ length: 100_000 }, (_, i) => `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`);
@@ -279,7 +279,7 @@ describe("the driver of nftables", () => {
     assert.equal((await next).done, true);
   });
 
-  it("does not take a large change of its own for somebody else's", { timeout: 60_000 }, async () => {
+  it("does not take a large change of its own for somebody else's", { timeout: 300_000 }, async () => {
     using namespace = new Namespace();
     using driver = Nftables.open({ netns: namespace.path });
     const end = new AbortController();
@@ -301,7 +301,7 @@ describe("the driver of nftables", () => {
     await changes.next();
   });
 
-  it("hears of what iptables does, and not of its own", { timeout: 30_000 }, async () => {
+  it("hears of what iptables does, and not of its own", { timeout: 120_000 }, async () => {
     using namespace = new Namespace();
     using driver = Nftables.open({ netns: namespace.path });
     const end = new AbortController();

@@ -234,7 +234,7 @@ const chains = (rules: readonly Rule[]): Record<string, Chain> => ({
 });
 
 describe("rules in the kernel", () => {
-  it("count the packets that they are meant for, and no others", { timeout: 60_000 }, async () => {
+  it("count the packets that they are meant for, and no others", { timeout: 300_000 }, async () => {
     using host = new Namespace();
     using peer = new Namespace();
     host.run(

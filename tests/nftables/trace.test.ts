@@ -17,7 +17,7 @@ it("a trace names the table, the chain and the rule in which a packet ended, and
   here.ip("link set lo up");
   execFileSync("ip", ["netns", "exec", here.name, "nft", "-f", "-"], { input: FOREIGN });
   const see = async (port: number, enough: (events: readonly TraceEvent[]) => boolean) => {
-    const end = AbortSignal.timeout(20_000);
+    const end = AbortSignal.timeout(60_000);
     const stop = new AbortController();
     const flow = { family: 4, protocol: 6, source: "127.0.0.1", destination: "127.0.0.1", port } as const;
     const events: TraceEvent[] = [];

@@ -80,7 +80,7 @@ async function compare(path: string, ledger: Ledger): Promise<void> {
 }
 
 describe("kill -9", () => {
-  it(`loses nothing that was acknowledged, ${ROUNDS} times`, { timeout: 180_000 }, async () => {
+  it(`loses nothing that was acknowledged, ${ROUNDS} times`, { timeout: 900_000 }, async () => {
     const directory = mkdtempSync(join(tmpdir(), "manx-kill-"));
     const path = join(directory, "manx.db");
     const ledger = new Ledger();

@@ -21,7 +21,7 @@ export function storeContract(
   { concurrency = 8 }: { readonly concurrency?: number } = {},
 ): void {
   const check = (title: string, work: (t: StoreUnderTest) => Promise<void>): void => {
-    void it(title, { timeout: 30_000 }, async () => {
+    void it(title, { timeout: 120_000 }, async () => {
       const under = await open();
       try {
         await work(under);
@@ -286,7 +286,7 @@ type Events = Extract<WatchBatch, { kind: "events" }>;
 async function collectBatches(store: Store, prefix: string, revision: number, count: number): Promise<Events[]> {
   const batches: Events[] = [];
   let seen = 0;
-  for await (const batch of store.watch(prefix, revision, AbortSignal.timeout(10_000))) {
+  for await (const batch of store.watch(prefix, revision, AbortSignal.timeout(60_000))) {
     if (batch.kind === "compacted") assert.fail("compacted");
     batches.push(batch);
     seen += batch.events.length;

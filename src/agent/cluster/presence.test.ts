@@ -31,11 +31,11 @@ async function eventually(check: () => void): Promise<void> {
 
 describe("a host's name", () => {
   it("belongs to one machine: another one is refused with its address, as is a copy of the disk", {
-    timeout: 20_000,
+    timeout: 60_000,
   }, async () => {
     await using store = new MemoryStore();
     await using first = presence(store, ONE);
-    await first.claim(AbortSignal.timeout(5000));
+    await first.claim(AbortSignal.timeout(20_000));
     await using other = presence(store, { machine: "two", boot: "2" });
     await using copy = presence(store, { machine: "one", boot: "2" });
     await Promise.all(
@@ -49,18 +49,18 @@ describe("a host's name", () => {
   it("passes to the same machine's next agent at once, and to its next life when the lease is over", async () => {
     await using store = new MemoryStore();
     const first = presence(store, ONE);
-    await first.claim(AbortSignal.timeout(1000));
+    await first.claim(AbortSignal.timeout(20_000));
     const next = presence(store, ONE);
-    await next.claim(AbortSignal.timeout(1000));
+    await next.claim(AbortSignal.timeout(20_000));
     await next[Symbol.asyncDispose]();
     await first[Symbol.asyncDispose]();
     const crashed = presence(store, ONE);
-    await crashed.claim(AbortSignal.timeout(1000));
+    await crashed.claim(AbortSignal.timeout(20_000));
     const stop = new AbortController();
     await store.lease(1, stop.signal);
     await using rebooted = presence(store, { machine: "one", boot: "2" });
     await crashed[Symbol.asyncDispose]();
-    await rebooted.claim(AbortSignal.timeout(3000));
+    await rebooted.claim(AbortSignal.timeout(20_000));
     assert.ok(rebooted.ours);
     stop.abort();
   });
@@ -68,7 +68,7 @@ describe("a host's name", () => {
     await using store = new MemoryStore();
     const said: (string | undefined)[] = [];
     await using first = presence(store, ONE, { said });
-    await first.claim(AbortSignal.timeout(1000));
+    await first.claim(AbortSignal.timeout(20_000));
     const stop = new AbortController();
     const following = first.follow(stop.signal);
     await eventually(() => assert.ok(first.alive.has("h1")));

@@ -15,7 +15,7 @@ import { removeNode } from "./remove-node.ts";
 
 const BLOCK = cidr("10.65.0.64/26");
 const NODE = "/manx/v1/resources/Node/-/h3";
-const signal = AbortSignal.timeout(60_000);
+const { signal } = new AbortController();
 const options = (store: MemoryStore, force = false, addresses: string[] = []) => ({
   store,
   host: "h1",

@@ -108,7 +108,7 @@ function inUse({ host }: Machine): string[] {
 }
 
 describe("addresses of many hosts that crash", () => {
-  it("no address twice, none lost, and what is left of a crash goes away", { timeout: 120_000 }, async () => {
+  it("no address twice, none lost, and what is left of a crash goes away", { timeout: 600_000 }, async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(action, { minLength: 10, maxLength: 60 }), async (actions) => {
         const shared = new MemoryStore();

@@ -167,7 +167,7 @@ function invariants(plugin: PluginHost, model: Model): void {
 }
 
 describe("random calls", () => {
-  it("never crash the plugin, give an address twice, or lose one", { timeout: 120_000 }, async () => {
+  it("never crash the plugin, give an address twice, or lose one", { timeout: 600_000 }, async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 60, size: "max" }), async (steps) => {
         await using plugin = await PluginHost.start();
