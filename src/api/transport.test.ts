@@ -35,7 +35,12 @@ describe("HTTP over a unix socket", () => {
 
   async function read(...answer: readonly string[]): Promise<[number, string]> {
     portions = answer;
-    const { status, body } = await request({ socketPath: join(folder, "s"), method: "GET", path: "/", timeout: 20_000 });
+    const { status, body } = await request({
+      socketPath: join(folder, "s"),
+      method: "GET",
+      path: "/",
+      timeout: 20_000,
+    });
     const chunks: Buffer[] = [];
     for await (const chunk of body) chunks.push(chunk);
     return [status, Buffer.concat(chunks).toString()];
