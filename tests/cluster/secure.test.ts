@@ -128,13 +128,11 @@ describe(`an etcd with TLS and users, Docker ${ENGINE}`, { concurrency: 1, timeo
       const folder = h1.path("/var/lib/manx/backup");
       return existsSync(folder) ? readdirSync(folder).length : 0;
     };
-    const written = (command: string, prefix: string): Promise<void> => {
+    const written = async (command: string, prefix: string): Promise<void> => {
       const end = new AbortController();
       let seen = false;
-      etcd.watch(prefix, () => (seen = true), end.signal);
-      return sleep(500)
-        .then(() => killed(command, () => seen))
-        .finally(() => end.abort());
+      await etcd.watch(prefix, () => (seen = true), end.signal);
+      await killed(command, () => seen).finally(() => end.abort());
     };
     await killed("migrate", () => backups() > 0);
     await written("up", "/manx/v1/probe/");
@@ -145,7 +143,8 @@ describe(`an etcd with TLS and users, Docker ${ENGINE}`, { concurrency: 1, timeo
     await must(h1, "delete", "globalnetworkset", "set-0");
     await must(h1, "pool", "add", "10.77.0.0/16", "--name", "kept", "--manual");
     await start(h1, "late");
-    await killed("migrate", () => h1.agentPids().length === 0);
+    const agents = h1.agentPids();
+    await killed("migrate", () => !agents.some(isAlive));
     await killed("up", () => existsSync(h1.path(CONFIG)));
     const first = h1.agentPids();
     await killed("migrate", () => h1.agentPids().some((one) => !first.includes(one)));

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, statSync, writeFileSync } from "node:fs";
+import { createInterface } from "node:readline";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { INTERNET } from "../../src/lab/wire.ts";
@@ -95,7 +96,8 @@ describe("service addresses on two hosts behind a router", { timeout: 1_800_000 
     const url = address.includes(":") ? `[${address}]` : address;
     const script = `for i in $(seq ${times}); do curl -s -m 2 http://${url}/cgi-bin/who | tr '\\n' ' '; echo; done`;
     const seen = new Map<string, number>();
-    for (const line of (await run(from, "bash", "-c", script)).split("\n"))
+    const output = await world.lab.machine(from).mustExec(["bash", "-c", script], { timeoutMs: 300_000 });
+    for (const line of output.split("\n"))
       if (line.trim() !== "") seen.set(line.trim(), (seen.get(line.trim()) ?? 0) + 1);
     return seen;
   }
@@ -215,20 +217,18 @@ describe("service addresses on two hosts behind a router", { timeout: 1_800_000 
     const [file = "", ...args] = world.lab.router.commandLine(["ip", "-ts", "monitor", "route"]);
     const monitor = spawn(file, args, { stdio: ["ignore", "pipe", "inherit"] });
     children.push(monitor);
-    const heard: { at: bigint; line: string }[] = [];
-    monitor.stdout.on("data", (chunk: Buffer) => {
-      const at = BigInt(Date.now()) * 1_000_000n;
-      for (const line of chunk.toString().split("\n")) heard.push({ at, line });
-    });
+    const heard: string[] = [];
+    createInterface(monitor.stdout).on("line", (line) => heard.push(line));
     await sleep(300);
     await stop();
     await hops(API, "10.99.0.11");
     await sleep(200);
     monitor.kill();
-    const change = heard.find(({ line }) => line.includes(API));
-    assert.ok(change !== undefined, JSON.stringify(heard.map(({ line }) => line)));
+    // ip-monitor(8), `-ts`: `[2026-01-31T12:00:00.123456] 198.51.100.10 via ...`
+    const change = heard.map((line) => /^\[(\S+)\] (.*)/.exec(line)).find((match) => match?.[2]?.includes(API));
+    assert.ok(change?.[1] !== undefined, JSON.stringify(heard));
     const { mtimeNs } = statSync(world.host("h2").path(`/tmp/shared/${container}.term`), { bigint: true });
-    return { withdrawn: change.at, signal: mtimeNs };
+    return { withdrawn: BigInt(Date.parse(change[1])) * 1_000_000n, signal: mtimeNs };
   }
 
   it("taken out by hand, a host is withdrawn and the container still answers who comes", async () => {

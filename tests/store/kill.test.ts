@@ -35,15 +35,16 @@ class Ledger {
   }
 }
 
-/** Lets a writer run until some moment after it is ready, and kills it. */
-async function round(path: string, ledger: Ledger, wait: number): Promise<void> {
+/** Lets a writer run until so much is acknowledged, and kills it at some moment after that. */
+async function round(path: string, ledger: Ledger, acknowledged: number): Promise<void> {
   const child = spawn(process.execPath, [fileURLToPath(import.meta.resolve("./writer.ts")), path], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const ended = new Promise((resolve) => child.once("close", resolve));
+  let left = acknowledged;
   for await (const line of createInterface({ input: child.stdout })) {
-    if (line === "ready") setTimeout(() => child.kill("SIGKILL"), wait);
-    else ledger.read(line);
+    if (left-- === 0) setTimeout(() => child.kill("SIGKILL"), acknowledged % 7);
+    if (line !== "ready") ledger.read(line);
   }
   await ended;
   assert.equal(child.signalCode, "SIGKILL");
