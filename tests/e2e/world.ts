@@ -84,27 +84,29 @@ export class World implements AsyncDisposable {
     return { ok: code === 0, out: `${stdout}${stderr}` };
   }
 
-  /** One echo request, answered within a second. */
-  async pings(from: From, address: string): Promise<boolean> {
-    return (await this.at(from, ["ping", "-n", "-c", "1", "-W", "1", address])).ok;
+  /** One echo request, answered in time. */
+  async pings(from: From, address: string, seconds = 1): Promise<boolean> {
+    return (await this.at(from, ["ping", "-n", "-c", "1", "-W", String(seconds), address])).ok;
   }
 
-  /** A page of the address's web server, within a second. */
-  async fetches(from: From, address: string, port = 80): Promise<boolean> {
-    const { ok, out } = await this.at(from, ["timeout", "1", "bash", "-c", GET, "get", address, String(port)]);
+  /** A page of the address's web server, in time. */
+  async fetches(from: From, address: string, port = 80, seconds = 1): Promise<boolean> {
+    const probe = ["timeout", String(seconds), "bash", "-c", GET, "get", address, String(port)];
+    const { ok, out } = await this.at(from, probe);
     return ok && out.includes("HTTP/1");
   }
 
-  /** Ping and TCP in both families; each must come out as wanted. */
+  /** Ping and TCP in both families; each must come out as wanted. What is to come may take its time on a busy machine. */
   async expectReach(from: From, to: string, wanted: boolean, network?: string): Promise<void> {
     const { networks } = await this.inspect(to);
     const found = network === undefined ? [...networks.values()] : [networks.get(network)];
     const addresses = found.flatMap((on) => [on?.ipv4 ?? "", on?.ipv6 ?? ""]).filter((address) => address !== "");
     assert.ok(addresses.length > 0, `${to} has no address`);
+    const seconds = wanted ? 5 : 1;
     const got = await Promise.all(
       addresses.flatMap((address) => [
-        this.pings(from, address).then((ok) => `ping ${address} ${ok}`),
-        this.fetches(from, address).then((ok) => `tcp ${address} ${ok}`),
+        this.pings(from, address, seconds).then((ok) => `ping ${address} ${ok}`),
+        this.fetches(from, address, 80, seconds).then((ok) => `tcp ${address} ${ok}`),
       ]),
     );
     const label = typeof from === "string" ? from : from.name;
