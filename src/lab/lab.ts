@@ -93,13 +93,7 @@ export async function up(options: LabOptions = {}): Promise<Lab> {
   checkOptions(name, hosts);
   const engine = await findEngine(engineName, progress);
   const folder = join(FOLDER, name);
-  await mkdir(FOLDER, { recursive: true });
-  await mkdir(folder).catch(() => {
-    throw new DriverError(
-      "exists",
-      `Cannot start lab "${name}": it is there already. End it: manx lab down --name ${name}`,
-    );
-  });
+  await claim(name, folder);
   try {
     const file: LabFile = { engine: engineName, hosts };
     await writeFile(join(folder, "lab.json"), JSON.stringify(file));
@@ -107,6 +101,20 @@ export async function up(options: LabOptions = {}): Promise<Lab> {
   } catch (error) {
     await down(name);
     throw error;
+  }
+}
+
+async function claim(name: string, folder: string): Promise<void> {
+  try {
+    await mkdir(FOLDER, { recursive: true });
+    await mkdir(folder);
+  } catch (error) {
+    // The last of the other labs ended just now and took the folder of all along.
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return claim(name, folder);
+    throw new DriverError(
+      "exists",
+      `Cannot start lab "${name}": it is there already. End it: manx lab down --name ${name}`,
+    );
   }
 }
 
