@@ -32,7 +32,8 @@ export function freshSettings(...links: readonly string[]): string[] {
       Object.entries(values).map(([name, value]) => `net.${family}.conf.${place}.${name}=${value}`),
     );
   return [
-    ...["net.ipv4.ip_forward=0", "net.ipv6.conf.all.forwarding=0"],
+    "net.ipv4.ip_forward=0",
+    "net.ipv6.conf.all.forwarding=0",
     ...at("ipv4", ["all", "default", "lo", ...links], IPV4),
     ...at("ipv4", ["all"], { accept_source_route: 0 }),
     ...at("ipv4", ["default", "lo", ...links], { accept_source_route: 1 }),

@@ -20,8 +20,12 @@ export interface RootOptions {
 const ON_DISK: Readonly<Record<string, string>> = { docker: "/var/lib/docker", manx: "/var/lib/manx" };
 /** What this machine has of its own in these places must not show. */
 const ABSENT = [
-  ...["/etc/docker", "/etc/default/docker", "/etc/systemd/system/docker.service.d"],
-  ...["/etc/manx", "/var/log/manx", "/usr/local/bin/manx"],
+  "/etc/docker",
+  "/etc/default/docker",
+  "/etc/systemd/system/docker.service.d",
+  "/etc/manx",
+  "/var/log/manx",
+  "/usr/local/bin/manx",
   "/etc/systemd/system/docker.service.wants/manx.service",
   ...["manx", "manx-etcd"].flatMap((unit) => [
     `/etc/systemd/system/${unit}.service`,

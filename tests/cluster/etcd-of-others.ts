@@ -148,12 +148,10 @@ export class EtcdOfOthers implements AsyncDisposable {
     const [file = "", ...args] = argv;
     const child = spawn(file, args, { stdio: ["ignore", "pipe", "ignore"], signal });
     child.on("error", () => {});
-    let watches = false;
-    createInterface(child.stdout).on("line", (line) => {
-      watches ||= line === MARK;
-      if (line.startsWith(prefix)) onPut(line);
-    });
-    while (!watches) await this.ctl("put", MARK, "");
+    const lines = createInterface(child.stdout);
+    const seen = new Promise<boolean>((resolve) => lines.on("line", (line) => line === MARK && resolve(true)));
+    for (let begun = false; !begun; ) begun = await Promise.race([seen, this.ctl("put", MARK, "").then(() => false)]);
+    lines.on("line", (line) => line.startsWith(prefix) && onPut(line));
   }
 
   /** Puts what opens it, and what does not, below FILES. */
