@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { AnyResource } from "../core/model/resources.ts";
 import { MemoryStore } from "../drivers/store/memory.ts";
 import { type Change, ChangeRefused, Changes } from "./changes.ts";
-import { ClusterCache, resourceKey } from "./cluster-cache.ts";
+import { ClusterCache, RESOURCES, resourceKey } from "./cluster-cache.ts";
 
 function set(name: string, nets: string[], extra: object = {}): AnyResource {
   return { apiVersion: "projectcalico.org/v3", kind: "GlobalNetworkSet", metadata: { name, ...extra }, spec: { nets } };
@@ -97,6 +97,23 @@ describe("Changes", () => {
       "deleted",
     ]);
     assert.deepEqual(f.nets(), []);
+  });
+
+  it("applies, undoes and deletes thousands as one whole, also while somebody else changes others", async () => {
+    await using f = await fixture();
+    const many = (net: string): AnyResource[] =>
+      Array.from({ length: 2000 }, (_, i) => set(`n${String(i).padStart(4, "0")}`, [net]));
+    const first = await f.make("apply", many("10.0.0.0/8"));
+    assert.deepEqual(new Set(outcomes(first)), new Set(["created"]));
+    assert.equal(f.nets().length, 2000);
+    // Behind the copy's back: the first look is too old, the second is not.
+    const other = set("zzz", []);
+    await f.store.commit({ ops: [{ kind: "put", key: resourceKey(other), value: JSON.stringify(other) }] });
+    await f.make("apply", many("10.1.0.0/16"), { confirmWithin: 5 });
+    assert.ok((await f.store.list(RESOURCES)).entries.slice(0, 2000).every(({ value }) => value.includes("10.1.0.0")));
+    assert.equal(await f.changes.confirm(f.signal), 2000);
+    assert.deepEqual(new Set(outcomes(await f.make("delete", many("")))), new Set(["deleted"]));
+    assert.deepEqual(f.nets(), ["zzz="]);
   });
 
   it("keeps uid and creation time, and refuses an outdated resourceVersion", async () => {

@@ -6,8 +6,9 @@ import { isDeepStrictEqual } from "node:util";
 import type { Session } from "../core/calc/session.ts";
 import type { AnyResource } from "../core/model/resources.ts";
 import type { Problem } from "../core/problem.ts";
-import type { Op, Store } from "../drivers/store/store.ts";
-import { type Cached, type ClusterCache, resourceKey } from "./cluster-cache.ts";
+import { MAX_COMPARES } from "../drivers/store/contract.ts";
+import type { Compare, Op, Store } from "../drivers/store/store.ts";
+import { type Cached, type ClusterCache, RESOURCES, resourceKey } from "./cluster-cache.ts";
 
 export type ChangeMode = "apply" | "create" | "replace" | "delete";
 
@@ -204,7 +205,7 @@ export class Changes implements Disposable {
     signal: AbortSignal,
   ): Promise<Changed | undefined> {
     const { store, cluster } = this.#options;
-    const compares = changed.map(({ key }) => ({ key, modRevision: cluster.get(key)?.modRevision ?? 0 }));
+    const compares = this.#compares(changed);
     const confirmBefore =
       change.confirmWithin === undefined ? undefined : new Date(this.#now().getTime() + change.confirmWithin * 1000);
     const extra = confirmBefore === undefined ? [] : [await this.#undoRecord(changed, confirmBefore, signal)];
@@ -217,6 +218,13 @@ export class Changes implements Disposable {
     if (confirmBefore !== undefined) this.#schedule(confirmBefore);
     await cluster.until(revision, signal);
     return { revision, resources: changed, ...(confirmBefore === undefined ? {} : { confirmBefore }) };
+  }
+
+  /** Of more resources than can be compared one by one: that none at all was put since. */
+  #compares(changed: readonly ChangedResource[]): Compare[] {
+    const { cluster } = this.#options;
+    if (changed.length >= MAX_COMPARES) return [{ prefix: RESOURCES, until: cluster.revision }];
+    return changed.map(({ key }) => ({ key, modRevision: cluster.get(key)?.modRevision ?? 0 }));
   }
 
   async #undoRecord(changed: readonly ChangedResource[], deadline: Date, signal: AbortSignal): Promise<Op> {

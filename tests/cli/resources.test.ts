@@ -212,6 +212,8 @@ describe("manx, resources", () => {
     golden("selector-not", await match('role == "db', "--labels", "{}"));
     golden("selector-list", await match('role == "web"'));
     golden("selector-list-none", await match('role == "x"'));
+    golden("selector-hyphen", await match('-o == "x"'));
+    assert.equal((await match("--labels", '{"-o":"x"}', "--", '-o == "x"')).out, "match\n");
     for (const labels of ["", "[]", '"a"', '{"a":1}', "null"])
       assert.equal((await match("all()", "--labels", labels)).exit, 2, labels);
   });

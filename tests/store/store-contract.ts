@@ -110,6 +110,43 @@ function readsAndWrites(check: Check): void {
     assert.deepEqual(right, { ok: true, revision: at + 1 });
   });
 
+  check("commits thousands of operations beside 64 compares as one whole", async ({ store }) => {
+    const start = await put(store, "/m/0", "before");
+    const many = Array.from({ length: 4000 }, (_, i) => putOp(`/m/${i}`, "after"));
+    const compares = Array.from({ length: 64 }, (_, i) => ({ key: `/n/${i}`, modRevision: 0 }));
+    const wrong = { key: "/m/0", modRevision: start + 1 };
+    const refused = await store.commit({ compares: [...compares.slice(1), wrong], ops: many });
+    assert.deepEqual(refused, { ok: false, revision: start });
+    assert.deepEqual(await listKeys(store, "/m/"), ["/m/0"]);
+    const done = await store.commit({ compares, ops: many });
+    assert.deepEqual(done, { ok: true, revision: start + 1 });
+    const { entries } = await store.list("/m/");
+    assert.equal(entries.length, 4000);
+    assert.ok(entries.every(({ value, modRevision }) => value === "after" && modRevision === start + 1));
+    const [batch, ...more] = await collectBatches(store, "/m/", start, 4000);
+    assert.deepEqual([batch?.events.length, more], [4000, []]);
+    const gone = many.map(({ key }) => ({ kind: "delete", key }) as const);
+    assert.deepEqual(await store.commit({ ops: gone }), { ok: true, revision: start + 2 });
+    assert.deepEqual(await listKeys(store, "/m/"), []);
+  });
+
+  check(
+    "compares all that begins with a prefix: refused where one was put later, not where one went",
+    async ({ store }) => {
+      const at = await put(store, "/p/a", "1");
+      const later = await put(store, "/p", "no part of it");
+      const put1 = (key: string, until: number) =>
+        store.commit({ compares: [{ prefix: "/p/", until }], ops: [putOp(key, "1")] });
+      assert.equal((await put1("/q", at)).ok, true);
+      assert.equal((await put1("/p/b", later)).ok, true);
+      assert.equal((await put1("/q", later)).ok, false);
+      await store.commit({ ops: [{ kind: "delete", key: "/p/b" }] });
+      assert.equal((await put1("/q", at)).ok, true);
+      assert.equal((await put1("/q", at - 1)).ok, false);
+      assert.equal((await store.commit({ compares: [{ prefix: "/none/", until: 0 }], ops: [] })).ok, true);
+    },
+  );
+
   check("lets one of many win who compare the same revision", async ({ store }) => {
     const tries = Array.from({ length: 20 }, (_, i) =>
       store.commit({ compares: [{ key: "/lock", modRevision: 0 }], ops: [putOp("/lock", String(i))] }),
@@ -128,9 +165,11 @@ function refuses(check: Check): void {
   check("refuses keys that are no keys, and what is too much", async ({ store }) => {
     for (const key of ["", "\0", "a\ud800", "x".repeat(5000)])
       await assert.rejects(store.commit({ ops: [putOp(key, "1")] }), invalid);
-    await assert.rejects(store.commit({ ops: [putOp("/a", "x".repeat(2_000_000))] }), invalid);
+    await assert.rejects(store.commit({ ops: [putOp("/a", "x".repeat(9_000_000))] }), invalid);
     await assert.rejects(store.commit({ ops: [putOp("/a", "\ud800")] }), invalid);
-    await assert.rejects(store.commit({ ops: Array.from({ length: 1000 }, (_, i) => putOp(`/${i}`, "")) }), invalid);
+    await assert.rejects(store.commit({ ops: Array.from({ length: 5000 }, (_, i) => putOp(`/${i}`, "")) }), invalid);
+    const compares = Array.from({ length: 65 }, (_, i) => ({ key: `/${i}`, modRevision: 0 }));
+    await assert.rejects(store.commit({ compares, ops: [putOp("/a", "1")] }), invalid);
     assert.deepEqual((await store.list("")).entries, []);
   });
 

@@ -10,7 +10,7 @@ import { affinityKey, blockKey, publishedKey } from "../../core/ipam/claim.ts";
 import { loanBlock, loanKey } from "../../core/ipam/loan.ts";
 import { formatAddress } from "../../core/net/address.ts";
 import { type Cidr, contains, formatCidr } from "../../core/net/cidr.ts";
-import type { Compare, Op, Store } from "../../drivers/store/store.ts";
+import type { Compare, KeyCompare, Op, Store } from "../../drivers/store/store.ts";
 import { resourceKey } from "../cluster-cache.ts";
 import { type IpamState, readIpam } from "./ipam-facts.ts";
 import { HOSTS } from "./presence.ts";
@@ -32,7 +32,7 @@ export interface RemovalOptions {
 export async function removeNode(name: string, options: RemovalOptions, signal: AbortSignal): Promise<NodeRemoval> {
   const { store } = options;
   await assertGone(name, options, signal);
-  const absent: Compare = { key: HOSTS + name, modRevision: 0 };
+  const absent: KeyCompare = { key: HOSTS + name, modRevision: 0 };
   const ipam = await readIpam(store, signal);
   const endpoints = (await store.list(endpointsOf(name), signal)).entries.map(({ key }) => key);
   const node = await store.get(resourceKey({ kind: "Node", metadata: { name } }), signal);
@@ -83,7 +83,12 @@ function tryPort(host: string, port: number): Promise<boolean> {
   });
 }
 
-async function deleteAll(store: Store, keys: readonly string[], absent: Compare, signal: AbortSignal): Promise<void> {
+async function deleteAll(
+  store: Store,
+  keys: readonly string[],
+  absent: KeyCompare,
+  signal: AbortSignal,
+): Promise<void> {
   for (let at = 0; at < keys.length; at += MOST_OPS) {
     const ops = keys.slice(at, at + MOST_OPS).map((key): Op => ({ kind: "delete", key }));
     await mustCommit(store, absent.key.slice(HOSTS.length), [absent], ops, signal);
@@ -91,7 +96,7 @@ async function deleteAll(store: Store, keys: readonly string[], absent: Compare,
 }
 
 /** What it had borrowed goes back to the owners; what it asked for is asked no more. */
-async function returnLoans(store: Store, name: string, { loans }: IpamState, absent: Compare, signal: AbortSignal) {
+async function returnLoans(store: Store, name: string, { loans }: IpamState, absent: KeyCompare, signal: AbortSignal) {
   for (const { value: loan, modRevision } of loans) {
     if (loan.borrower !== name || loan.state === "returned") continue;
     const key = loanKey(loan.address);
@@ -105,7 +110,7 @@ async function returnLoans(store: Store, name: string, { loans }: IpamState, abs
   }
 }
 
-async function releaseBlocks(store: Store, name: string, ipam: IpamState, absent: Compare, signal: AbortSignal) {
+async function releaseBlocks(store: Store, name: string, ipam: IpamState, absent: KeyCompare, signal: AbortSignal) {
   const released: string[] = [];
   const kept: { cidr: string; why: string }[] = [];
   for (const { value: affinity, modRevision } of ipam.affinities) {

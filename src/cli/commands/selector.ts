@@ -14,6 +14,8 @@ interface Flags extends OutputFlags, AgentFlags {
   readonly labels?: string;
 }
 
+const HYPHEN = `A selector that begins with a hyphen is the last word, after --: manx selector -- '-o == "x"'`;
+
 const LANGUAGE = `
 The language, the same as in policies and after -l:
   role == "db"                  the label has this value
@@ -37,9 +39,17 @@ export const define: Define = (command, cli) => {
   agentOptions(outputOption(command));
   examples(command, [
     ["manx selector 'role == \"db\"'", "the containers it matches; exit 1: none"],
+    [`manx selector --labels '{"-o":"x"}' -- '-o == "x"'`, "a label that begins with a hyphen: after --"],
     ["manx selector 'has(role)' --labels '{\"role\":\"db\"}'", "exit 0: a match; 1: none; 2: not a selector"],
   ]);
   command.addHelpText("after", LANGUAGE);
+  const { outputError } = command.configureOutput();
+  command.configureOutput({
+    outputError: (text, write) => {
+      outputError?.(text, write);
+      if (/option|too many arguments/.test(text)) write(HYPHEN);
+    },
+  });
   command.action(async (given: string, flags: Flags) => {
     const text = given === "-" ? (await readAll(process.stdin)).replace(/\r?\n$/, "") : given;
     const parsed = parseSelector(text);

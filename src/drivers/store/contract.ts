@@ -3,9 +3,12 @@ import { DriverError } from "../error.ts";
 import type { Compare, Op } from "./store.ts";
 
 const MAX_KEY = 1024;
-/** etcd refuses requests above 1.5 MiB and transactions of more than 128 operations; what passes here passes there. */
-const MAX_BYTES = 1_400_000;
-const MAX_OPS = 128;
+/** An etcd that Manx started takes that; one of others may refuse what is above 1.5 MiB (`--max-request-bytes`). */
+const MAX_BYTES = 8_000_000;
+/** etcd takes 128 operations or compares beside each other (`--max-txn-ops`), but also transactions within a transaction. */
+const MAX_OPS = 4096;
+/** Compares cannot be taken apart like that: of more keys, compare what they begin with. */
+export const MAX_COMPARES = 64;
 
 /** @throws DriverError `invalid` */
 export function assertPrefix(prefix: string): void {
@@ -24,7 +27,9 @@ function assertKey(key: string): void {
 
 /** @throws DriverError `invalid` */
 export function assertTransaction(txn: { readonly compares?: readonly Compare[]; readonly ops: readonly Op[] }): void {
-  for (const { key } of txn.compares ?? []) assertKey(key);
+  for (const compare of txn.compares ?? [])
+    if ("key" in compare) assertKey(compare.key);
+    else assertPrefix(compare.prefix);
   const seen = new Set<string>();
   let bytes = 0;
   for (const op of txn.ops) {
@@ -35,8 +40,11 @@ export function assertTransaction(txn: { readonly compares?: readonly Compare[];
     if (op.kind === "put" && !op.value.isWellFormed())
       throw new DriverError("invalid", `Cannot put "${op.key}": the value is not Unicode text`);
   }
-  if (txn.ops.length > MAX_OPS || (txn.compares?.length ?? 0) > MAX_OPS)
+  if (txn.ops.length > MAX_OPS)
     throw new DriverError("invalid", `Cannot commit ${txn.ops.length} operations at once: ${MAX_OPS} is the most`);
+  const compares = txn.compares?.length ?? 0;
+  if (compares > MAX_COMPARES)
+    throw new DriverError("invalid", `Cannot compare ${compares} keys at once: ${MAX_COMPARES} is the most`);
   if (bytes > MAX_BYTES)
     throw new DriverError("invalid", `Cannot commit ${bytes} bytes at once: ${MAX_BYTES} is the most`);
 }

@@ -45,8 +45,12 @@ export class MemoryStore implements Store {
   ): Promise<{ readonly ok: boolean; readonly revision: number }> {
     this.#check(signal);
     assertTransaction(txn);
-    const differs = ({ key, modRevision }: Compare): boolean =>
-      (this.#entries.get(key)?.modRevision ?? 0) !== modRevision;
+    const differs = (compare: Compare): boolean =>
+      "key" in compare
+        ? (this.#entries.get(compare.key)?.modRevision ?? 0) !== compare.modRevision
+        : this.#entries
+            .values()
+            .some(({ key, modRevision }) => key.startsWith(compare.prefix) && modRevision > compare.until);
     if (txn.compares?.some(differs) === true) return { ok: false, revision: this.#revision };
     for (const op of txn.ops)
       if (op.kind === "put" && op.lease !== undefined && !this.#leases.has(op.lease))

@@ -98,7 +98,7 @@ export class SqliteStore implements Store {
       assertTransaction(txn);
       return this.#db.write(() => {
         const current = this.#revision("current");
-        const holds = (txn.compares ?? []).every(({ key, modRevision }) => this.#modified(key) === modRevision);
+        const holds = (txn.compares ?? []).every((compare) => this.#holds(compare));
         return holds ? { ok: true, revision: this.#apply(txn.ops, current) } : { ok: false, revision: current };
       });
     });
@@ -106,8 +106,14 @@ export class SqliteStore implements Store {
     return result;
   }
 
-  #modified(key: string): number {
-    return Number(this.#sql("SELECT modified FROM kv WHERE key = ?").get(key)?.["modified"] ?? 0);
+  #holds(compare: Compare): boolean {
+    if ("key" in compare) {
+      const found = this.#sql("SELECT modified FROM kv WHERE key = ?").get(compare.key);
+      return Number(found?.["modified"] ?? 0) === compare.modRevision;
+    }
+    const { prefix, until } = compare;
+    const later = "SELECT 1 FROM kv WHERE key >= ? AND key < ? AND modified > ? LIMIT 1";
+    return this.#sql(later).get(prefix, end(prefix), until) === undefined;
   }
 
   /** @returns the revision after the operations */

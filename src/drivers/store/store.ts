@@ -14,9 +14,16 @@ export interface Entry {
   readonly modRevision: number;
 }
 
+/** The key was last changed at this revision; 0: it does not exist. */
+export interface KeyCompare {
+  readonly key: string;
+  readonly modRevision: number;
+}
+
 export type Compare =
-  /** The key was last changed at this revision; 0: it does not exist. */
-  { readonly key: string; readonly modRevision: number };
+  | KeyCompare
+  /** No key that begins with the prefix was put after this revision. What was deleted since does not count. */
+  | { readonly prefix: string; readonly until: number };
 
 export type Op =
   | { readonly kind: "put"; readonly key: string; readonly value: string; readonly lease?: string }

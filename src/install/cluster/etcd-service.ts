@@ -25,6 +25,9 @@ const ETCD_LOG = join(LOG_FOLDER, "etcd.log");
 const CLIENT_PORT = 2379;
 const PEER_PORT = 2380;
 
+/** A change of thousands of resources is one transaction; etcd warns above this. */
+const MAX_REQUEST_BYTES = 10 * 1024 * 1024;
+
 type Progress = (text: string) => void;
 
 export const bracketed = (address: string): string => (address.includes(":") ? `[${address}]` : address);
@@ -91,6 +94,7 @@ export function etcdConfig({ host, address, initialCluster, state }: MemberPlan)
     "auto-compaction-mode": "periodic",
     "auto-compaction-retention": "1h",
     "strict-reconfig-check": true,
+    "max-request-bytes": MAX_REQUEST_BYTES,
     logger: "zap",
     "log-outputs": ["stderr"],
   })}`;

@@ -17,12 +17,14 @@ import {
   Cluster,
   Compare_CompareResult,
   Compare_CompareTarget,
+  type CompareSchema,
   KV,
   Lease,
   LeaseKeepAliveRequestSchema,
   type LeaseKeepAliveResponse,
   Maintenance,
   type RequestOpSchema,
+  type ResponseOp,
   type TxnRequestSchema,
   type TxnResponse,
 } from "./wire/etcd_pb.js";
@@ -46,6 +48,8 @@ export interface EtcdMember {
   /** Has no vote yet. */
   readonly learner: boolean;
 }
+
+type RequestOp = MessageInitShape<typeof RequestOpSchema>;
 
 const PAGE_SIZE = 500;
 const TRIES = 5;
@@ -107,18 +111,13 @@ export class EtcdStore implements Store {
     assertTransaction(txn);
     const { compares = [], ops } = txn;
     const request: MessageInitShape<typeof TxnRequestSchema> = {
-      compare: compares.map(({ key, modRevision }) => ({
-        result: Compare_CompareResult.EQUAL,
-        target: Compare_CompareTarget.MOD,
-        key: bytesOf(key),
-        targetUnion: { case: "modRevision", value: BigInt(modRevision) } as const,
-      })),
-      success: ops.map(requestOf),
+      compare: compares.map(compareOf),
+      success: nested(ops.map(requestOf)),
     };
     let doubt = false;
     const onDoubt = (): void => {
       // From now on, a refusal must tell whether it was we who came first.
-      if (!doubt && compares.length > 0) request.failure = ops.map(({ key }) => readOf(key));
+      if (!doubt && compares.length > 0) request.failure = nested(ops.map(({ key }) => readOf(key)));
       doubt = true;
     };
     const answer = await this.#commit(request, { signal, onDoubt }, () => doubt);
@@ -259,13 +258,40 @@ function memberOf(member: {
   };
 }
 
-function requestOf(op: Op): MessageInitShape<typeof RequestOpSchema> {
+function requestOf(op: Op): RequestOp {
   if (op.kind === "delete") return { request: { case: "requestDeleteRange", value: { key: bytesOf(op.key) } } };
   const lease = op.lease === undefined ? 0n : BigInt(`0x${op.lease}`);
   return { request: { case: "requestPut", value: { key: bytesOf(op.key), value: bytesOf(op.value), lease } } };
 }
 
-function readOf(key: string): MessageInitShape<typeof RequestOpSchema> {
+/** etcd's `--max-txn-ops`, unless set: what is beside each other in a transaction and in those within it, together. */
+const TXN_OPS = 128;
+const HALF = TXN_OPS / 2;
+
+/** More than one transaction takes, as transactions within one: all or none, and one revision for all. */
+function nested(requests: readonly RequestOp[]): RequestOp[] {
+  if (requests.length <= TXN_OPS) return [...requests];
+  const count = Math.ceil(requests.length / HALF);
+  const parts = Array.from({ length: count }, (_, i) => requests.slice(i * HALF, (i + 1) * HALF));
+  return parts.map((success) => ({ request: { case: "requestTxn", value: { success } } }));
+}
+
+function flat(responses: readonly ResponseOp[]): ResponseOp[] {
+  return responses.flatMap((one) => (one.response.case === "responseTxn" ? flat(one.response.value.responses) : [one]));
+}
+
+function compareOf(compare: Compare): MessageInitShape<typeof CompareSchema> {
+  const target = Compare_CompareTarget.MOD;
+  if ("key" in compare) {
+    const value = BigInt(compare.modRevision);
+    const targetUnion = { case: "modRevision", value } as const;
+    return { result: Compare_CompareResult.EQUAL, target, key: bytesOf(compare.key), targetUnion };
+  }
+  const targetUnion = { case: "modRevision", value: BigInt(compare.until) + 1n } as const;
+  return { result: Compare_CompareResult.LESS, target, ...keyRange(compare.prefix), targetUnion };
+}
+
+function readOf(key: string): RequestOp {
   return { request: { case: "requestRange", value: { key: bytesOf(key) } } };
 }
 
@@ -274,7 +300,7 @@ function readOf(key: string): MessageInitShape<typeof RequestOpSchema> {
  * there as one commit, later than what was compared, then it was, or somebody did the very same.
  */
 function revisionOfOurs(ops: readonly Op[], compares: readonly Compare[], answer: TxnResponse): number | undefined {
-  const found = answer.responses.map(({ response }) => {
+  const found = flat(answer.responses).map(({ response }) => {
     const kv = response.case === "responseRange" ? response.value.kvs[0] : undefined;
     return kv === undefined ? undefined : entryOf(kv);
   });
@@ -285,6 +311,6 @@ function revisionOfOurs(ops: readonly Op[], compares: readonly Compare[], answer
       ? found[i] === undefined
       : found[i]?.value === op.value && found[i].modRevision === first.modRevision,
   );
-  const isLater = compares.every(({ modRevision }) => modRevision < first.modRevision);
+  const isLater = compares.every((one) => ("key" in one ? one.modRevision : one.until) < first.modRevision);
   return isOurs && isLater ? first.modRevision : undefined;
 }

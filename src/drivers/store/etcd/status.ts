@@ -36,6 +36,11 @@ const UNSENT_TEXTS = [
   "not capable",
 ];
 
+/** etcd's own refusal, and that of its gRPC server, which is before it. */
+const TOO_LARGE_TEXTS = ["request is too large", "message larger than max", "too many operations in txn"];
+const TOO_LARGE =
+  "it takes no transaction as large as this. Raise its limit (--max-request-bytes, 1.5 MiB unless set), or do it in smaller parts";
+
 const NO_SPACE =
   "its database is full. Compact and defragment it, then disarm the alarm: etcdctl defrag; etcdctl alarm disarm";
 
@@ -46,6 +51,7 @@ export function failureOf(error: unknown): Failure {
     return { kind: "token", why: text };
   if (lower.includes("required revision has been compacted")) return { kind: "compacted" };
   if (lower.includes("database space exceeded")) return { kind: "refused", code: "failed", why: NO_SPACE };
+  if (TOO_LARGE_TEXTS.some((one) => lower.includes(one))) return { kind: "refused", code: "invalid", why: TOO_LARGE };
   if (lower.includes("authentication failed"))
     return { kind: "refused", code: "denied", why: "it knows no such user with this password" };
   switch (code) {

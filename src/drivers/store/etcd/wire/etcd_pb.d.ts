@@ -312,6 +312,13 @@ export declare type RequestOp = Message<"etcdserverpb.RequestOp"> & {
         value: DeleteRangeRequest;
         case: "requestDeleteRange";
       }
+    | {
+        /**
+         * @generated from field: etcdserverpb.TxnRequest request_txn = 4;
+         */
+        value: TxnRequest;
+        case: "requestTxn";
+      }
     | { case: undefined; value?: undefined };
 };
 
@@ -349,6 +356,13 @@ export declare type ResponseOp = Message<"etcdserverpb.ResponseOp"> & {
          */
         value: DeleteRangeResponse;
         case: "responseDeleteRange";
+      }
+    | {
+        /**
+         * @generated from field: etcdserverpb.TxnResponse response_txn = 4;
+         */
+        value: TxnResponse;
+        case: "responseTxn";
       }
     | { case: undefined; value?: undefined };
 };
@@ -390,6 +404,11 @@ export declare type Compare = Message<"etcdserverpb.Compare"> & {
         case: "modRevision";
       }
     | { case: undefined; value?: undefined };
+
+  /**
+   * @generated from field: bytes range_end = 64;
+   */
+  rangeEnd: Uint8Array;
 };
 
 /**
