@@ -155,6 +155,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
       host: options.host,
       pools: () => cluster.all("IPPool"),
       reservations: () => cluster.all("IPReservation"),
+      rules: () => cluster.all("IPAMConfiguration")[0]?.spec ?? {},
       selects: (text) => {
         const parsed = parseSelector(text);
         return parsed.ok && match(parsed.selector, nodeLabels());

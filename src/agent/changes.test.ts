@@ -125,7 +125,14 @@ describe("Changes", () => {
       { uid, creationTimestamp },
       { uid: f.cluster.all("GlobalNetworkSet")[0]?.metadata.uid, creationTimestamp },
     );
-    await assert.rejects(f.make("apply", [set("a", [], { resourceVersion: "1" })]), ChangeRefused);
+    for (const mode of ["apply", "replace", "delete"] as const)
+      await assert.rejects(
+        f.make(mode, [set("a", [], { resourceVersion: "1" })]),
+        /has changed since|Cannot change/,
+        mode,
+      );
+    const resourceVersion = String(f.cluster.get(resourceKey(set("a", [])))?.modRevision);
+    assert.deepEqual(outcomes(await f.make("delete", [set("a", [], { resourceVersion })])), ["deleted"]);
   });
 
   it("says what it would do in a dry run, and does not", async () => {

@@ -166,6 +166,7 @@ export class Changes implements Disposable {
     const path = titleOf(wanted);
     const before = have?.resource;
     if (change.mode === "delete") {
+      this.#checkVersion(wanted, have, refusals);
       if (before !== undefined) return { key, outcome: "deleted", before };
       if (change.ignoreMissing !== true) refusals.push({ path, message: "does not exist" });
       return { key, outcome: "absent" };
@@ -179,14 +180,18 @@ export class Changes implements Disposable {
       }
       return { key, outcome: "created", after: this.#stamped(wanted, undefined) };
     }
-    const asked = wanted.metadata.resourceVersion;
-    if (asked !== undefined && asked !== String(have?.modRevision)) {
-      refusals.push({ path, message: `has changed since: resourceVersion is ${have?.modRevision}, not ${asked}` });
-    }
+    this.#checkVersion(wanted, have, refusals);
     const after = this.#stamped(wanted, before);
     return isDeepStrictEqual(after, before)
       ? { key, outcome: "unchanged", before, after }
       : { key, outcome: "updated", before, after };
+  }
+
+  #checkVersion(wanted: AnyResource, have: Cached | undefined, refusals: Problem[]): void {
+    const asked = wanted.metadata.resourceVersion;
+    if (have === undefined || asked === undefined || asked === String(have.modRevision)) return;
+    const message = `has changed since: resourceVersion is ${have.modRevision}, not ${asked}`;
+    refusals.push({ path: titleOf(wanted), message });
   }
 
   /** With the metadata that the store gives; the user's own values for those do not count. */

@@ -142,6 +142,8 @@ describe("manx, resources", () => {
     golden("get-name", await bench.manx("get", "np", "-o", "name"));
     golden("get-yaml", await bench.manx("get", "np", "web", "-o", "yaml"));
     golden("get-missing", await bench.manx("get", "np", "nope"));
+    golden("get-some-missing", await bench.manx("get", "np", "web", "nope", "neither", "-o", "name"));
+    assert.equal((await bench.manx("get", "np", "")).exit, 4);
     golden("get-empty", await bench.manx("get", "gnp"));
     golden("get-no-kind", await bench.manx("get", "netpolicies"));
     golden("get-nodes", await bench.manx("get", "node"));

@@ -134,6 +134,19 @@ const NORMAL: readonly Row[] = [
     ["internet host tcp 80 deny", "internet host tcp 22 allow"],
   ],
   [
+    "the profile that is built in allows everything that no policy governs, wherever it stands in the list",
+    {
+      profiles: [profile("no", { ingress: [deny(80)] })],
+      hostEndpoints: [eth0({ profiles: ["no", "projectcalico-default-allow", "ghost"] })],
+    },
+    ["internet host tcp 80 deny", "internet host tcp 81 allow", "host internet udp 9 allow"],
+  ],
+  [
+    "the profile that is built in says nothing about a direction that a policy governs",
+    { hostEndpoints: [eth0({ profiles: ["projectcalico-default-allow"] })], policies: [edge({ ingress: [tcp(80)] })] },
+    ["internet host tcp 80 allow", "internet host tcp 81 deny", "host internet tcp 81 allow"],
+  ],
+  [
     "a policy closes the direction that it governs, profiles decide about the other",
     { profiles: [open], hostEndpoints: [eth0(OPEN)], policies: [edge({ ingress: [tcp(80)] })] },
     [

@@ -1,8 +1,8 @@
 /** Answers to RequestPool: which pools an ask means, and whose they are. */
 import { explain, type Pool, type PoolChoice, type Refusal, usablePools } from "../../core/ipam/choice.ts";
 import { isSubnetPool, unusable } from "../../core/ipam/pools.ts";
-import { type Address, address, type Family, parseAddress } from "../../core/net/address.ts";
-import { type Cidr, cidr, covers, formatCidr, overlaps, parseCidr } from "../../core/net/cidr.ts";
+import { type Address, address, type Family, parseAddress, width } from "../../core/net/address.ts";
+import { type Cidr, cidr, cidrOf, covers, formatCidr, overlaps, parseCidr } from "../../core/net/cidr.ts";
 import { AddressError, type PoolAsk, type PoolGrant } from "../addresses.ts";
 import type { LocalStateFile } from "../local-state.ts";
 import { freeTag, GrantOwners, noGateway } from "./grant-owners.ts";
@@ -38,8 +38,8 @@ export class Grants {
   /** Which network each grant is for. */
   readonly owners: GrantOwners;
   readonly #options: GrantsOptions;
-  /** Values of reserved addresses, as of that version of the grants. */
-  #reserved: ReadonlySet<bigint> = new Set();
+  /** Reserved addresses by value, as of that version of the grants. */
+  #reserved: ReadonlyMap<bigint, Address> = new Map();
   #reservedAt = -1;
   readonly #madeAt = new Map<string, number>();
   readonly #start: number;
@@ -161,13 +161,22 @@ export class Grants {
 
   /** Whether some network keeps the address free of containers. */
   isReserved({ value }: Address): boolean {
+    return this.#reservedAddresses().has(value);
+  }
+
+  /** Those addresses, each as a CIDR. */
+  reserved(): Cidr[] {
+    return [...this.#reservedAddresses().values()].map((a) => cidrOf(a, width(a.family)));
+  }
+
+  #reservedAddresses(): ReadonlyMap<bigint, Address> {
     const { version, all } = this.#options.state.ipam.grants;
     if (this.#reservedAt !== version) {
-      const texts = [...all.values()].flatMap(({ reserved }) => reserved);
-      this.#reserved = new Set(texts.map((text) => address(text).value));
+      const addresses = [...all.values()].flatMap(({ reserved }) => reserved.map(address));
+      this.#reserved = new Map(addresses.map((a) => [a.value, a]));
       this.#reservedAt = version;
     }
-    return this.#reserved.has(value);
+    return this.#reserved;
   }
 
   reserve(grant: GrantRecord, address: string): void {

@@ -86,8 +86,13 @@ describe("loans", () => {
     await assert.rejects(pair.ask("10.9.0.4"), /address 10\.9\.0\.4: host "owner", which owns it, has it in use/);
     await assert.rejects(pair.ask("10.9.0.5"), /keeps it for a gateway/);
     assert.deepEqual(await pair.loans(), []);
-    await using strict = await Pair.open({ strictAffinity: true });
+    await using strict = await Pair.open({ rules: () => ({ strictAffinity: true }) });
     await assert.rejects(strict.ask("10.9.0.6"), /pool "small" gave the block 10\.9\.0\.4\/30 to host "owner"/);
+    await using limited = await Pair.open({ rules: () => ({ maxBlocksPerHost: 1 }) });
+    for (let i = 0; i < 4; i++) await limited.ask();
+    await assert.rejects(limited.ask(), /limit 1/);
+    assert.deepEqual(await limited.loans(), [], "a host at its limit does not borrow by itself");
+    assert.equal(await limited.ask("10.9.0.6"), "10.9.0.6/32");
   });
 
   it("is not waited for when the owner does not answer, and nothing is left of the question", async () => {

@@ -7,6 +7,7 @@ import { parseAddress } from "../../core/net/address.ts";
 import { cidr, contains } from "../../core/net/cidr.ts";
 import { MemoryStore } from "../../drivers/store/memory.ts";
 import type { AddressErrorCode } from "../addresses.ts";
+import type { BlockRules } from "./supply.ts";
 
 const refusal = (code: AddressErrorCode, message: RegExp) => ({ name: "AddressError", code, message });
 const inside = (range: string, text: string): boolean => {
@@ -343,10 +344,54 @@ describe("addresses: giving out", () => {
   });
 
   it("limits the number of blocks where it is told to", async () => {
-    await using host = await Host.with([pool("a", "10.65.0.0/24", { blockSize: 30 })], { maxBlocks: 2 });
+    await using host = await Host.with([pool("a", "10.65.0.0/24", { blockSize: 30 })], {
+      rules: () => ({ maxBlocksPerHost: 2 }),
+    });
     const poolId = await host.network("n1");
     await take(host, poolId, 8);
-    await assert.rejects(take(host, poolId, 1), refusal("exhausted", /no further block \(limit 2\)/));
+    await assert.rejects(take(host, poolId, 1), refusal("exhausted", /no further block \(limit 2, maxBlocksPerHost/));
+  });
+
+  it("follows the IPAMConfiguration as it changes; an address asked for by value is worth a block whatever it says", async () => {
+    let rules: BlockRules = { strictAffinity: true, autoAllocateBlocks: false };
+    await using host = await Host.with([pool("a", "10.65.0.0/24", { blockSize: 30 })], { rules: () => rules });
+    const poolId = await host.network("n1");
+    await assert.rejects(take(host, poolId, 1), refusal("exhausted", /no further block \(autoAllocateBlocks/));
+    assert.equal(await host.addresses.request({ poolId, address: "10.65.0.9" }), "10.65.0.9/32");
+    assert.deepEqual(await take(host, poolId, 3), ["10.65.0.8/32", "10.65.0.10/32", "10.65.0.11/32"]);
+    await assert.rejects(take(host, poolId, 1), refusal("exhausted", /autoAllocateBlocks/));
+    rules = { strictAffinity: true, maxBlocksPerHost: 1 };
+    await assert.rejects(take(host, poolId, 1), refusal("exhausted", /limit 1/));
+    assert.equal(await host.addresses.request({ poolId, address: "10.65.0.17" }), "10.65.0.17/32");
+    await take(host, poolId, 3);
+    await assert.rejects(take(host, poolId, 1), refusal("exhausted", /limit 1/));
+    rules = { maxBlocksPerHost: 0 };
+    await take(host, poolId, 240);
+    assert.equal(host.addresses.blocks().length, 62);
+  });
+
+  it("claims no block whose addresses in the range are all reserved, or kept free by a network", async () => {
+    await using host = await Host.with([pool("a", "10.65.0.0/26", { blockSize: 32 })]);
+    host.reservations = [
+      {
+        apiVersion: "projectcalico.org/v3",
+        kind: "IPReservation",
+        metadata: { name: "r" },
+        spec: { reservedCIDRs: ["10.65.0.16/30", "10.65.0.18/31", "10.65.0.16/29", "fd65::/64"] },
+      },
+    ];
+    const grant = await host.addresses.requestPool({ family: 4, pool: "10.65.0.0/26", subPool: "10.65.0.16/28" });
+    const { poolId } = grant;
+    for (const address of ["10.65.0.24", "10.65.0.25"])
+      await host.addresses.request({ poolId, address, isGateway: true });
+    host.addresses.bind("n1", [{ family: 4, pool: grant.pool, reserved: ["10.65.0.24", "10.65.0.25"] }]);
+    const given = (await take(host, poolId, 6)).sort();
+    assert.deepEqual(
+      given,
+      [26, 27, 28, 29, 30, 31].map((last) => `10.65.0.${last}/32`),
+    );
+    await assert.rejects(take(host, poolId, 1), refusal("exhausted", /has no free block left there/));
+    assert.equal(host.addresses.blocks().length, 6);
   });
 
   it("serves a hundred asks at once, each with another address, out of few blocks", async () => {

@@ -34,7 +34,7 @@ import { PoolStore } from "./pool-store.ts";
 import { Publisher } from "./publisher.ts";
 import { type Live, Reconcile } from "./reconcile.ts";
 import type { GrantRecord } from "./records.ts";
-import { Supply } from "./supply.ts";
+import { type BlockRules, Supply } from "./supply.ts";
 import { BlockTable } from "./table.ts";
 
 export interface AddressesOptions {
@@ -48,10 +48,8 @@ export interface AddressesOptions {
   readonly selects: (nodeSelector: string) => boolean;
   /** CIDRs of the host's routes, without ours and without those that BGP brought. */
   readonly routes: () => readonly string[];
-  /** Most blocks of a family for this host; absent: no limit. */
-  readonly maxBlocks?: number;
-  /** Never borrow addresses out of other hosts' blocks. */
-  readonly strictAffinity?: boolean;
+  /** The IPAMConfiguration's; absent: the defaults. */
+  readonly rules?: () => BlockRules;
   /** Told of what went wrong in the background, and (undefined) when it is well again. */
   readonly onTrouble?: (message: string | undefined) => void;
   /** What containers had on other hosts that are gone there. */
@@ -117,7 +115,6 @@ export class LocalAddresses implements Addresses, AsyncDisposable {
     this.#reconcile = new Reconcile({ ...parts, giver: this.#giver });
     const onTrouble = options.onTrouble ?? ((): void => undefined);
     this.#publisher = new Publisher({ store, host, blocks: this.#blocks, onTrouble });
-    const { maxBlocks } = options;
     const closed = this.#closed.signal;
     this.#loans = new Loans({ ...parts, store, host, giver: this.#giver, answerMs: options.answerMs ?? ANSWER_MS });
     this.#supply = new Supply({
@@ -125,9 +122,8 @@ export class LocalAddresses implements Addresses, AsyncDisposable {
       claims: this.#claims,
       giver: this.#giver,
       loans: this.#loans,
-      strictAffinity: options.strictAffinity === true,
+      rules: options.rules ?? ((): BlockRules => ({})),
       isAlive: options.isAlive ?? ((): boolean => true),
-      maxBlocks,
       onTrouble,
       now,
       closed,

@@ -21,6 +21,16 @@ const FULL_MS = 30_000;
 /** How many addresses of a block its owner is asked for. */
 const QUESTIONS = 8;
 
+/** What an IPAMConfiguration says. Calico's meanings: an address that is asked for by value is worth a block whatever they say. */
+export interface BlockRules {
+  /** Automatic addresses come from this host's own blocks only. */
+  readonly strictAffinity?: boolean;
+  /** Whether blocks are claimed where they are needed; yes unless it says no. */
+  readonly autoAllocateBlocks?: boolean;
+  /** Most blocks of a family for this host; 0 or absent: no limit. */
+  readonly maxBlocksPerHost?: number;
+}
+
 export interface SupplyOptions {
   readonly state: LocalState;
   readonly blocks: BlockTable;
@@ -28,10 +38,8 @@ export interface SupplyOptions {
   readonly grants: Grants;
   readonly giver: Giver;
   readonly loans: Loans;
-  /** Addresses come from this host's own blocks only. */
-  readonly strictAffinity: boolean;
-  /** Most blocks of a family for this host; absent: no limit. */
-  readonly maxBlocks: number | undefined;
+  /** The IPAMConfiguration's, as they are at the moment. */
+  readonly rules: () => BlockRules;
   /** Whether it is worth while to ask that host. */
   readonly isAlive: (host: string) => boolean;
   readonly onTrouble: (message: string | undefined) => void;
@@ -101,7 +109,7 @@ export class Supply {
     if (wanted === undefined) return;
     const exact = cidrOf(wanted.address, wanted.pool.blockSize);
     try {
-      const result = await this.alone(() => this.#claim(wanted.pool, { exact }, signal));
+      const result = await this.alone(() => this.#claimWithin(wanted.pool, { exact }, signal));
       if (!result.ok && result.owner !== undefined && this.#options.isAlive(result.owner))
         await this.#borrow(wanted.pool, wanted.address, result, signal);
     } catch (error) {
@@ -116,10 +124,10 @@ export class Supply {
     const tried = [...allowance.refused];
     for (const pool of allowance.usable) {
       const within = allowance.range ?? allowance.subnet;
-      const result = await this.#claim(pool, within === undefined ? {} : { within }, signal);
+      const result = await this.#claimWithin(pool, within === undefined ? {} : { within }, signal);
       const given = result.ok
         ? this.#options.giver.give(grant, allowance, prefer)
-        : await this.#borrowAny(grant, pool, allowance, signal);
+        : await this.#borrowAny(grant, pool, allowance, result, signal);
       if (given !== undefined) return given;
       tried.push({
         pool: pool.name,
@@ -132,14 +140,9 @@ export class Supply {
     );
   }
 
-  async #borrow(
-    pool: Pool,
-    wanted: Address,
-    { why, owner }: Extract<ClaimResult, { ok: false }>,
-    signal: AbortSignal,
-  ): Promise<BorrowResult> {
-    const { loans, strictAffinity } = this.#options;
-    if (owner === undefined || strictAffinity) return { ok: false, why: `pool "${pool.name}" ${why}` };
+  async #borrow(pool: Pool, wanted: Address, { why, owner }: Refused, signal: AbortSignal): Promise<BorrowResult> {
+    const { loans, rules } = this.#options;
+    if (owner === undefined || rules().strictAffinity === true) return { ok: false, why: `pool "${pool.name}" ${why}` };
     return loans.borrow(wanted, owner, pool.name, signal);
   }
 
@@ -148,10 +151,11 @@ export class Supply {
     grant: GrantRecord,
     pool: Pool,
     allowance: Allowance,
+    refused: Refused,
     signal: AbortSignal,
   ): Promise<Address | undefined> {
-    const { claims, giver, loans, strictAffinity } = this.#options;
-    if (strictAffinity) return undefined;
+    const { claims, giver, loans, rules } = this.#options;
+    if (rules().strictAffinity === true || refused.limited === true) return undefined;
     for (const owner of await claims.foreignIn(pool.cidr, signal)) {
       const free = await claims.freeAt(owner, signal);
       // What an owner has published may be old, so a refusal is no reason to give up; silence is.
@@ -164,14 +168,27 @@ export class Supply {
     return undefined;
   }
 
-  async #claim(pool: Pool, want: { exact?: Cidr; within?: Cidr }, signal: AbortSignal): Promise<ClaimResult> {
-    const { maxBlocks } = this.#options;
+  /** As far as the rules let hosts claim by themselves. */
+  async #claimWithin(pool: Pool, want: Want, signal: AbortSignal): Promise<ClaimResult | Refused> {
+    const why = this.#limit(pool);
+    return why === undefined ? this.#claim(pool, want, signal) : { ok: false, why, limited: true };
+  }
+
+  #limit({ cidr: { family } }: Pool): string | undefined {
+    const { autoAllocateBlocks, maxBlocksPerHost = 0 } = this.#options.rules();
+    if (autoAllocateBlocks === false) return "may give no further block (autoAllocateBlocks of the IPAMConfiguration)";
+    if (maxBlocksPerHost === 0) return undefined;
     const owned = [...this.#options.blocks.all.values()].filter(
-      ({ block, owner }) => owner === undefined && block.cidr.family === pool.cidr.family,
-    ).length;
-    if (maxBlocks !== undefined && owned >= maxBlocks)
-      return { ok: false, why: `may give this host no further block (limit ${maxBlocks})` };
-    return this.#options.claims.claim({ pool, ...want, reserved: this.#options.giver.reserved() }, signal);
+      ({ block, owner }) => owner === undefined && block.cidr.family === family,
+    );
+    return owned.length < maxBlocksPerHost
+      ? undefined
+      : `may give this host no further block (limit ${maxBlocksPerHost}, maxBlocksPerHost of the IPAMConfiguration)`;
+  }
+
+  async #claim(pool: Pool, want: Want, signal: AbortSignal): Promise<ClaimResult> {
+    const { claims, giver, grants } = this.#options;
+    return claims.claim({ pool, ...want, reserved: [...giver.reserved(), ...grants.reserved()] }, signal);
   }
 
   /** Runs when all that was asked for before has ended. */
@@ -193,7 +210,7 @@ export class Supply {
     if (free >= low || this.#toppingUp.has(key) || (this.#full.get(key) ?? -Infinity) > this.#options.now() - FULL_MS)
       return;
     this.#toppingUp.add(key);
-    void this.alone(() => this.#claim(pool, within === undefined ? {} : { within }, this.#options.closed))
+    void this.alone(() => this.#claimWithin(pool, within === undefined ? {} : { within }, this.#options.closed))
       .then(
         ({ ok }) => ok || this.#full.set(key, this.#options.now()),
         (error: unknown) => {
@@ -226,6 +243,15 @@ export class Supply {
     await this.#turn;
   }
 }
+
+/** A block of these, or any with an address in here. */
+interface Want {
+  readonly exact?: Cidr;
+  readonly within?: Cidr;
+}
+
+/** `limited`: it is this host that may not have more, so it does not borrow either (as in Calico). */
+type Refused = Extract<ClaimResult, { ok: false }> & { readonly limited?: boolean };
 
 function rangeText({ range, subnet }: Allowance): string {
   const within = range ?? subnet;

@@ -25,7 +25,7 @@ export const ChangeRequest = z
   .strictObject({
     mode: z.enum(["apply", "create", "replace", "delete"]).openapi({
       description:
-        "apply: make or replace; create: refuse what exists; replace: refuse what does not; delete: only names count",
+        "apply: make or replace; create: refuse what exists; replace: refuse what does not; delete: only names count, and resourceVersion where it is given",
     }),
     resources: z.array(ResourceFrame).max(100_000).readonly(),
     dryRun: z.boolean().optional().openapi({ description: "Say what would change, change nothing" }),

@@ -21,6 +21,8 @@ interface Found {
   readonly info: KindInfo;
   readonly revision: number;
   readonly items: readonly AnyResource[];
+  /** Of the names that were asked for. */
+  readonly missing: readonly CliError[];
 }
 
 export const define: Define = (command, cli) => {
@@ -42,16 +44,24 @@ export const define: Define = (command, cli) => {
     const infos = kindsCalled(kind);
     const every = await Promise.all(infos.map((info) => find(agent, info, names, flags)));
     const found = kind === "all" ? every.map(written) : every;
-    await print(found, names.length === 1 && infos.length === 1, flags, cli);
+    const missing = every.flatMap((one) => one.missing);
+    // What there is, is shown; the exit status tells that not all is there.
+    if (missing.length === 0 || found.some(({ items }) => items.length > 0))
+      await print(found, names.length === 1 && infos.length === 1, flags, cli);
+    const [first, ...more] = missing;
+    if (first === undefined) return;
+    throw more.length === 0 ? first : new CliError(EXIT.notFound, missing.map(({ message }) => message).join("\n"));
   });
 };
 
 async function find(agent: AgentClient, info: KindInfo, names: readonly string[], flags: Flags): Promise<Found> {
   const { revision, items } = await agent.resources(info.kind, info.namespaced ? flags.namespace : undefined);
-  const wanted = names.length === 0 ? items : names.flatMap((word) => pick(items, word, info, flags));
+  const picked = names.map((word) => pick(items, word, info, flags));
+  const missing = picked.filter((one) => one instanceof CliError);
+  const wanted = names.length === 0 ? items : picked.flatMap((one) => (one instanceof CliError ? [] : one));
   const labelled = wanted.map((resource) => ({ resource, labels: resource.metadata.labels ?? {} }));
   const selected = await filterByLabels(labelled, flags.selector);
-  return { info, revision, items: selected.map(({ resource }) => resource) };
+  return { info, revision, items: selected.map(({ resource }) => resource), missing };
 }
 
 /** What is to be applied again: a policy that container labels made would outlive its container. */
@@ -60,14 +70,19 @@ function written(found: Found): Found {
 }
 
 /** By name; where no namespace is given and only one has it, that is meant. */
-function pick(items: readonly AnyResource[], word: string, info: KindInfo, flags: Flags): readonly AnyResource[] {
+function pick(
+  items: readonly AnyResource[],
+  word: string,
+  info: KindInfo,
+  flags: Flags,
+): readonly AnyResource[] | CliError {
   const asked = nameOf(word, info, flags.namespace);
   const named = items.filter(({ metadata }) => metadata.name === asked.name);
   const found = named.filter(({ metadata }) => (metadata.namespace ?? "default") === (asked.namespace ?? "default"));
   if (found.length > 0) return found;
   if (named.length === 1 && flags.namespace === undefined && !word.includes("/")) return named;
   const elsewhere = named.map(({ metadata }) => `${metadata.namespace}/${metadata.name}`).join(", ");
-  throw new CliError(
+  return new CliError(
     EXIT.notFound,
     `Cannot get the ${info.kind} "${word}": there is none of that name`,
     elsewhere === "" ? `manx get ${info.kind} shows those there are.` : `There are: ${elsewhere}`,

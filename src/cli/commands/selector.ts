@@ -43,10 +43,10 @@ export const define: Define = (command, cli) => {
     ["manx selector 'has(role)' --labels '{\"role\":\"db\"}'", "exit 0: a match; 1: none; 2: not a selector"],
   ]);
   command.addHelpText("after", LANGUAGE);
-  const { outputError } = command.configureOutput();
+  const output = command.configureOutput();
   command.configureOutput({
     outputError: (text, write) => {
-      outputError?.(text, write);
+      output.outputError?.(text, write);
       if (/option|too many arguments/.test(text)) write(HYPHEN);
     },
   });

@@ -2,6 +2,7 @@
  * Snapshot -> HostState, all at once: the plain version, which says what the answer is. `Deriver` gives the same answer and
  * does only the work that a change asks for.
  */
+import { DEFAULT_ALLOW } from "../model/default-allow.ts";
 import { cidr } from "../net/cidr.ts";
 import { DEFAULT_FAILSAFE } from "../rules/failsafe.ts";
 import { arpChain, FIXED_ORIGINS } from "../rules/fixed.ts";
@@ -128,7 +129,9 @@ function compileEndpoints(
   const policies = [...snapshot.policies, ...snapshot.stagedPolicies].flatMap((policy) => resolvePolicy(policy) ?? []);
   const tiers = resolveTiers(snapshot.tiers, policies);
   const profiles: Profiles = {
-    lists: new Map(snapshot.profiles.map((profile) => [profile.metadata.name, resolveProfile(profile)])),
+    lists: new Map(
+      [DEFAULT_ALLOW, ...snapshot.profiles].map((profile) => [profile.metadata.name, resolveProfile(profile)]),
+    ),
     networks: new Map(snapshot.networks.map((network) => [network.metadata.name, network])),
   };
   const programs = new Map<string, CompiledProgram>();

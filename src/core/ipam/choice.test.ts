@@ -51,8 +51,9 @@ describe("choice of a block", () => {
           ...(area !== undefined && { within: at(area.at, area.length) }),
         };
         const useless = (block: (typeof all)[number]): boolean =>
-          Array.from({ length: 16 }, (_, i) => ({ family: 4 as const, value: block.value + BigInt(i) })).every((a) =>
-            ask.reserved.some((r) => contains(r, a)),
+          Array.from({ length: 16 }, (_, i) => ({ family: 4 as const, value: block.value + BigInt(i) })).every(
+            (a) =>
+              [ask.within].some((w) => w !== undefined && !contains(w, a)) || ask.reserved.some((r) => contains(r, a)),
           );
         const good = all.filter(
           (block, i) =>
@@ -78,6 +79,8 @@ describe("choice of pools", () => {
     makePool("rack", cidr("10.3.0.0/16"), { nodeSelector: "rack == '1'" }),
     makePool("manual", cidr("10.4.0.0/16"), { assignmentMode: "Manual" }),
     makePool("tunnel", cidr("10.5.0.0/16"), { allowedUses: ["Tunnel"] }),
+    makePool("shop", cidr("10.6.0.0/16"), { namespaceSelector: "name == 'shop'" }),
+    makePool("balancer", cidr("10.7.0.0/16"), { allowedUses: ["LoadBalancer"], assignmentMode: "Manual" }),
     makePool("six", cidr("fd01::/64")),
   ].map(poolOf);
   const names = (ask: Parameters<typeof usablePools>[1], rack = false): string =>
@@ -91,12 +94,12 @@ describe("choice of pools", () => {
     ["only those of the family", names({ family: 6 }), "six"],
     [
       "named ones whatever their selector and mode, in the order named",
-      names({ family: 4, names: ["manual", "rack", "a", "a"] }),
-      "manual,rack,a",
+      names({ family: 4, names: ["shop", "manual", "rack", "a", "a"] }),
+      "shop,manual,rack,a",
     ],
     [
       "named ones not when disabled, for tunnels, of another family or missing",
-      names({ family: 4, names: ["off", "tunnel", "six", "none"] }),
+      names({ family: 4, names: ["off", "tunnel", "balancer", "six", "none"] }),
       "",
     ],
     ["only those around the subnet", names({ family: 4, within: cidr("10.3.1.0/24") }, true), "rack"],

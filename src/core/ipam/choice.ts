@@ -91,6 +91,9 @@ function reasonAgainst(
   if (ask.within !== undefined && !overlaps(pool.cidr, ask.within)) return "lies outside of the subnet";
   if (ask.names !== undefined) return undefined;
   if (spec.assignmentMode === "Manual") return "gives addresses only to networks that name it";
+  const namespaces = spec.namespaceSelector ?? "";
+  if (namespaces !== "" && namespaces !== "all()")
+    return `is for some namespaces (namespaceSelector ${namespaces}), and Docker does not say whose address it wants: name the pool`;
   if (!selects(spec.nodeSelector)) return `is not for this host (nodeSelector ${spec.nodeSelector})`;
   return undefined;
 }
@@ -102,7 +105,7 @@ export interface BlockSearch {
   readonly within?: Cidr;
   /** Blocks that somebody owns. */
   readonly taken: readonly Cidr[];
-  /** Addresses that are never given out by themselves: a block of nothing else is useless. */
+  /** Addresses that are never given out by themselves: a block of nothing else, or of nothing else in `within`, is useless. */
   readonly reserved: readonly Cidr[];
   /** Hosts start at different places, so that they seldom want the same block. */
   readonly host: string;
@@ -126,11 +129,21 @@ function wallsOf(search: BlockSearch, shift: bigint): Range[] {
   const family = search.pool.family;
   const taken = search.taken.filter((block) => overlaps(block, search.pool)).map(toRange);
   const walls = taken.map(({ first, last }) => ({ family, first: first >> shift, last: last >> shift }));
-  for (const { first, last } of mergeRanges(search.reserved.filter((r) => r.family === family).map(toRange))) {
+  const reserved = search.reserved.filter((r) => r.family === family).map(toRange);
+  for (const { first, last } of mergeRanges([...reserved, ...outside(search)])) {
     const whole = { family, first: (first + (1n << shift) - 1n) >> shift, last: ((last + 1n) >> shift) - 1n };
     if (whole.first <= whole.last) walls.push(whole);
   }
   return mergeRanges(walls);
+}
+
+/** What of the pool may not be used, below and above: reserved addresses inside may leave nothing of a block at an edge. */
+function outside({ pool, within }: BlockSearch): Range[] {
+  if (within === undefined) return [];
+  const [whole, part] = [toRange(pool), toRange(within)];
+  const below = { ...whole, last: part.first - 1n };
+  const above = { ...whole, first: part.last + 1n };
+  return [below, above].filter(({ first, last }) => first <= last);
 }
 
 function gapFrom(from: bigint, to: bigint, walls: readonly Range[]): bigint | undefined {

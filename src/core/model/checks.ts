@@ -2,6 +2,7 @@
 import { width } from "../net/address.ts";
 import { type Cidr, cidr, covers, formatCidr, overlaps, parseCidr, parseNet } from "../net/cidr.ts";
 import { checkAnnotations, checkRules } from "./check-rule.ts";
+import { DEFAULT_ALLOW } from "./default-allow.ts";
 import { plainNet } from "./fields.ts";
 import { checkLanAnnotations } from "./lan-annotations.ts";
 import { entriesOf, field, isTrue, listField, type Report, textField } from "./loose.ts";
@@ -154,15 +155,12 @@ export const checkTier: Check = (resource, report) => {
     report(["spec", "defaultAction"], `the default action of the tier "${name}" is fixed: ${fixed.defaultAction}`);
 };
 
-/** Calico gives this profile to endpoints itself. */
-const ALLOW_PROFILE = "projectcalico-default-allow";
-
 export const checkProfile: Check = (resource, report) => {
   const spec = field(resource, "spec");
   checkRules(spec, report);
   checkLabels(field(spec, "labelsToApply"), ["spec", "labelsToApply"], report);
-  if (textField(field(resource, "metadata"), "name") === ALLOW_PROFILE)
-    report(["metadata", "name"], `the profile "${ALLOW_PROFILE}" is built in and cannot be changed`);
+  if (textField(field(resource, "metadata"), "name") === DEFAULT_ALLOW.metadata.name)
+    report(["metadata", "name"], `the profile "${DEFAULT_ALLOW.metadata.name}" is built in and cannot be changed`);
 };
 
 export const checkNetworkSet: Check = (resource, report) => {
