@@ -16,12 +16,15 @@ import { emptySnapshot, endpoint, network } from "./world.ts";
 
 const V3 = "projectcalico.org/v3";
 
+/** A port that several have under one name. */
+const SHARED = { name: "shared", protocol: "TCP", port: 1100 } as const;
+
 /** Everything that the rows talk about. `far*` live on another host; `web` and `db` share a network, `other` does not. */
 export const ENDPOINTS = [
   endpoint("web", {
     addresses: ["10.65.0.1", "fd65::1"],
     labels: { role: "web" },
-    ports: [{ name: "http", protocol: "TCP", port: 8080 }],
+    ports: [{ name: "http", protocol: "TCP", port: 8080 }, SHARED, { name: "web-port", protocol: "TCP", port: 1000 }],
     published: [{ protocol: "TCP", port: 80 }],
   }),
   endpoint("db", {
@@ -30,9 +33,16 @@ export const ENDPOINTS = [
     ports: [
       { name: "sql", protocol: "TCP", port: 5432 },
       { name: "stats", protocol: "UDP", port: 5432 },
+      SHARED,
+      { name: "db-port", protocol: "TCP", port: 1001 },
     ],
   }),
-  endpoint("other", { addresses: ["10.65.0.3", "fd65::3"], network: "dbs", labels: { role: "other" } }),
+  endpoint("other", {
+    addresses: ["10.65.0.3", "fd65::3"],
+    network: "dbs",
+    labels: { role: "other" },
+    ports: [SHARED],
+  }),
   endpoint("shop", {
     addresses: ["10.65.0.4", "fd65::4"],
     namespace: "shop",
@@ -56,7 +66,12 @@ export const ENDPOINTS = [
   endpoint("in2", { addresses: ["10.65.0.8", "fd65::8"], network: "inner" }),
   endpoint("open", { addresses: ["10.65.0.9", "fd65::9"], network: "open" }),
   // One container on two networks.
-  endpoint("duo1", { addresses: ["10.65.0.10", "fd65::a"], container: "duo" }),
+  endpoint("duo1", {
+    addresses: ["10.65.0.10", "fd65::a"],
+    container: "duo",
+    labels: { role: "duo" },
+    ports: [SHARED, { name: "duo-port", protocol: "TCP", port: 1002 }],
+  }),
   endpoint("duo2", { addresses: ["10.65.0.11", "fd65::b"], container: "duo", network: "dbs" }),
   endpoint("farweb", { addresses: ["10.65.1.1", "fd65:1::1"], host: "h2", labels: { role: "web" } }),
   endpoint("farother", {

@@ -7,6 +7,7 @@ import { KernelHost } from "../../src/lab/kernel-host.ts";
 import { casesOf, ENDPOINTS, HOST_ADDRESSES, ROWS, snapshotOf } from "./cases.ts";
 import { fate, run } from "./evaluated.ts";
 import { HOST_ROWS } from "./host-cases.ts";
+import { NAMED_PORT_ROWS } from "./named-port-cases.ts";
 import { type Flow, judge } from "./oracle.ts";
 import { interfaceTo, LAN } from "./world.ts";
 
@@ -17,7 +18,7 @@ describe("policy cases", () => {
   });
   after(() => kernel[Symbol.dispose]());
 
-  for (const row of [...ROWS, ...HOST_ROWS])
+  for (const row of [...ROWS, ...HOST_ROWS, ...NAMED_PORT_ROWS])
     it(row[0], async () => {
       const snapshot = snapshotOf(row);
       const state = derive(snapshot);
