@@ -38,9 +38,10 @@ export const IPPoolSpec = z.strictObject({
   nodeSelector: selector
     .exactOptional()
     .meta({ description: "Labels of the nodes that may take blocks of it", default: "all()" }),
-  namespaceSelector: selector
-    .exactOptional()
-    .meta({ description: "Labels of the namespaces (compose projects) that may have addresses of it" }),
+  namespaceSelector: selector.exactOptional().meta({
+    description:
+      "Labels of the namespaces that may have addresses of it; Docker does not tell them: only networks that name the pool use it",
+  }),
   allowedUses: z
     .array(z.enum(["Workload", "Tunnel", "LoadBalancer"]))
     .exactOptional()
