@@ -153,6 +153,8 @@ describe("a BGPFilter's import rules", () => {
       REMOTE.filter((prefix) => prefix !== MIDDLE),
     ],
     ["prefixLength below the cidr's own", { cidr: MIDDLE, matchOperator: "In", prefixLength: { max: 16 } }, []],
+    ["prefixLength with Equal", { cidr: WIDE, matchOperator: "Equal", prefixLength: { max: 24 } }, [WIDE]],
+    ["prefixLength that leaves nothing equal", { cidr: WIDE, matchOperator: "Equal", prefixLength: { min: 24 } }, []],
     ["a standard community", { communities: { values: ["666:1"] } }, [STANDARD]],
     ["another one", { communities: { values: ["666:2"] } }, []],
     ["a large community", { communities: { values: ["65001:1:2"] } }, [LARGE]],

@@ -4,7 +4,7 @@ import { isCommunity } from "../model/bgp.ts";
 import { width } from "../net/address.ts";
 import type { Cidr } from "../net/cidr.ts";
 import { parseNet } from "../net/cidr.ts";
-import { isInterfacePattern } from "./filter-rules.ts";
+import { isInterfacePattern, isReadable } from "./filter-rules.ts";
 import { filterSymbols } from "./names.ts";
 import { type BgpNode, bgpNode, Configurations, routerId } from "./nodes.ts";
 import { configuredPeerings, distinct, meshPeerings } from "./peerings.ts";
@@ -30,6 +30,7 @@ export function deriveBgp(input: BgpInput): BgpState {
     self,
     global: configurations.global,
     filters: new Map(input.filters.map((filter) => [filter.metadata.name, filter])),
+    unreadable: new Set(input.filters.filter((one) => !isReadable(one)).map(({ metadata }) => metadata.name)),
     connected: cidrs(input.connected),
   };
   const mesh = configurations.global?.spec.nodeToNodeMeshEnabled ?? true;

@@ -3,7 +3,8 @@
  * numbers or have been parsed and printed again: no text of a user's reaches the output as it is.
  */
 import { isCommunity } from "../model/bgp.ts";
-import type { BGPFilterOperation, BGPFilterRule } from "../model/resources.ts";
+import { whyNotName } from "../model/names.ts";
+import type { BGPFilter, BGPFilterOperation, BGPFilterRule } from "../model/resources.ts";
 import { type Family, width } from "../net/address.ts";
 import { formatCidr, parseNet } from "../net/cidr.ts";
 import { symbol } from "./names.ts";
@@ -25,6 +26,18 @@ export function renderProgram({ symbol: name, rules, filter, family }: FilterPro
     ...rules.map((rule) => `  ${statement(rule, family)}`),
     "}",
   ];
+}
+
+/** The store may hold what no check has seen: what cannot be written down has not been understood. */
+export function isReadable({ metadata, spec }: BGPFilter): boolean {
+  if (whyNotName(metadata.name) !== undefined) return false;
+  try {
+    for (const rule of [...(spec.importV4 ?? []), ...(spec.exportV4 ?? [])]) statement(rule, 4);
+    for (const rule of [...(spec.importV6 ?? []), ...(spec.exportV6 ?? [])]) statement(rule, 6);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** @throws RangeError for what no check would let in: it is checked again where it is written */

@@ -1,11 +1,10 @@
 /** One peering with its settings: Calico's `buildPeerFromData` (confd), with BIRD 2's distances and Manx's annotations. */
 import { annotation, type Bfd, parseBfd, parseFamilies } from "../model/bgp-annotations.ts";
 import { seconds } from "../model/duration.ts";
-import { whyNotName } from "../model/names.ts";
+import { plainNet } from "../model/fields.ts";
 import type { BGPConfiguration, BGPFilter, BGPPassword, BGPPeer } from "../model/resources.ts";
 import { type Family, formatAddress, parseAddress } from "../net/address.ts";
 import { type Cidr, contains, parseCidr } from "../net/cidr.ts";
-import { statement } from "./filter-rules.ts";
 import { isSymbol, sessionName } from "./names.ts";
 import { BGP_PORT, type BgpNode, LINK_LOCAL } from "./nodes.ts";
 import type { Peering } from "./peerings.ts";
@@ -15,6 +14,8 @@ export interface SessionContext {
   readonly self: BgpNode;
   readonly global: BGPConfiguration | undefined;
   readonly filters: ReadonlyMap<string, BGPFilter>;
+  /** Names of filters that nobody can understand. */
+  readonly unreadable: ReadonlySet<string>;
   readonly connected: readonly Cidr[];
 }
 
@@ -41,7 +42,7 @@ export function session(peering: Peering, context: SessionContext): Session | st
   const reachableBy = gateway === undefined ? undefined : canonical(gateway, family);
   if (gateway !== undefined && reachableBy === undefined) return "its gateway (reachableBy) cannot be read";
   const chain = (spec?.filters ?? []).map((name) => [name, context.filters.get(name)] as const);
-  const bad = chain.find(([, filter]) => filter !== undefined && !isReadable(filter)); // one that is not there is none
+  const bad = chain.find(([name]) => context.unreadable.has(name)); // one that is not there is none
   if (bad !== undefined) return `its filter "${bad[0]}" cannot be read`;
   const annotations = resource === undefined ? global?.metadata.annotations : resource.metadata.annotations;
   const restart = seconds(resource === undefined ? global?.spec.nodeMeshMaxRestartTime : spec?.maxRestartTime);
@@ -100,7 +101,7 @@ function whyNotNumbers(spec: BGPPeer["spec"], asNumbers: readonly (number | "ext
 
 /** An address of the family, written anew; nothing if it is none. */
 function canonical(text: string, family: Family): string | undefined {
-  const parsed = parseAddress(text);
+  const parsed = parseAddress(plainNet(text));
   return parsed?.family === family ? formatAddress(parsed) : undefined;
 }
 
@@ -153,16 +154,4 @@ function secretRef(password: BGPPassword | undefined): SecretRef | undefined {
 function asksForTransit(filter: BGPFilter | undefined): boolean {
   const rules = [...(filter?.spec.exportV4 ?? []), ...(filter?.spec.exportV6 ?? [])];
   return rules.some(({ source, action }) => source === "RemotePeers" && action === "Accept");
-}
-
-/** The store may hold what no check has seen: what cannot be written down has not been understood. */
-function isReadable({ metadata, spec }: BGPFilter): boolean {
-  if (whyNotName(metadata.name) !== undefined) return false;
-  try {
-    for (const rule of [...(spec.importV4 ?? []), ...(spec.exportV4 ?? [])]) statement(rule, 4);
-    for (const rule of [...(spec.importV6 ?? []), ...(spec.exportV6 ?? [])]) statement(rule, 6);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -180,3 +180,103 @@ table("a rule of a BGPFilter", (rule) => calico("BGPFilter", { exportV4: [rule] 
     "spec.exportV4[0].communities.values",
   ],
 ]);
+
+const peerIP = (text: string) => calico("BGPPeer", { peerIP: text, asNumber: 64512 });
+/** TestBGPPeer_PeerIPValidation and the BGPPeerSpec rows of libcalico-go's validator_test.go. */
+table("the address of a BGPPeer", (text) => peerIP(String(text)), [
+  ["IPv4", "10.0.0.1"],
+  ["IPv6", "fd00::1"],
+  ["IPv6 without brackets, whose end looks like a port", "fd00::1:179"],
+  ["an IPv4 address inside IPv6", "'::ffff:10.0.0.1'"],
+  ["IPv4 and a port", "192.168.1.1:500"],
+  ["IPv6 and a port", "'[9000::]:500'"],
+  ["no address at all", "not-an-ip", "spec.peerIP"],
+  ["octets of 999", "999.999.999.999", "spec.peerIP"],
+  ["an octet of 330 and a port", "192.168.0.330:170", "spec.peerIP"],
+  ["five digits in a group, and a port", "'[9000::FFFFF]:170'", "spec.peerIP"],
+  ["port 99999", "10.0.0.1:99999", "spec.peerIP"],
+  ["port 98956 of an IPv4 address in brackets", "'[192.168.0.0]:98956'", "spec.peerIP"],
+  ["port 65536 in IPv6", "'[9000::]:65536'", "spec.peerIP"],
+  ["port 0 in IPv6", "'[fd00::1]:0'", "spec.peerIP"],
+  ["no port after the colon", "'192.168.0.0:'", "spec.peerIP"],
+  ["no port after the colon in IPv6", "'[9000::]:'", "spec.peerIP"],
+  ["a port alone", "':8552'", "spec.peerIP"],
+  ["empty brackets", "'[]:8552'", "spec.peerIP"],
+  ["brackets without a port", "'[fd00::1]'", "spec.peerIP"],
+  ["a prefix length", "10.0.0.1/32", "spec.peerIP"],
+  ["a zone", "'fe80::1%eth0'", "spec.peerIP"],
+]);
+table("the gateway of a BGPPeer", (spec) => calico("BGPPeer", spec), [
+  ["one beside a port", "{peerIP: '192.0.2.1:500', reachableBy: 10.0.0.1}"],
+  ["one of IPv6", "{peerIP: '[fd00::1]:500', reachableBy: 'fd00::2'}"],
+  ["IPv4 that is written inside IPv6, at both ends", "{peerIP: '::ffff:192.0.2.1', reachableBy: '::ffff:10.0.0.1'}"],
+  ["IPv4 that is written inside IPv6, at one end", "{peerIP: '::ffff:192.0.2.1', reachableBy: 10.0.0.1}"],
+  ["no address", "{peerIP: 192.0.2.1, reachableBy: 999.0.0.1}", "spec.reachableBy"],
+  ["IPv6 for IPv4 with a port", "{peerIP: '192.0.2.1:500', reachableBy: 'fd00::2'}", "spec.reachableBy: another IP"],
+  ["IPv4 for IPv6", "{peerIP: 'fd00::1', reachableBy: 10.0.0.1}", "spec.reachableBy: another IP"],
+  ["one beside a peerSelector", "{peerSelector: all(), reachableBy: 10.0.0.254}", "spec.reachableBy: needs a peerIP"],
+]);
+table("other fields of a BGPPeer", (spec) => calico("BGPPeer", spec), [
+  ["an AS number above 31 bits", "{peerIP: 10.0.0.1, asNumber: 4200000001}"],
+  ["an AS number above 32 bits", "{peerIP: 10.0.0.1, asNumber: 4294967296}", "spec.asNumber"],
+  ["a local AS number above 32 bits", "{peerIP: 10.0.0.1, localASNumber: 4294967296}", "spec.localASNumber"],
+  ["a selector with a colon", `{nodeSelector: "kubernetes.io/hostname: == 'a'"}`, "spec.nodeSelector"],
+  ["a rubbish source address", "{sourceAddress: rubbish}", "spec.sourceAddress"],
+  ["a rubbish way back", "{reversePeering: auto}", "spec.reversePeering: write Auto"],
+  ["the old word beside a mode, saying no", "{peerIP: 10.0.0.1, keepOriginalNextHop: false, nextHopMode: Self}"],
+  ["hops above 255", "{peerIP: 10.0.0.1, ttlSecurity: 256}", "spec.ttlSecurity"],
+  ["hops below 0", "{peerIP: 10.0.0.1, ttlSecurity: -1}", "spec.ttlSecurity"],
+  ["own AS numbers below 0", "{peerIP: 10.0.0.1, numAllowedLocalASNumbers: -1}", "spec.numAllowedLocalASNumbers"],
+]);
+table("a mesh of a BGPConfiguration", bgpConfig, [
+  ["a password that names no secret", "{nodeToNodeMeshEnabled: true, nodeMeshPassword: {}}"],
+  ["such a one without mesh", "{nodeToNodeMeshEnabled: false, nodeMeshPassword: {}}", "spec.nodeMeshPassword"],
+]);
+const matching = (value: unknown) =>
+  calico("BGPFilter", { exportV4: [{ action: "Accept", communities: { values: [value] } }] });
+/** TestBGPFilter_Community_Validation. */
+table("a community that a BGPFilter matches", matching, [
+  ["the least", "'0:0'"],
+  ["the greatest", "'65535:65535'"],
+  ["the greatest large one", "'4294967295:4294967295:4294967295'"],
+  ["more than 16 bits", "'65536:0'", "spec.exportV4[0].communities.values[0]"],
+  ["more than 32 bits", "'4294967296:0:0'", "spec.exportV4[0].communities.values[0]"],
+  ["a single number", "'12345'", "spec.exportV4[0].communities.values[0]"],
+  ["four numbers", "'1:2:3:4'", "spec.exportV4[0].communities.values[0]"],
+  ["no numbers", "not-a-community", "spec.exportV4[0].communities.values[0]"],
+]);
+table("an IPv6 rule of a BGPFilter", (rule) => calico("BGPFilter", { importV6: [rule] }), [
+  [
+    "an address as CIDR of full length",
+    "{cidr: 'ee2::dddd/128', matchOperator: In, interface: '*.calico', action: Accept}",
+  ],
+  ["lengths outside of the CIDR", "{cidr: 'ffff::/128', matchOperator: In, prefixLength: {min: 65}, action: Reject}"],
+  [
+    "a longest below the CIDR's own",
+    "{cidr: 'ffff::/128', matchOperator: In, prefixLength: {max: 96}, action: Reject}",
+  ],
+  [
+    "a length below 0",
+    "{cidr: 'ffff::/128', matchOperator: In, prefixLength: {min: -16}, action: Reject}",
+    "spec.importV6[0].prefixLength.min",
+  ],
+  ["an IPv4 CIDR", "{cidr: 10.0.10.0/32, matchOperator: In, action: Accept}", "spec.importV6[0].cidr: not of IPv6"],
+  ["an odd interface", "{interface: 'eth#', action: Reject}", "spec.importV6[0].interface"],
+  ["a quotation mark in an interface", `{interface: '"face', action: Reject}`, "spec.importV6[0].interface"],
+  ["an interface with a dot at its end", "{interface: 'ethx.', action: Accept}"],
+  [
+    "an unknown operator",
+    "{cidr: 'ffff::/128', matchOperator: fancy, action: Accept}",
+    "spec.importV6[0].matchOperator",
+  ],
+  ["an unknown action", "{cidr: 'ffff::/128', matchOperator: In, action: ActionX}", "spec.importV6[0].action"],
+  ["an unknown kind of peer", "{peerType: ibgp, action: Accept}", "spec.importV6[0].peerType: write iBGP"],
+  ["priority 0", "{priority: 0, action: Accept}", "spec.importV6[0].priority"],
+  ["priority 2147483647", "{priority: 2147483647, action: Accept}", "spec.importV6[0].priority"],
+  ["no operations", "{action: Accept, operations: []}", "spec.importV6[0].operations"],
+  [
+    "eleven AS numbers to put before",
+    "{action: Accept, operations: [{prependASPath: {prefix: [1,2,3,4,5,6,7,8,9,10,11]}}]}",
+    "spec.importV6[0].operations[0].prependASPath.prefix",
+  ],
+]);

@@ -3,6 +3,7 @@ import { parseAddress } from "../net/address.ts";
 import { isCommunity, parsePeerAddress } from "./bgp.ts";
 import { whyNotAnnotation } from "./bgp-annotations.ts";
 import type { Check } from "./checks.ts";
+import { plainNet } from "./fields.ts";
 import { entriesOf, field, isTrue, listField, type Report, type Segment, textField } from "./loose.ts";
 
 export const checkBgpConfiguration: Check = (resource, report) => {
@@ -56,11 +57,11 @@ export const checkBgpPeer: Check = (resource, report) => {
   exclude("peerIP", "peerSelector");
   exclude("asNumber", "peerSelector");
   if (isTrue(spec, "keepOriginalNextHop")) exclude("keepOriginalNextHop", "nextHopMode");
-  const gateway = parseAddress(textField(spec, "reachableBy") ?? "");
+  const gateway = parseAddress(plainNet(textField(spec, "reachableBy") ?? ""));
   if (gateway === undefined) return;
   const peer = parsePeerAddress(textField(spec, "peerIP") ?? "");
   if (!has("peerIP")) report(["spec", "reachableBy"], "needs a peerIP");
-  else if (peer !== undefined && parseAddress(peer.address)?.family !== gateway.family)
+  else if (peer !== undefined && parseAddress(plainNet(peer.address))?.family !== gateway.family)
     report(["spec", "reachableBy"], "is of another IP version than peerIP");
 };
 
