@@ -103,8 +103,11 @@ describe("two nodes that one BGPPeer joins", () => {
 });
 
 describe("TTL security of a link-local peer", () => {
-  for (const secured of [true, false])
-    it(`${secured ? "comes up with one that has it too" : "does not with one that has not"}`, async () => {
+  for (const [what, secured] of [
+    ["comes up with one that has it too", true],
+    ["does not with one that has not", false],
+  ] as const)
+    it(what, async () => {
       await using fabric = new Fabric();
       const { host, router } = pair(fabric, {
         peers: [

@@ -81,9 +81,9 @@ function sessions({ host = "m", nodes = threeV4(), configurations, peers = [], f
 export type Row = readonly [string, Cluster, readonly string[]];
 
 export function judge(title: string, rows: readonly Row[]): void {
-  describe(title, () => {
+  void describe(title, () => {
     for (const [what, cluster, expected] of rows)
-      it(what, () => {
+      void it(what, () => {
         assert.deepEqual(sessions(cluster).sort(), [...expected].sort());
       });
   });

@@ -71,7 +71,7 @@ class Line implements AsyncDisposable {
     asNumber: number,
     up: readonly BGPFilterRule[],
     down: readonly BGPFilterRule[],
-    six = up,
+    six = up.filter(({ cidr }) => cidr === undefined),
   ): Promise<void> {
     await this.host.apply({
       peers: [

@@ -241,6 +241,14 @@ describe("BGP's state", () => {
     );
   });
 
+  it("gives each session a name of its own, whatever its interface is called", () => {
+    const peers = [
+      peer("p", { peerIP: "fe80::1" }, { "manx/bgp-interface": "a-port-1790" }),
+      peer("q", { peerIP: "[fe80::1]:1790" }, { "manx/bgp-interface": "a" }),
+    ];
+    assert.deepEqual(names({ nodes: [A], peers }), ["peer-fe80::1-on-a-port-1790", "peer-fe80::1-port-1790-on-a"]);
+  });
+
   it("gives prefixes the communities of the node, else those of all", () => {
     const all = configuration({ prefixAdvertisements: [{ cidr: "10.65.0.0/16", communities: ["1:1"] }] });
     const own = configuration(
