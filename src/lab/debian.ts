@@ -52,7 +52,10 @@ export async function unpackPackages(options: Unpacking): Promise<void> {
   }
 }
 
-/** Options that make apt use a list of its own, so that the machine's lists, cache and choices stay as they are. */
+/**
+ * Options that make apt use a list of its own, so that the machine's lists, cache and choices stay as they are, and that keep it from
+ * knowing what is installed: that would be its choice where it is newer than the release asked for.
+ */
 async function aptOptions(suite: string, folder: string): Promise<string[]> {
   await mkdir(join(folder, "lists/partial"), { recursive: true });
   await mkdir(join(folder, "cache/archives/partial"), { recursive: true });
@@ -61,7 +64,10 @@ async function aptOptions(suite: string, folder: string): Promise<string[]> {
   const settings = {
     "Dir::Etc::SourceList": list,
     "Dir::Etc::SourceParts": "/dev/null",
+    "Dir::Etc::Preferences": "/dev/null",
+    "Dir::Etc::PreferencesParts": "/dev/null",
     "Dir::State::Lists": join(folder, "lists"),
+    "Dir::State::status": "/dev/null",
     "Dir::Cache": join(folder, "cache"),
     "APT::Sandbox::User": "root",
   };
