@@ -2,8 +2,8 @@
  * Docker engines for lab hosts: the installed one, or another release unpacked from Debian's packages into a cache folder,
  * without touching what the machine has installed.
  */
-import { existsSync } from "node:fs";
-import { rm } from "node:fs/promises";
+import { existsSync, readdirSync } from "node:fs";
+import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { DriverError } from "../drivers/error.ts";
 import { findBinary, mustRun, run } from "../drivers/exec.ts";
@@ -22,7 +22,8 @@ export interface Engine {
   readonly folders: readonly string[];
 }
 
-const PACKAGES = ["docker.io", "docker-cli", "containerd", "runc", "tini"];
+/** The library is 20.10's, and Debian 13 does not bring it by itself. */
+const PACKAGES = ["docker.io", "docker-cli", "containerd", "runc", "tini", "libdevmapper1.02.1"];
 
 /** Finds the engine; downloads it once where it is not the installed one. */
 export async function findEngine(
@@ -58,17 +59,38 @@ async function versionOf(dockerd: string): Promise<string> {
 
 async function unpack(name: EngineVersion, folder: string, progress: (line: string) => void): Promise<void> {
   const { suite, packages } = { suite: SUITES[name], packages: PACKAGES };
-  await unpackPackages({ what: `Docker ${name}`, suite, packages, folder, finish: dropForeignRunc, progress });
+  await unpackPackages({ what: `Docker ${name}`, suite, packages, folder, finish, progress });
+
+  async function finish(root: string): Promise<void> {
+    await dropForeignRunc(root);
+    if (!(await works(join(root, "usr/sbin/dockerd")))) await lendLibraries(root, folder);
+  }
+}
+
+function works(program: string): Promise<boolean> {
+  return run([program, "--version"]).then(
+    ({ code }) => code === 0,
+    () => false,
+  );
+}
+
+/** Has the engine, which will lie in `folder`, look for libraries among its own. */
+async function lendLibraries(root: string, folder: string): Promise<void> {
+  const file = "usr/libexec/manx/dockerd";
+  await mkdir(dirname(join(root, file)), { recursive: true });
+  await rename(join(root, "usr/sbin/dockerd"), join(root, file));
+  const folders = ["lib", "usr/lib"].flatMap((name) =>
+    existsSync(join(root, name)) ? readdirSync(join(root, name)).map((inner) => join(folder, name, inner)) : [],
+  );
+  const path = folders.filter((name) => name.endsWith("-linux-gnu")).join(":");
+  const script = `#!/bin/sh\nLD_LIBRARY_PATH='${path}' exec '${join(folder, file)}' "$@"\n`;
+  await writeFile(join(root, "usr/sbin/dockerd"), script, { mode: 0o755 });
 }
 
 /** A newer release's runc needs a newer libc than this machine may have; the machine's own runs every engine. */
 async function dropForeignRunc(root: string): Promise<void> {
   if (findBinary("runc") === undefined) return;
   for (const file of [join(root, "usr/sbin/runc"), join(root, "usr/bin/runc")]) {
-    const runs = await run([file, "--version"]).then(
-      ({ code }) => code === 0,
-      () => false,
-    );
-    if (!runs) await rm(file, { force: true });
+    if (!(await works(file))) await rm(file, { force: true });
   }
 }
