@@ -3,12 +3,10 @@
  * its new place, or a connection was seen just now.
  */
 import { plain } from "../text.ts";
+import { bezier, type Colours, type Curve, drawHead, drawPulse, strokeEdges } from "./edges.ts";
 import type { Edge, Graph, MapNode } from "./graph.ts";
 import type { Layout, Point } from "./layout.ts";
-
-export interface Colours {
-  readonly [name: string]: string;
-}
+import { Still } from "./still.ts";
 
 export interface Picked {
   readonly node?: string | undefined;
@@ -17,6 +15,8 @@ export interface Picked {
 
 const MOVE = 450;
 const FRESH = 2_500;
+/** Edges that are too many to be drawn anew in each frame. */
+const MANY = 600;
 const NAMES = ["ink", "dim", "line", "disc", "disc-line", "accent", "node", "allow", "deny", "log", "would", "panel"];
 
 export class Scene {
@@ -31,6 +31,7 @@ export class Scene {
   #frame = 0;
   /** Whether the camera follows the whole; ends when somebody moves it. */
   #fits = true;
+  readonly #still = new Still();
   #lastSeen = new Map<string, { last: string; at: number }>();
   /** Pixels at the edges that something covers. */
   inset = { top: 0, right: 0 };
@@ -159,12 +160,12 @@ export class Scene {
     return edge === undefined ? {} : { edge };
   }
 
-  #curve({ from, to }: Edge): readonly [Point, Point, Point] | undefined {
+  readonly #curve = ({ from, to }: Edge): Curve | undefined => {
     const [a, b] = [this.place(from), this.place(to)];
     if (a === undefined || b === undefined) return undefined;
     if (from === to) return [a, { x: a.x + 40, y: a.y - 40 }, b];
     return [a, { x: (a.x + b.x) / 2 - (b.y - a.y) * 0.12, y: (a.y + b.y) / 2 + (b.x - a.x) * 0.12 }, b];
-  }
+  };
 
   #distance(edge: Edge, x: number, y: number, most: number): number {
     const curve = this.#curve(edge);
@@ -242,104 +243,34 @@ export class Scene {
   }
 
   #drawEdges(now: number): boolean {
-    const paint = this.#paint;
-    const many = this.#graph.edges.length > 600;
+    const { edges } = this.#graph;
+    const many = edges.length > MANY;
     const focus = this.hovered.node ?? this.picked.node;
     const picked = this.hovered.edge ?? this.picked.edge;
-    let moves = false;
-    // One path a colour and width: thousands of edges are a few strokes.
-    const strokes = new Map<string, { path: Path2D; colour: string; width: number; alpha: number; dashed: boolean }>();
-    for (const edge of this.#graph.edges) {
-      const curve = this.#curve(edge);
-      if (curve === undefined) continue;
-      const touches = focus !== undefined && (edge.from === focus || edge.to === focus);
-      const isPicked = edge.id === picked;
-      const colour = colourOf(edge.verdict);
-      const strong = Math.min(3, 1 + Math.log10(1 + edge.count) * 0.7);
-      const width = Math.round((isPicked ? strong + 2 : touches ? strong + 0.8 : strong) * 2) / 2;
-      const faded = (focus !== undefined || picked !== undefined) && !touches && !isPicked;
-      const alpha = faded ? 0.12 : isPicked || touches ? 1 : many ? 0.35 : 0.7;
-      const key = `${colour} ${width} ${alpha}`;
-      const stroke = strokes.get(key) ?? {
-        path: new Path2D(),
-        colour,
-        width,
-        alpha,
-        dashed: edge.verdict.startsWith("would"),
-      };
-      strokes.set(key, stroke);
-      const [a, c, b] = curve;
-      stroke.path.moveTo(a.x, a.y);
-      stroke.path.quadraticCurveTo(c.x, c.y, b.x, b.y);
-    }
-    for (const { path, colour, width, alpha, dashed } of strokes.values()) {
-      paint.globalAlpha = alpha;
-      paint.strokeStyle = this.#colours[colour] ?? "";
-      paint.lineWidth = width / Math.max(0.5, Math.min(1.4, this.scale));
-      paint.setLineDash(dashed ? [6, 5] : []);
-      paint.stroke(path);
-    }
-    paint.setLineDash([]);
-    paint.globalAlpha = 1;
-    for (const edge of this.#graph.edges) {
-      const age = now - (this.#lastSeen.get(edge.id)?.at ?? -Infinity);
-      const curve = age < FRESH && !isStill() ? this.#curve(edge) : undefined;
-      if (curve === undefined) continue;
-      moves = true;
-      this.#drawPulse(curve, edge, age);
-    }
-    if (!many || this.scale > 1) this.#drawHeads(focus, picked);
-    return moves;
+    const isChosen = ({ id, from, to }: Edge): boolean => id === picked || from === focus || to === focus;
+    const chosen = focus === undefined && picked === undefined ? undefined : edges.filter(isChosen);
+    const brush = { paint: this.#paint, curve: this.#curve, colours: this.#colours, scale: this.scale };
+    if (many && now - this.#movedAt >= MOVE) this.#showStill(now, chosen === undefined ? 1 : 0.35);
+    else strokeEdges(brush, edges, { alpha: chosen === undefined ? (many ? 0.35 : 0.7) : 0.12 });
+    for (const edge of chosen ?? []) strokeEdges(brush, [edge], { alpha: 1, wider: edge.id === picked ? 2 : 0.8 });
+    const heads = many ? (chosen ?? []) : (chosen ?? edges);
+    for (const edge of heads) drawHead(brush, edge);
+    if (isStill()) return false;
+    const fresh = edges.filter(({ id }) => now - (this.#lastSeen.get(id)?.at ?? -Infinity) < FRESH);
+    for (const edge of fresh) drawPulse(brush, edge, (now - (this.#lastSeen.get(edge.id)?.at ?? now)) / FRESH, FRESH);
+    return fresh.length > 0;
   }
 
-  /** A dot on its way; one that is dropped gets half way. */
-  #drawPulse([a, c, b]: readonly [Point, Point, Point], { verdict }: Edge, age: number): void {
-    const paint = this.#paint;
-    const stops = verdict === "deny" ? 0.62 : 1;
-    const way = ((age / 800) % 1) * stops;
-    const { x, y } = bezier(a, c, b, way);
-    paint.globalAlpha = 1 - age / FRESH;
-    paint.fillStyle = this.#colours[colourOf(verdict)] ?? "";
-    paint.beginPath();
-    paint.arc(x, y, 4, 0, 2 * Math.PI);
-    paint.fill();
-    paint.globalAlpha = 1;
-  }
-
-  /** An arrow for who is let in, a cross for who is not. */
-  #drawHeads(focus: string | undefined, picked: string | undefined): void {
-    const paint = this.#paint;
-    for (const edge of this.#graph.edges) {
-      const faded =
-        (focus !== undefined && edge.from !== focus && edge.to !== focus) ||
-        (picked !== undefined && edge.id !== picked);
-      const curve = faded ? undefined : this.#curve(edge);
-      if (curve === undefined) continue;
-      const [a, c, b] = curve;
-      const length = Math.max(1, Math.hypot(b.x - a.x, b.y - a.y));
-      const tip = bezier(a, c, b, Math.max(0.5, 1 - 13 / length));
-      const back = bezier(a, c, b, Math.max(0.4, 1 - 21 / length));
-      const angle = Math.atan2(tip.y - back.y, tip.x - back.x);
-      paint.save();
-      paint.strokeStyle = paint.fillStyle = this.#colours[colourOf(edge.verdict)] ?? "";
-      paint.lineWidth = 2;
-      paint.translate(tip.x, tip.y);
-      paint.rotate(angle);
-      paint.beginPath();
-      if (edge.verdict === "deny") {
-        paint.moveTo(-8, -4);
-        paint.lineTo(0, 4);
-        paint.moveTo(-8, 4);
-        paint.lineTo(0, -4);
-        paint.stroke();
-      } else {
-        paint.moveTo(0, 0);
-        paint.lineTo(-8, -4);
-        paint.lineTo(-8, 4);
-        paint.fill();
-      }
-      paint.restore();
-    }
+  /** All edges, from a picture of them: they take longer than a frame. */
+  #showStill(now: number, alpha: number): void {
+    const camera = { scale: this.scale, shift: this.shift };
+    const key = [this.#graph, this.#layout, this.#colours];
+    const waits = this.#still.show(this.#paint, camera, key, now, alpha, (paint) => {
+      const brush = { paint, curve: this.#curve, colours: this.#colours, scale: this.scale };
+      strokeEdges(brush, this.#graph.edges, { alpha: 0.35 });
+      if (this.scale > 1) for (const edge of this.#graph.edges) drawHead(brush, edge);
+    });
+    if (waits) this.redraw();
   }
 
   #drawNodes(): void {
@@ -412,16 +343,6 @@ function short(text: string, most: number): string {
 
 function isStill(): boolean {
   return matchMedia("(prefers-reduced-motion: reduce)").matches;
-}
-
-function colourOf(verdict: Edge["verdict"]): string {
-  if (verdict === "allow" || verdict === "deny" || verdict === "log") return verdict;
-  return verdict === "would-deny" ? "would" : "allow";
-}
-
-function bezier(a: Point, c: Point, b: Point, t: number): Point {
-  const u = 1 - t;
-  return { x: u * u * a.x + 2 * u * t * c.x + t * t * b.x, y: u * u * a.y + 2 * u * t * c.y + t * t * b.y };
 }
 
 function toSegment(x: number, y: number, a: Point, b: Point): number {
