@@ -102,6 +102,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
           wake();
         },
         judge: (after, changed) => [...judge(after, changed), ...(claims?.judge(changed) ?? [])],
+        unstored: (resource) => snapshots?.unstored(resource),
         cuts: (after, session) => (guard === undefined ? undefined : cutsSession(after, session, guard)),
       },
       signal,

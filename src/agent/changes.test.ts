@@ -13,6 +13,7 @@ function set(name: string, nets: string[], extra: object = {}): AnyResource {
 interface Options {
   readonly judge?: () => { path: string; message: string }[];
   readonly cuts?: (after: ReadonlyMap<string, AnyResource>) => string | undefined;
+  readonly unstored?: (resource: AnyResource) => AnyResource | undefined;
   readonly store?: MemoryStore;
 }
 
@@ -25,8 +26,8 @@ async function fixture(options: Options = {}) {
     signal,
   );
   const following = cluster.follow(signal);
-  const { cuts } = options;
-  const changes = new Changes({ store, cluster, judge: options.judge ?? (() => []), ...(cuts && { cuts }) });
+  const { cuts, unstored, judge = () => [] } = options;
+  const changes = new Changes({ store, cluster, judge, ...(cuts && { cuts }), ...(unstored && { unstored }) });
   return {
     store,
     cluster,
@@ -54,6 +55,22 @@ describe("Changes", () => {
     const again = await f.make("apply", [set("a", ["10.0.0.0/8"]), set("b", [])]);
     assert.deepEqual(outcomes(again), ["unchanged", "unchanged"]);
     assert.equal(again.revision, first.revision);
+  });
+
+  it("takes what is equal for no change: stored by Manx itself, of another version, or not stored at all", async () => {
+    const own = set("own", ["10.9.0.0/16"]);
+    await using f = await fixture({ unstored: ({ metadata }) => (metadata.name === "own" ? own : undefined) });
+    const bare = set("bare", ["10.0.0.0/8"]);
+    await f.store.commit({ ops: [{ kind: "put", key: resourceKey(bare), value: JSON.stringify(bare) }] }, f.signal);
+    await f.cluster.refresh(f.signal);
+    const old = { ...bare, metadata: { ...bare.metadata, resourceVersion: "999", uid: "other" } };
+    assert.deepEqual(outcomes(await f.make("apply", [old, own])), ["unchanged", "unchanged"]);
+    assert.deepEqual(f.nets(), ["bare=10.0.0.0/8"]);
+    await assert.rejects(
+      f.make("apply", [{ ...set("bare", []), metadata: old.metadata }]),
+      (error) => error instanceof ChangeRefused && /has changed since/.test(error.problems[0]?.message ?? ""),
+    );
+    assert.deepEqual(outcomes(await f.make("apply", [set("own", [])])), ["created"]);
   });
 
   it("stores nothing of a change of which one part is refused", async () => {

@@ -68,6 +68,8 @@ export interface ChangesOptions {
   readonly judge: (after: ReadonlyMap<string, AnyResource>, changed: readonly ChangedResource[]) => readonly Problem[];
   /** Why the resources that will be in force cut the session; undefined: they do not. */
   readonly cuts?: (after: ReadonlyMap<string, AnyResource>, session: Session) => string | undefined;
+  /** What is so without being stored: said again it is no change. */
+  readonly unstored?: (resource: AnyResource) => AnyResource | undefined;
   readonly now?: () => Date;
   readonly uid?: () => string;
 }
@@ -173,6 +175,9 @@ export class Changes implements Disposable {
     }
     if (change.mode === "create" && before !== undefined)
       refusals.push({ path, message: "exists already: use apply or replace" });
+    const made = before === undefined && change.mode === "apply" ? this.#options.unstored?.(wanted) : undefined;
+    if (made !== undefined && sameButStamps(wanted, made))
+      return { key, outcome: "unchanged", before: made, after: made };
     if (before === undefined) {
       if (change.mode === "replace") {
         refusals.push({ path, message: "does not exist: use apply or create" });
@@ -180,11 +185,9 @@ export class Changes implements Disposable {
       }
       return { key, outcome: "created", after: this.#stamped(wanted, undefined) };
     }
+    if (sameButStamps(wanted, before)) return { key, outcome: "unchanged", before, after: before };
     this.#checkVersion(wanted, have, refusals);
-    const after = this.#stamped(wanted, before);
-    return isDeepStrictEqual(after, before)
-      ? { key, outcome: "unchanged", before, after }
-      : { key, outcome: "updated", before, after };
+    return { key, outcome: "updated", before, after: this.#stamped(wanted, before) };
   }
 
   #checkVersion(wanted: AnyResource, have: Cached | undefined, refusals: Problem[]): void {
@@ -196,7 +199,7 @@ export class Changes implements Disposable {
 
   /** With the metadata that the store gives; the user's own values for those do not count. */
   #stamped(wanted: AnyResource, before: AnyResource | undefined): AnyResource {
-    const { uid: _uid, creationTimestamp: _created, resourceVersion: _version, ...metadata } = wanted.metadata;
+    const { metadata } = withoutStamps(wanted);
     const uid = before?.metadata.uid ?? this.#options.uid?.() ?? crypto.randomUUID();
     const creationTimestamp = before?.metadata.creationTimestamp ?? this.#now().toISOString();
     const stamped = { ...wanted, metadata: { ...metadata, uid, creationTimestamp } };
@@ -282,6 +285,16 @@ function toOp({ key, outcome, after }: ChangedResource): Op[] {
   if (outcome === "deleted") return [{ kind: "delete", key }];
   if (outcome === "created" || outcome === "updated") return [{ kind: "put", key, value: JSON.stringify(after) }];
   return [];
+}
+
+/** Without the metadata that only the store gives; what Manx itself stored has none. */
+function withoutStamps(resource: AnyResource): AnyResource {
+  const { uid: _uid, creationTimestamp: _created, resourceVersion: _version, ...metadata } = resource.metadata;
+  return JSON.parse(JSON.stringify({ ...resource, metadata })) as AnyResource; // as it will be read back: no undefined
+}
+
+function sameButStamps(a: AnyResource, b: AnyResource): boolean {
+  return isDeepStrictEqual(withoutStamps(a), withoutStamps(b));
 }
 
 /** `NetworkPolicy shop/db`. */

@@ -9,7 +9,7 @@ import {
 } from "../core/calc/services.ts";
 import type { Endpoint, HostInterface, LocalEndpoint, MemberState, Settings, Snapshot } from "../core/calc/snapshot.ts";
 import { type Journal, JournalTracker } from "../core/calc/tracker.ts";
-import type { Network, Node, Service } from "../core/model/resources.ts";
+import type { AnyResource, Network, Node, Service } from "../core/model/resources.ts";
 import type { ClusterCache } from "./cluster-cache.ts";
 import { endpointLabels, namespaceOf, otherNames } from "./labels.ts";
 import type { LocalState } from "./local-state.ts";
@@ -98,6 +98,13 @@ export class Snapshots {
   /** For people, who ask about the other hosts' endpoints as well. */
   takeWhole(): PartedSnapshot {
     return this.#take((speaking, remote) => [...speaking, ...remote]);
+  }
+
+  /** What is so by itself: this host's own node, and Docker's networks. */
+  unstored({ kind, metadata }: AnyResource): AnyResource | undefined {
+    const { nodes, networks } = this.take();
+    const known = kind === "Node" ? nodes : kind === "Network" ? networks : [];
+    return known.find(({ metadata: { name } }) => name === metadata.name);
   }
 
   #take(heard: (speaking: readonly Endpoint[], remote: Iterable<Endpoint>) => readonly Endpoint[]): PartedSnapshot {

@@ -30,10 +30,11 @@ export interface StoreSideParts {
   readonly onChange: () => void;
   readonly judge: ChangesOptions["judge"];
   readonly cuts: NonNullable<ChangesOptions["cuts"]>;
+  readonly unstored: NonNullable<ChangesOptions["unstored"]>;
 }
 
 export async function openStoreSide(parts: StoreSideParts, signal: AbortSignal) {
-  const { stateFile, state, shared, health, log, run, onChange, judge, cuts } = parts;
+  const { stateFile, state, shared, health, log, run, onChange, judge, cuts, unstored } = parts;
   await using undo = new AsyncDisposableStack();
   /** What policy needs is on this host's disk too, so a start waits for no store. */
   const copied = (real: Store): Store =>
@@ -59,7 +60,7 @@ export async function openStoreSide(parts: StoreSideParts, signal: AbortSignal) 
     },
     signal,
   );
-  const changes = undo.use(new Changes({ store, cluster, judge, cuts }));
+  const changes = undo.use(new Changes({ store, cluster, judge, cuts, unstored }));
   /** Does now what needs the store, or as soon as it is back; and again after each absence. */
   const withStore = async (what: string, work: () => Promise<void>): Promise<void> => {
     const attempt = async (): Promise<void> => {

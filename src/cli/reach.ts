@@ -57,12 +57,19 @@ function some(names: readonly string[]): string {
 
 const STYLES: Readonly<Record<Reach["answer"], Style>> = { yes: "good", partly: "warn", no: "dim" };
 
+/** Who wrote `-p 8080:80` looks for port 8080 of the host: it is said that there is none. */
+function published({ published: ports }: EndpointView): string {
+  const text = ports.map(portText).join(", ");
+  const own = ports.length > 0 && ports.every(({ host }) => host === undefined);
+  return own ? `${text}, of its own address: no port of the host leads to it` : text;
+}
+
 /** All that is known of one endpoint, for a reader. */
 export function renderDetail(row: EndpointView, paint: Paint): string[] {
   const state = row.running ? "" : ", not running";
   const facts: (readonly [string, string])[] = [
     ["addresses", [...row.ipv4, ...row.ipv6].join("  ")],
-    ["published", row.published.map(portText).join(", ")],
+    ["published", published(row)],
     [
       "labels",
       Object.entries(row.labels)

@@ -69,6 +69,27 @@ describe("manx, resources", () => {
     assert.equal(agent.requests.length, 0);
   });
 
+  it("tells who gives a file without -f what to type", async () => {
+    const path = file("web.yaml", WEB);
+    for (const verb of ["apply", "create", "replace", "diff"])
+      assert.deepEqual(await bench.manx(verb, path), {
+        exit: 2,
+        out: "",
+        err: `manx: Cannot tell what "${path}" is: files are given with -f\nmanx ${verb} -f ${path}\n`,
+      });
+    assert.equal(agent.requests.length, 0);
+  });
+
+  it("says which names of a one-line policy nobody has", async () => {
+    const said = async (...words: string[]) => (await bench.manx(...words)).err.match(/(?<=called ")[^"]+/g);
+    assert.deepEqual(await said("allow", "web", "postgres", "5432/tcp"), null);
+    assert.deepEqual(await said("allow", "internet,web", "api"), ["internet"]);
+    assert.deepEqual(await said("egress", "web", "intrenet,dns"), ["intrenet"]);
+    assert.deepEqual(await said("egress", "web", "none"), null);
+    assert.deepEqual(await said("deny", 'role == "x"', "all"), null);
+    assert.deepEqual(await said("isolate", "wep"), ["wep"]);
+  });
+
   it("reads folders, and refuses what stands in two files", async () => {
     const folder = join(bench.folder, "policies");
     mkdirSync(join(folder, "more"), { recursive: true });

@@ -36,7 +36,10 @@ export const define: Define = (command, cli) => {
     ["manx get networkpolicy", "all of a kind"],
     ["manx get np,gnp -o wide", "with their rules"],
     ["manx get gnp allow-web -o yaml > web.yaml", "one, as a file for manx apply"],
-    ["manx get all -o yaml > backup.yaml", "everything but what container labels make by themselves"],
+    [
+      "manx get all -o yaml > backup.yaml",
+      "all that can be applied again: not what labels and networks of Docker make",
+    ],
     ["manx get wep -l 'role == \"db\"'", "containers as policy sees them"],
   ]);
   command.action(async (kind: string, names: string[], flags: Flags) => {
@@ -64,9 +67,18 @@ async function find(agent: AgentClient, info: KindInfo, names: readonly string[]
   return { info, revision, items: selected.map(({ resource }) => resource), missing };
 }
 
-/** What is to be applied again: a policy that container labels made would outlive its container. */
+/**
+ * What is to be applied again, whatever has changed since: a policy that container labels made would outlive its container, and
+ * networks are Docker's.
+ */
 function written(found: Found): Found {
-  return { ...found, items: found.items.filter(({ metadata }) => !isMadeFromLabels(metadata.annotations)) };
+  const items = found.items.filter(({ metadata }) => !isMadeFromLabels(metadata.annotations));
+  return { ...found, items: found.info.kind === "Network" ? [] : items.map(withoutVersion) };
+}
+
+function withoutVersion(resource: AnyResource): AnyResource {
+  const { resourceVersion: _version, ...metadata } = resource.metadata;
+  return { ...resource, metadata } as AnyResource;
 }
 
 /** By name; where no namespace is given and only one has it, that is meant. */

@@ -1,13 +1,13 @@
 /** `manx allow|deny|isolate|egress`: one-line policies. Each prints the YAML it made, so that it can become a file. */
 import type { Command } from "commander";
-import { type Preset, presetResources } from "../../core/calc/presets.ts";
+import { type Preset, presetNames, presetResources } from "../../core/calc/presets.ts";
 import { printResources } from "../../core/model/print.ts";
 import { formatProblems } from "../../core/problem.ts";
 import { type ChangeFlags, changeOptions, makeChange } from "../change.ts";
 import { agentOptions, type Cli, type Define, examples } from "../cli.ts";
 import { CliError } from "../errors.ts";
 import { EXIT } from "../exit-codes.ts";
-import { escapeQuoted } from "../text.ts";
+import { escapeQuoted, plain } from "../text.ts";
 
 type Flags = ChangeFlags & { readonly remove?: boolean };
 
@@ -77,4 +77,17 @@ async function run(preset: Preset, flags: Flags, cli: Cli): Promise<void> {
   if (flags.dryRun) return;
   // What became of each goes to the messages: standard output is the policy, ready for a file.
   await makeChange({ mode: "apply", resources: made.value }, flags, cli, "messages");
+  await sayUnknown(presetNames(preset), flags, cli);
+}
+
+/** A policy may come before its containers; a name that nobody has may as well be misspelt. */
+async function sayUnknown(names: readonly string[], flags: Flags, cli: Cli): Promise<void> {
+  const endpoints = await cli.agent(flags).endpoints();
+  const known = new Set(endpoints.flatMap(({ container, labels }) => [container, labels["manx/service"]]));
+  for (const name of new Set(names))
+    if (!known.has(name))
+      cli.terminal.say(
+        `No container or compose service is called "${plain(name)}" now: the policy waits for one.`,
+        "warn",
+      );
 }

@@ -87,6 +87,12 @@ export function peers(text: string, path: string): Result<string> {
   return { ok: false, problems: [{ path, message: `"${text}" ${why}` }] };
 }
 
+/** The names in such a text; none where it is a selector. */
+export function namesIn(text: string): readonly string[] {
+  const names = words(text);
+  return names.every(isName) ? names.filter((name) => name !== "all") : [];
+}
+
 /** One Allow rule for each protocol, or one for everything where there are no ports. */
 export function allowRules(
   ports: readonly ProtocolPorts[] | undefined,
@@ -114,13 +120,16 @@ const INTERNET_RULES: readonly PolicyRule[] = ([4, 6] as const).map((ipVersion) 
   destination: { notNets: NOT_INTERNET.filter((net) => net.includes(":") === (ipVersion === 6)) },
 }));
 
+const EGRESS_WORDS: readonly string[] = ["none", "all", "dns", "internet"];
+export const isEgressWord = (word: string): boolean => EGRESS_WORDS.includes(word);
+
 /**
  * `none`, `all`, `dns`, `internet` (public addresses, and DNS so that names work; never private ranges or the LAN), names, or a
  * selector, separated by commas.
  */
 export function egressRules(text: string, path: string): Result<readonly PolicyRule[]> {
   const asked = words(text);
-  const plain = asked.filter((word) => !["none", "all", "dns", "internet"].includes(word));
+  const plain = asked.filter((word) => !isEgressWord(word));
   if (asked.includes("none") && asked.length > 1) {
     return { ok: false, problems: [{ path, message: `"none" stands alone, not in "${text}"` }] };
   }

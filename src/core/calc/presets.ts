@@ -7,7 +7,16 @@
  */
 import type { GlobalNetworkPolicy, PolicyRule, PolicyType, Tier } from "../model/resources.ts";
 import type { Problem, Result } from "../problem.ts";
-import { allowRules, egressRules, isName, namedSelector, parsePorts, peers } from "./policy-words.ts";
+import {
+  allowRules,
+  egressRules,
+  isEgressWord,
+  isName,
+  namedSelector,
+  namesIn,
+  parsePorts,
+  peers,
+} from "./policy-words.ts";
 
 export const PRESET_TIER: Tier = {
   apiVersion: "projectcalico.org/v3",
@@ -44,6 +53,13 @@ export function presetResources(preset: Preset): Result<readonly (Tier | GlobalN
       ]);
     }
   }
+}
+
+/** The words that mean a container or compose service by its name. */
+export function presetNames(preset: Preset): readonly string[] {
+  if (preset.verb === "isolate") return [preset.name];
+  if (preset.verb === "egress") return [preset.name, ...namesIn(preset.to).filter((word) => !isEgressWord(word))];
+  return [...namesIn(preset.from), ...namesIn(preset.to)];
 }
 
 function between(preset: Extract<Preset, { verb: "allow" | "deny" }>): Result<readonly (Tier | GlobalNetworkPolicy)[]> {

@@ -106,6 +106,12 @@ describe("checkTogether", () => {
     ],
     ["the default tier going", [make("Tier", "default")], [], ["Tier default: is always there and cannot be deleted"]],
     [
+      "a network that Docker does not have",
+      [],
+      [make("Network", "apps", { pools: [] })],
+      ["Network apps: is Docker's to make and to change: docker network create -d manx --ipam-driver manx NAME"],
+    ],
+    [
       "a workload endpoint that somebody made up",
       [],
       [

@@ -42,6 +42,8 @@ function checkReadOnly({ before, after }: ResourceChange, tell: Tell): void {
   const resource = after ?? before;
   if (resource !== undefined && kindInfo(resource.kind).readOnly)
     tell(resource, "", "is kept by Manx itself: it can be looked at, not changed");
+  if (after?.kind === "Network")
+    tell(after, "", "is Docker's to make and to change: docker network create -d manx --ipam-driver manx NAME");
 }
 
 function checkPools(all: readonly AnyResource[], changes: readonly ResourceChange[], tell: Tell): void {
