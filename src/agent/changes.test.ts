@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { makePool } from "../core/ipam/pools.ts";
+import { complete } from "../core/model/complete.ts";
 import type { AnyResource } from "../core/model/resources.ts";
+import { cidr } from "../core/net/cidr.ts";
 import { MemoryStore } from "../drivers/store/memory.ts";
 import { type Change, ChangeRefused, Changes } from "./changes.ts";
 import { ClusterCache, RESOURCES, resourceKey } from "./cluster-cache.ts";
@@ -71,6 +74,10 @@ describe("Changes", () => {
       (error) => error instanceof ChangeRefused && /has changed since/.test(error.problems[0]?.message ?? ""),
     );
     assert.deepEqual(outcomes(await f.make("apply", [set("own", [])])), ["created"]);
+    const pool = makePool("p", cidr("10.65.0.0/16"));
+    await f.store.commit({ ops: [{ kind: "put", key: resourceKey(pool), value: JSON.stringify(pool) }] }, f.signal);
+    await f.cluster.refresh(f.signal);
+    assert.deepEqual(outcomes(await f.make("apply", [complete("IPPool", pool)])), ["unchanged"]);
   });
 
   it("stores nothing of a change of which one part is refused", async () => {

@@ -4,6 +4,7 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import type { Session } from "../core/calc/session.ts";
+import { complete } from "../core/model/complete.ts";
 import type { AnyResource } from "../core/model/resources.ts";
 import type { Problem } from "../core/problem.ts";
 import { MAX_COMPARES } from "../drivers/store/contract.ts";
@@ -199,7 +200,7 @@ export class Changes implements Disposable {
 
   /** With the metadata that the store gives; the user's own values for those do not count. */
   #stamped(wanted: AnyResource, before: AnyResource | undefined): AnyResource {
-    const { metadata } = withoutStamps(wanted);
+    const { uid: _uid, creationTimestamp: _created, resourceVersion: _version, ...metadata } = wanted.metadata;
     const uid = before?.metadata.uid ?? this.#options.uid?.() ?? crypto.randomUUID();
     const creationTimestamp = before?.metadata.creationTimestamp ?? this.#now().toISOString();
     const stamped = { ...wanted, metadata: { ...metadata, uid, creationTimestamp } };
@@ -287,10 +288,13 @@ function toOp({ key, outcome, after }: ChangedResource): Op[] {
   return [];
 }
 
-/** Without the metadata that only the store gives; what Manx itself stored has none. */
+/**
+ * Without the metadata that only the store gives, and with every default: what Manx itself stored has none of either. As it will
+ * be read back: nothing undefined.
+ */
 function withoutStamps(resource: AnyResource): AnyResource {
   const { uid: _uid, creationTimestamp: _created, resourceVersion: _version, ...metadata } = resource.metadata;
-  return JSON.parse(JSON.stringify({ ...resource, metadata })) as AnyResource; // as it will be read back: no undefined
+  return JSON.parse(JSON.stringify(complete(resource.kind, { ...resource, metadata }))) as AnyResource;
 }
 
 function sameButStamps(a: AnyResource, b: AnyResource): boolean {

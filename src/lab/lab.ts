@@ -154,7 +154,10 @@ async function build(
   const { docker, agent } = options;
   if (docker !== false) await startEngines(lab, engine, docker, progress);
   if (agent !== false) await startAgents(lab, agent, progress);
-  if (options.store === "etcd") await makeCluster(lab, progress);
+  if (options.store === "etcd") {
+    await makeCluster(lab, progress);
+    if (docker !== false) await restartEngines(lab, docker, progress);
+  }
   return lab;
 }
 
@@ -180,6 +183,21 @@ async function startEngines(
     lab.hosts.map(async (host) => {
       await host.startEngine(options);
       await importBox(host.commandLine(["docker"]), ["busybox", "manx/box"]);
+    }),
+  );
+}
+
+/** A cluster's hosts have Docker ask the agent for names of other hosts' containers: dockerd reads that when it starts. */
+async function restartEngines(
+  lab: Lab,
+  options: EngineOptions | undefined,
+  progress: (line: string) => void,
+): Promise<void> {
+  progress(`${lab.name}: Docker again, which asks for names now`);
+  await Promise.all(
+    lab.hosts.map(async (host) => {
+      await host.stopEngine();
+      await host.startEngine(options);
     }),
   );
 }

@@ -4,6 +4,7 @@ import { fakeSnapshot } from "../../api/fake-agent.ts";
 import type { Sighting } from "../../core/flows/flow.ts";
 import type { LiveReport } from "../../core/flows/live-way.ts";
 import { Parties } from "../../core/flows/parties.ts";
+import { address, toBytes } from "../../core/net/address.ts";
 import type { KernelDrop } from "../../drivers/drops/drops.ts";
 import { ForeignDrops } from "./foreign-drops.ts";
 
@@ -12,6 +13,13 @@ function drop(reason: string, source: number, destination: number, count = 1): K
   const ends = [10, 65, 0, source, 10, 65, 0, destination];
   const payload = Uint8Array.of(0x45, 0, 0, 40, 0, 0, 0x40, 0, 64, 6, 0, 0, ...ends, 0x9c, 0x40, 0x15, 0x38);
   return { reason, count, device: 2, arrived: 2, length: 60, etherType: 0x0800, payload };
+}
+
+/** ICMPv6 to all routers. */
+function drop6(type: number): KernelDrop {
+  const [source, routers] = [toBytes(address("fd65::2")), toBytes(address("ff02::2"))];
+  const payload = Uint8Array.of(0x60, 0, 0, 0, 0, 8, 58, 255, ...source, ...routers, type, 0, 0, 0, 0, 0, 0, 0);
+  return { reason: "NETFILTER_DROP", count: 1, device: 2, arrived: 2, length: 62, etherType: 0x86dd, payload };
 }
 
 const DROPPED: LiveReport = {
@@ -98,5 +106,17 @@ void describe("drops by others", () => {
     alien.drops.take(drop("SOCKET_FILTER", 2, 4));
     await turn(300);
     for (const one of [logged, denied, alien]) assert.deepEqual([one.texts(), one.traces()], [[], 0]);
+  });
+
+  void it("are not what an IPv6 stack says to its link: our own rules drop that, and tell nobody", async (t) => {
+    mock.timers.enable({ apis: ["setTimeout"] });
+    t.after(() => mock.timers.reset());
+    const { drops, texts } = setUp();
+    for (const type of [131, 132, 133, 143]) drops.take(drop6(type));
+    await turn(300);
+    assert.deepEqual(texts(), []);
+    drops.take(drop6(128));
+    await turn(300);
+    assert.equal(texts().length, 1);
   });
 });

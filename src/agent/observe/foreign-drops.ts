@@ -9,6 +9,7 @@ import { BY_NETFILTER, type DropFacts, kernelDropText } from "../../core/flows/k
 import type { LiveFlow, LiveHead } from "../../core/flows/live.ts";
 import type { LiveReport } from "../../core/flows/live-way.ts";
 import type { Parties } from "../../core/flows/parties.ts";
+import { ICMPV6, LINK_REPORTS } from "../../core/rules/protocol.ts";
 import type { KernelDrop } from "../../drivers/drops/drops.ts";
 import { type PacketHead, parseHead } from "../../drivers/nflog/packet-head.ts";
 
@@ -65,7 +66,7 @@ export class ForeignDrops {
 
   take(drop: KernelDrop): void {
     const head = parseHead(drop.etherType, drop.payload);
-    if (head === undefined) return;
+    if (head === undefined || isLinkReport(head)) return;
     const { parties, interfaceName, now } = this.#sources;
     const [from, device] = [interfaceName(drop.arrived), interfaceName(drop.device)];
     const facts: DropFacts = {
@@ -149,6 +150,11 @@ export class ForeignDrops {
 }
 
 const UNNAMED = "a rule of netfilter that is not Manx's; manx why A B PORT --live names it";
+
+/** Our own rules drop these, and tell nobody. */
+function isLinkReport({ protocol, icmp }: PacketHead): boolean {
+  return protocol === ICMPV6 && icmp !== undefined && LINK_REPORTS.includes(icmp.type);
+}
 
 function keyOf(source: string, destination: string, protocol: number | undefined, port: number | undefined): string {
   return `${source}|${destination}|${protocol ?? ""}|${port ?? ""}`;

@@ -29,3 +29,9 @@ export function protocolName(number: number): string {
     if (value === number) return name === "icmpv6" ? "ICMPv6" : name === "udplite" ? "UDPLite" : name.toUpperCase();
   return String(number);
 }
+
+/**
+ * ICMPv6 types (IANA icmpv6-parameters) of what an IPv6 stack says to its link of its own accord: reports of multicast listeners (RFC
+ * 2710, RFC 9777) and router solicitations (RFC 4861).
+ */
+export const LINK_REPORTS: readonly number[] = [131, 132, 133, 143];

@@ -15,7 +15,7 @@ import {
 import type { HostChains } from "./host-chains.ts";
 import type { Chain, FieldType, NftSet, Rule, Ruleset, Table, Verdict } from "./ir.ts";
 import type { Nat } from "./nat.ts";
-import { TCP, UDP } from "./protocol.ts";
+import { LINK_REPORTS, TCP, UDP } from "./protocol.ts";
 import { exactSet, verdictMap } from "./steps.ts";
 
 export const TABLE_NAME = "manx";
@@ -86,14 +86,11 @@ export function fixedChains(settings: Settings, host: HostRules): [string, Chain
   ];
 }
 
-/**
- * ICMPv6 types by their numbers (IANA icmpv6-parameters): 133-137 are RFC 4861's, 138 is router renumbering, 131, 132 and 143 are
- * reports of multicast listeners (RFC 2710, RFC 9777).
- */
+/** ICMPv6 types by their numbers (IANA icmpv6-parameters): 133-137 are RFC 4861's, 138 is router renumbering. */
 export const CONSTANT_SETS: readonly [string, NftSet][] = [
   [FIXED_SETS.hostServices, exactSet(["inet_proto", "inet_service"], [`${UDP} . 53`, `${TCP} . 53`])],
   [FIXED_SETS.neighbourDiscovery, exactSet(["icmpv6_type"], ["135", "136"])],
-  [FIXED_SETS.linkReports, exactSet(["icmpv6_type"], ["131", "132", "133", "143"])],
+  [FIXED_SETS.linkReports, exactSet(["icmpv6_type"], LINK_REPORTS.map(String))],
   [FIXED_SETS.routerMessages, exactSet(["icmpv6_type"], ["134", "137", "138"])],
   [
     FIXED_SETS.multicast4,
