@@ -78,7 +78,7 @@ function written(found: Found): Found {
 
 function withoutVersion(resource: AnyResource): AnyResource {
   const { resourceVersion: _version, ...metadata } = resource.metadata;
-  return { ...resource, metadata } as AnyResource;
+  return { ...resource, metadata };
 }
 
 /** By name; where no namespace is given and only one has it, that is meant. */

@@ -66,9 +66,16 @@ function Row({ one }: { readonly one: EndpointView }): JSX.Element {
     h(
       "span",
       { class: "labels" },
-      Object.entries(one.labels)
+      ownFirst(one.labels)
         .slice(0, 3)
         .map(([key, value]) => h("em", { key }, plain(`${key}=${value}`))),
     ),
   );
+}
+
+/** What somebody wrote before what Docker, compose and Manx know of every container: there is room for three. */
+function ownFirst(labels: EndpointView["labels"]): readonly (readonly [string, string])[] {
+  const given = /^(manx\/|projectcalico\.org\/|com\.docker\.)/;
+  const all = Object.entries(labels);
+  return [...all.filter(([key]) => !given.test(key)), ...all.filter(([key]) => given.test(key))];
 }
