@@ -1,6 +1,7 @@
 /** Resources as the API shows and changes them. */
 import { ApiError } from "../api/error.ts";
 import type { ChangeReport, ChangeRequest, ResourceFrame } from "../api/schema/resource.ts";
+import { isMadeFromLabels } from "../core/calc/label-policies.ts";
 import type { Endpoint } from "../core/calc/snapshot.ts";
 import type { AnyResource, Kind, WorkloadEndpoint } from "../core/model/resources.ts";
 import { validateResource } from "../core/model/validate.ts";
@@ -9,18 +10,21 @@ import type { Agent } from "./agent.ts";
 import { type Changed, ChangeRefused } from "./changes.ts";
 import { verdictsOf } from "./verdicts.ts";
 
-/** All of a kind: what is stored, and what is made from Docker. */
-export function resources(agent: Agent, kind: Kind): readonly AnyResource[] {
+/** All of a kind: what is stored, with the version that a change is based on, and what is made from Docker. */
+export function resources(agent: Pick<Agent, "takeSnapshot" | "cluster">, kind: Kind): readonly AnyResource[] {
   const snapshot = agent.takeSnapshot();
+  const { cluster } = agent;
   switch (kind) {
     case "WorkloadEndpoint":
       return snapshot.endpoints.map(workloadEndpoint);
     case "Network":
       return snapshot.networks;
     case "Node":
-      return snapshot.nodes;
+      return snapshot.nodes.map((node) => versioned(cluster, node));
     case "NetworkPolicy":
-      return snapshot.policies.filter((policy) => policy.kind === "NetworkPolicy");
+      return snapshot.policies
+        .filter(({ kind }) => kind === "NetworkPolicy")
+        .map((policy) => versioned(cluster, policy));
     case "BGPConfiguration":
     case "BGPFilter":
     case "BGPPeer":
@@ -36,12 +40,12 @@ export function resources(agent: Agent, kind: Kind): readonly AnyResource[] {
     case "StagedGlobalNetworkPolicy":
     case "StagedNetworkPolicy":
     case "Tier":
-      return agent.cluster.all(kind).map((resource) => versioned(agent, resource));
+      return cluster.all(kind).map((resource) => versioned(cluster, resource));
   }
 }
 
-function versioned<R extends AnyResource>(agent: Agent, resource: R): R {
-  const revision = agent.cluster.revisionOf(resource);
+function versioned<R extends AnyResource>(cluster: Agent["cluster"], resource: R): R {
+  const revision = isMadeFromLabels(resource.metadata.annotations) ? undefined : cluster.revisionOf(resource);
   return revision === undefined
     ? resource
     : { ...resource, metadata: { ...resource.metadata, resourceVersion: String(revision) } };

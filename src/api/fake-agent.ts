@@ -347,7 +347,13 @@ export class FakeAgent implements AgentView {
     if (found.state === "alive") throw refuse("its agent lives");
     if (!force && found.addresses.length > 0) throw refuse(`its agent is silent, but ${found.addresses[0]} answers`);
     this.hosts = this.hosts.filter((host) => host !== found);
-    return { name, endpoints: found.endpoints, released: found.blocks.map(({ cidr }) => cidr), kept: [] };
+    return {
+      name,
+      endpoints: found.endpoints,
+      released: found.blocks.map(({ cidr }) => cidr),
+      kept: [],
+      resources: [`HostEndpoint ${name}-eth0`, `BGPConfiguration node.${name}`],
+    };
   }
 
   async ipam() {

@@ -24,6 +24,17 @@ export function kindsCalled(text: string): readonly KindInfo[] {
     : text.split(",").map((name) => kindCalled(name.trim()));
 }
 
+/** What is asked of one namespace must not be done in all of them. @throws CliError where none of the kinds has namespaces */
+export function checkNamespace(infos: readonly KindInfo[], namespace: string | undefined): void {
+  const [first] = infos;
+  if (namespace === undefined || first === undefined || infos.some(({ namespaced }) => namespaced)) return;
+  throw new CliError(
+    EXIT.usage,
+    `Cannot look in the namespace "${namespace}": a ${first.kind} has none`,
+    "Leave -n out.",
+  );
+}
+
 /** `shop/web` names its namespace itself; otherwise the flag does, and for kinds without namespaces nothing. */
 export function nameOf(
   word: string,

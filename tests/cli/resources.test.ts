@@ -206,6 +206,16 @@ describe("manx, resources", () => {
     assert.equal((await bench.manx("label", "np", "shop/nope", "a=b")).exit, 4);
   });
 
+  it("refuses a namespace for kinds that have none, rather than look everywhere", async () => {
+    await fromInput(WEB, "apply", "-f", "-");
+    golden("get-no-namespace", await bench.manx("get", "tier", "-n", "shop"));
+    assert.equal((await bench.manx("delete", "tier", "-n", "shop", "security")).exit, 2);
+    assert.equal((await bench.manx("patch", "tier", "-n", "shop", "security", "-p", "{}")).exit, 2);
+    assert.equal((await bench.manx("label", "tier", "-n", "shop", "security", "a=b")).exit, 2);
+    assert.equal((await bench.manx("get", "tier,np", "-n", "shop", "-o", "name")).out, "security\nshop/web\n");
+    assert.equal((await bench.manx("get", "all", "-n", "shop", "-o", "name")).exit, 0);
+  });
+
   it("shows what apply would change", async () => {
     await fromInput(WEB, "apply", "-f", "-");
     golden("diff-none", await fromInput(WEB, "diff", "-f", "-"));

@@ -8,6 +8,7 @@ import { loanKey, parseLoan } from "../../core/ipam/loan.ts";
 import { address } from "../../core/net/address.ts";
 import { cidr } from "../../core/net/cidr.ts";
 import { MemoryStore } from "../../drivers/store/memory.ts";
+import { RESOURCES } from "../cluster-cache.ts";
 import { readIpam } from "./ipam-facts.ts";
 import { checkCluster, explainAddress, ipamView } from "./ipam-view.ts";
 import { HOSTS } from "./presence.ts";
@@ -36,6 +37,16 @@ async function cluster(): Promise<MemoryStore> {
   const store = new MemoryStore();
   await put(store, {
     [NODE]: { kind: "Node", metadata: { name: "h3" }, spec: {} },
+    ...Object.fromEntries(
+      [
+        { kind: "HostEndpoint", metadata: { name: "edge" }, spec: { node: "h3" } },
+        { kind: "HostEndpoint", metadata: { name: "other" }, spec: { node: "h33" } },
+        { kind: "BGPPeer", metadata: { name: "tor" }, spec: { node: "h3" } },
+        { kind: "BGPPeer", metadata: { name: "everybodys" }, spec: {} },
+        { kind: "BGPConfiguration", metadata: { name: "node.h3" }, spec: {} },
+        { kind: "BGPConfiguration", metadata: { name: "default" }, spec: {} },
+      ].map((one) => [`${RESOURCES}${one.kind}/-/${one.metadata.name}`, one]),
+    ),
     [endpointKey("h3", "1")]: { network: "apps", container: "web", addresses: ["10.65.0.65"] },
     [blockKey(BLOCK)]: { pool: "p", host: "h3" },
     [affinityKey("h3", BLOCK)]: { pool: "p", state: "confirmed" },
@@ -52,7 +63,17 @@ describe("manx node rm", () => {
   it("forgets endpoints, Node and blocks, and gives back what was borrowed", async () => {
     await using store = await cluster();
     const removed = await removeNode("h3", options(store), signal);
-    assert.deepEqual(removed, { name: "h3", endpoints: 1, released: ["10.65.0.64/26"], kept: [] });
+    assert.deepEqual(removed, {
+      name: "h3",
+      endpoints: 1,
+      released: ["10.65.0.64/26"],
+      kept: [],
+      resources: ["HostEndpoint edge", "BGPPeer tor", "BGPConfiguration node.h3"],
+    });
+    assert.deepEqual(
+      (await store.list(`${RESOURCES}`)).entries.map(({ key }) => key.slice(RESOURCES.length)),
+      ["BGPConfiguration/-/default", "BGPPeer/-/everybodys", "HostEndpoint/-/other"],
+    );
     const left = (await store.list("/manx/v1/")).entries;
     assert.deepEqual(
       left.filter(({ key }) => key.includes("h3")),

@@ -1,17 +1,19 @@
 /**
- * Forgets a host that is gone: its endpoints, its Node, and its blocks, which others may then take. Every transaction compares
- * that the host has no living agent, so that a host which comes back in the middle of it loses nothing more.
+ * Forgets a host that is gone: its endpoints, its Node, its blocks, which others may then take, and what was written for it alone
+ * (as Delete of libcalico-go/lib/clientv3/node.go): its addresses must not stand for the labels of a HostEndpoint any longer. Every
+ * transaction compares that the host has no living agent, so that a host which comes back in the middle of it loses nothing more.
  */
 import { connect } from "node:net";
 import { ApiError } from "../../api/error.ts";
 import type { NodeRemoval } from "../../api/schema/node.ts";
 import { endpointsOf } from "../../core/calc/published.ts";
-import { affinityKey, blockKey, publishedKey } from "../../core/ipam/claim.ts";
+import { affinityKey, blockKey, parseObject, publishedKey } from "../../core/ipam/claim.ts";
 import { loanBlock, loanKey } from "../../core/ipam/loan.ts";
+import { field, textField } from "../../core/model/loose.ts";
 import { formatAddress } from "../../core/net/address.ts";
 import { type Cidr, contains, formatCidr } from "../../core/net/cidr.ts";
 import type { Compare, KeyCompare, Op, Store } from "../../drivers/store/store.ts";
-import { resourceKey } from "../cluster-cache.ts";
+import { RESOURCES, resourceKey } from "../cluster-cache.ts";
 import { type IpamState, readIpam } from "./ipam-facts.ts";
 import { HOSTS } from "./presence.ts";
 
@@ -37,15 +39,35 @@ export async function removeNode(name: string, options: RemovalOptions, signal: 
   const endpoints = (await store.list(endpointsOf(name), signal)).entries.map(({ key }) => key);
   const node = await store.get(resourceKey({ kind: "Node", metadata: { name } }), signal);
   const owned = ipam.affinities.some(({ value }) => value.host === name);
-  if (endpoints.length === 0 && node === undefined && !owned)
+  const written = await writtenFor(store, name, signal);
+  if (endpoints.length === 0 && node === undefined && !owned && written.length === 0)
     throw new ApiError("not-found", `Cannot remove the host "${name}": the cluster has none of that name`, {
       remedy: "manx node ls shows those there are.",
     });
   await deleteAll(store, endpoints, absent, signal);
   await returnLoans(store, name, ipam, absent, signal);
   const { released, kept } = await releaseBlocks(store, name, ipam, absent, signal);
+  for (const { key, modRevision } of written)
+    await mustCommit(store, name, [absent, { key, modRevision }], [{ kind: "delete", key }], signal);
   if (node !== undefined) await mustCommit(store, name, [absent], [{ kind: "delete", key: node.key }], signal);
-  return { name, endpoints: endpoints.length, released, kept };
+  const resources = written.map(({ title }) => title);
+  return { name, endpoints: endpoints.length, released, kept, resources };
+}
+
+/** Resources that mean this host alone. */
+async function writtenFor(store: Store, host: string, signal: AbortSignal) {
+  const found: { readonly key: string; readonly modRevision: number; readonly title: string }[] = [];
+  for (const kind of ["HostEndpoint", "BGPPeer", "BGPConfiguration"] as const) {
+    const { entries } = await store.list(`${RESOURCES}${kind}/`, signal);
+    for (const { key, value, modRevision } of entries) {
+      const resource = parseObject(value);
+      const name = textField(field(resource, "metadata"), "name") ?? "";
+      const means =
+        kind === "BGPConfiguration" ? name === `node.${host}` : textField(field(resource, "spec"), "node") === host;
+      if (means) found.push({ key, modRevision, title: `${kind} ${name}` });
+    }
+  }
+  return found;
 }
 
 async function assertGone(name: string, options: RemovalOptions, signal: AbortSignal): Promise<void> {

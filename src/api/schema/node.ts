@@ -33,6 +33,10 @@ export const NodeRemoval = z
       .array(z.object({ cidr: z.string(), why: z.string() }).readonly())
       .readonly()
       .openapi({ description: "Blocks that could not be released" }),
+    resources: z
+      .array(z.string())
+      .readonly()
+      .openapi({ description: "KIND NAME of what was written for this host alone, and is deleted" }),
   })
   .readonly()
   .openapi("NodeRemoval");

@@ -4,7 +4,7 @@ import { type ChangeFlags, changeOptions, makeChange } from "../change.ts";
 import { agentOptions, type Define, examples } from "../cli.ts";
 import { CliError } from "../errors.ts";
 import { EXIT } from "../exit-codes.ts";
-import { kindCalled, nameOf } from "../kinds.ts";
+import { checkNamespace, kindCalled, nameOf } from "../kinds.ts";
 import { type FileFlags, fileOption, readResources } from "../resource-files.ts";
 
 interface Flags extends FileFlags, ChangeFlags {
@@ -38,6 +38,7 @@ function named(kind: string | undefined, names: readonly string[], flags: Flags)
   if (kind === undefined || names.length === 0)
     throw new CliError(EXIT.usage, "Cannot delete: what?", "manx delete KIND NAME..., or manx delete -f FILE");
   const info = kindCalled(kind);
+  checkNamespace([info], flags.namespace);
   return names.map((word) => {
     const metadata = nameOf(word, info, flags.namespace);
     return { apiVersion: info.apiVersion, kind: info.kind, metadata } as AnyResource;

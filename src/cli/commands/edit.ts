@@ -13,7 +13,7 @@ import { type ChangeFlags, changeOptions, makeChange } from "../change.ts";
 import { agentOptions, type Cli, type Define, examples } from "../cli.ts";
 import { CliError } from "../errors.ts";
 import { EXIT } from "../exit-codes.ts";
-import { kindCalled, nameOf } from "../kinds.ts";
+import { checkNamespace, kindCalled, nameOf } from "../kinds.ts";
 
 interface Flags extends ChangeFlags {
   readonly namespace?: string;
@@ -75,6 +75,7 @@ async function edit(
   change: (resource: AnyResource) => Result<AnyResource>,
 ): Promise<void> {
   const info = kindCalled(kind);
+  checkNamespace([info], flags.namespace);
   const { name, namespace } = nameOf(word, info, flags.namespace);
   const before = await cli.agent(flags).resource(info.kind, name, namespace);
   const edited = change(before);

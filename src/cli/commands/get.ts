@@ -7,7 +7,7 @@ import { type AgentFlags, agentOptions, type Cli, type Define, examples } from "
 import { CliError } from "../errors.ts";
 import { EXIT } from "../exit-codes.ts";
 import { columnsOf } from "../kind-columns.ts";
-import { kindsCalled, nameOf } from "../kinds.ts";
+import { checkNamespace, kindsCalled, nameOf } from "../kinds.ts";
 import { filterByLabels } from "../label-filter.ts";
 import { type OutputFlags, outputOption, printData, printListing } from "../output.ts";
 import { escapeQuoted } from "../text.ts";
@@ -45,6 +45,7 @@ export const define: Define = (command, cli) => {
   command.action(async (kind: string, names: string[], flags: Flags) => {
     const agent = cli.agent(flags);
     const infos = kindsCalled(kind);
+    checkNamespace(infos, flags.namespace);
     const every = await Promise.all(infos.map((info) => find(agent, info, names, flags)));
     const found = kind === "all" ? every.map(written) : every;
     const missing = every.flatMap((one) => one.missing);

@@ -90,9 +90,10 @@ function remove(command: Command, cli: Cli): void {
   agentOptions(command).action(async (names: string[], flags: AgentFlags & { readonly force?: boolean }) => {
     const agent = cli.agent(flags);
     for (const name of names) {
-      const { endpoints, released, kept } = await agent.removeNode(name, flags.force === true);
+      const { endpoints, released, kept, resources } = await agent.removeNode(name, flags.force === true);
       const blocks = released.length === 0 ? "no block" : released.join(", ");
       cli.terminal.say(`Removed the host "${name}": forgot ${endpoints} containers, released ${blocks}.`);
+      if (resources.length > 0) cli.terminal.say(`Deleted what was written for it alone: ${resources.join(", ")}.`);
       for (const { cidr, why } of kept) cli.terminal.say(`Kept the block ${cidr}: ${why}.`);
     }
   });
