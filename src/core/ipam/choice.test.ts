@@ -22,6 +22,23 @@ describe("choice of a block", () => {
     assert.equal(formatCidr(nextBlock({ ...search, taken: rangeToCidrs(end) }) ?? first), "10.65.0.0/26");
   });
 
+  it("leaves alone what blocks of another size hold, of a former pool with the same addresses", () => {
+    const small = { ...search, pool: cidr("10.65.0.0/25"), blockSize: 28, taken: [cidr("10.65.0.0/26")] };
+    const found = new Set<string>();
+    for (let taken = small.taken; ; ) {
+      const block = nextBlock({ ...small, taken });
+      if (block === undefined) break;
+      found.add(formatCidr(block));
+      taken = [...taken, block];
+    }
+    assert.deepEqual([...found].sort(), ["10.65.0.112/28", "10.65.0.64/28", "10.65.0.80/28", "10.65.0.96/28"]);
+    assert.equal(
+      nextBlock({ ...search, pool: cidr("10.65.0.0/26"), taken: [cidr("10.65.0.32/28")] }),
+      undefined,
+      "a larger one does not fit around it",
+    );
+  });
+
   it("is quick in a pool of 2^58 blocks, of which half is reserved", () => {
     const v6 = { ...search, pool: cidr("fd65::/64"), blockSize: 122, reserved: [cidr("fd65::/65")] };
     for (const host of ["a", "b", "c", "d"]) {

@@ -4,7 +4,13 @@ import { BGPConfigurationSpec, BGPFilterSpec, BGPPeerSpec } from "./bgp.ts";
 import { checkBgpConfiguration, checkBgpFilter, checkBgpPeer } from "./check-bgp.ts";
 import * as check from "./checks.ts";
 import { metadataSchema } from "./metadata.ts";
-import { whyNotGlobalPolicyName, whyNotName, whyNotPolicyName, whyNotTierName } from "./names.ts";
+import {
+  whyNotGlobalPolicyName,
+  whyNotName,
+  whyNotPolicyName,
+  whyNotStagedPolicyName,
+  whyNotTierName,
+} from "./names.ts";
 import {
   GlobalNetworkPolicySpec,
   NetworkPolicySpec,
@@ -145,7 +151,7 @@ export const KINDS: readonly KindInfo[] = [
     ["globalnetworkpolicies", "gnp", "gnps"],
     GlobalNetworkPolicySpec,
     check.checkGlobalPolicy,
-    { name: whyNotGlobalPolicyName },
+    { name: whyNotGlobalPolicyName, status: true },
   ),
   entry(
     "NetworkPolicy",
@@ -154,7 +160,7 @@ export const KINDS: readonly KindInfo[] = [
     ["networkpolicies", "np", "nps", "policy", "policies", "pol", "pols", "cnp"],
     NetworkPolicySpec,
     check.checkPolicy,
-    { namespaced: true, name: whyNotPolicyName },
+    { namespaced: true, name: whyNotPolicyName, status: true },
   ),
   entry(
     "StagedGlobalNetworkPolicy",
@@ -163,7 +169,7 @@ export const KINDS: readonly KindInfo[] = [
     ["stagedglobalnetworkpolicies", "sgnp", "sgnps"],
     StagedGlobalNetworkPolicySpec,
     check.checkStaged(check.checkGlobalPolicy),
-    { name: whyNotGlobalPolicyName },
+    { name: whyNotGlobalPolicyName, status: true },
   ),
   entry(
     "StagedNetworkPolicy",
@@ -172,7 +178,7 @@ export const KINDS: readonly KindInfo[] = [
     ["stagednetworkpolicies", "snp", "snps"],
     StagedNetworkPolicySpec,
     check.checkStaged(check.checkPolicy),
-    { namespaced: true, name: whyNotPolicyName },
+    { namespaced: true, name: whyNotStagedPolicyName, status: true },
   ),
 ];
 

@@ -41,6 +41,13 @@ export function whyNotPolicyName(text: string): Why {
     : (why ?? whyNotGlobalPolicyName(text));
 }
 
+/** What Kubernetes has cannot be staged here. */
+export function whyNotStagedPolicyName(text: string): Why {
+  return text.startsWith("knp.default.")
+    ? `${quote(text)} is the name of a policy of Kubernetes`
+    : whyNotPolicyName(text);
+}
+
 /** A compose project, or "default": compose allows "_" as well. */
 export function whyNotNamespace(text: string): Why {
   if (text.length > MAX_NAME) return `a namespace has at most ${MAX_NAME} characters, this one has ${text.length}`;

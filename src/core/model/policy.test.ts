@@ -117,9 +117,16 @@ table("the name of a NetworkPolicy", (name) => calico("NetworkPolicy", {}, { nam
   ["more dots", "t.h.i.ng", "metadata.name"],
 ]);
 
+table("the name of a StagedNetworkPolicy", (name) => calico("StagedNetworkPolicy", {}, { name }), [
+  ["tier.thing", "tier.thing"],
+  ["names of OpenStack", "ossg.default.a.b"],
+  ["names of Kubernetes", "knp.default.thing", "metadata.name: a policy of Kubernetes"],
+]);
+
 table("a policy's whole", (more) => ({ ...calico("NetworkPolicy", {}), ...(more as object) }), [
   ["nothing more", "{}"],
-  ["a status, which policies have none of", "{status: {}}", "status: unknown field"],
+  ["a status, as Calico writes it", "{status: {conditions: [{type: Valid, status: 'True'}]}}"],
+  ["anything else", "{state: {}}", "state: unknown field"],
 ]);
 
 table("a Tier", (value) => ({ apiVersion: "projectcalico.org/v3", kind: "Tier", ...(value as object) }), [

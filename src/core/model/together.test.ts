@@ -51,6 +51,19 @@ describe("checkTogether", () => {
       [`IPPool a: spec.cidr: 10.0.0.0/16 overlaps the pool "b" (10.0.0.0/8)`],
     ],
     ["a pool in the place of another", [a], [pool("b", "10.0.0.0/16")], []],
+    ["the same CIDR written in another way", [pool("a", "2001:db8::/64")], [pool("a", "2001:0db8:0::/64")], []],
+    [
+      "a pool that overlaps a disabled one",
+      [pool("a", "10.0.0.0/16", { disabled: true })],
+      [pool("a", "10.0.0.0/16", { disabled: true }), pool("b", "10.0.0.0/16")],
+      [`IPPool b: spec.cidr: 10.0.0.0/16 overlaps the pool "a" (10.0.0.0/16)`],
+    ],
+    [
+      "a profile that a host endpoint still names",
+      [make("Profile", "p"), make("HostEndpoint", "h", { node: "n", interfaceName: "eth0", profiles: ["p"] })],
+      [make("HostEndpoint", "h", { node: "n", interfaceName: "eth0", profiles: ["p"] })],
+      [],
+    ],
     ["another option of a pool", [a], [pool("a", "10.0.0.0/16", { disabled: true })], []],
     [
       "another CIDR of a pool",
@@ -91,6 +104,14 @@ describe("checkTogether", () => {
       [make("StagedGlobalNetworkPolicy", "x", { tier: "none" })],
       [`StagedGlobalNetworkPolicy x: spec.tier: there is no tier "none": apply a Tier of that name first, or with it`],
     ],
+    ["a policy that moves to another tier", [tier, make("NetworkPolicy", "web")], [tier, policy], []],
+    [
+      "a policy that moves to a tier that is not there",
+      [tier, policy],
+      [tier, make("NetworkPolicy", "web", { tier: "gone" })],
+      [`NetworkPolicy default/web: spec.tier: there is no tier "gone": apply a Tier of that name first, or with it`],
+    ],
+    ["a tier whose policy moves to another one meanwhile", [tier, policy], [make("NetworkPolicy", "web")], []],
     ["a tier that goes with its policies", [tier, policy], [], []],
     [
       "a tier that leaves a policy",
