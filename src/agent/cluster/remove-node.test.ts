@@ -71,7 +71,7 @@ describe("manx node rm", () => {
       resources: ["HostEndpoint edge", "BGPPeer tor", "BGPConfiguration node.h3"],
     });
     assert.deepEqual(
-      (await store.list(`${RESOURCES}`)).entries.map(({ key }) => key.slice(RESOURCES.length)),
+      (await store.list(RESOURCES)).entries.map(({ key }) => key.slice(RESOURCES.length)),
       ["BGPConfiguration/-/default", "BGPPeer/-/everybodys", "HostEndpoint/-/other"],
     );
     const left = (await store.list("/manx/v1/")).entries;
