@@ -46,8 +46,14 @@ export const ENDPOINTS = [
   endpoint("shop", {
     addresses: ["10.65.0.4", "fd65::4"],
     namespace: "shop",
-    labels: { role: "web" },
+    labels: { role: "web", empty: "" },
     profiles: ["gold", "apps"],
+    // Several ports of one name.
+    ports: [
+      { name: "goldport", protocol: "TCP", port: 7001 },
+      { name: "goldport", protocol: "TCP", port: 7002 },
+      { name: "goldport", protocol: "UDP", port: 7003 },
+    ],
   }),
   endpoint("lone1", {
     addresses: ["10.65.0.5", "fd65::5"],
@@ -471,6 +477,22 @@ const SELECTORS: readonly Row[] = [
     ["shop db tcp 1 allow", "shop db udp 1 deny"],
   ],
   [
+    "a named port of those whose label a profile gives, and whom a policy finds by it",
+    {
+      profiles: [profile("gold", { labelsToApply: { inherited: "yes" } })],
+      policies: [
+        gnp("p", {
+          selector: "inherited == 'yes' || role == 'db'",
+          ingress: [
+            { action: "Allow", protocol: "TCP", destination: { selector: "inherited == 'yes'", ports: ["goldport"] } },
+            { action: "Allow", protocol: "TCP", destination: { selector: "role == 'db'", ports: ["goldport", "sql"] } },
+          ],
+        }),
+      ],
+    },
+    ["web shop tcp 7001 allow", "web shop tcp 7002 allow", "web shop tcp 5432 deny", "web db tcp 5432 allow"],
+  ],
+  [
     "a namespaced policy governs and means its own namespace",
     {
       profiles: [profile("gold", { ...gold.spec, egress: [{ action: "Allow" }] })],
@@ -564,6 +586,28 @@ const SELECTORS: readonly Row[] = [
     ["web internet tcp 443 deny", "web db tcp 443 allow", "db internet tcp 443 allow"],
   ],
   [
+    "nets of two network sets that are one net, with bits of a host",
+    {
+      networkSets: [
+        globalSet("one", { bad: "yes" }, ["198.51.100.9/24", "2001:db8:1::9/64"]),
+        globalSet("two", { bad: "yes" }, ["198.51.100.200/24", "2001:db8:1::2/64"]),
+      ],
+      ...db({ action: "Allow", source: { selector: "bad == 'yes'" } }),
+    },
+    ["internet db tcp 1 allow", "lan db tcp 1 deny"],
+  ],
+  [
+    "an empty value is a value: of a label that is there",
+    {
+      profiles: [gold],
+      ...db(
+        { action: "Allow", protocol: "TCP", source: { selector: "has(empty)" } },
+        { action: "Allow", protocol: "UDP", source: { selector: "empty == '' && role != 'x'" } },
+      ),
+    },
+    ["shop db tcp 1 allow", "shop db udp 1 allow", "web db tcp 1 deny", "web db udp 1 deny"],
+  ],
+  [
     "0.0.0.0/0 in a network set is everything",
     {
       networkSets: [globalSet("all", { all: "yes" }, ["0.0.0.0/0", "::/0", "10.0.0.0/8"])],
@@ -597,6 +641,38 @@ const MATCHES: readonly Row[] = [
       "internet db tcp 1 allow/deny",
       "web db udp 1 deny/allow",
       "web db sctp 1 allow/deny",
+    ],
+  ],
+  [
+    "several nets and notNets of both ends all count at once",
+    {
+      policies: [
+        gnp("p", {
+          selector: "role in {'db', 'duo', 'other'}",
+          ingress: [
+            {
+              action: "Allow",
+              source: {
+                nets: ["10.65.0.0/16", "198.51.100.0/24", "fd65::/32", "2001:db8:1::/64"],
+                notNets: ["10.65.0.9", "10.65.1.0/24", "fd65::9", "fd65:1::/64"],
+              },
+              destination: {
+                nets: ["10.65.0.0/30", "10.65.0.10", "fd65::/126", "fd65::a"],
+                notNets: ["10.65.0.3", "10.65.0.64/26", "fd65::3", "fd65::40/122"],
+              },
+            },
+          ],
+        }),
+      ],
+    },
+    [
+      "web db tcp 1 allow",
+      "internet db tcp 1 allow",
+      "web duo1 tcp 1 allow",
+      "lan db tcp 1 deny",
+      "open db tcp 1 deny",
+      "farweb db tcp 1 deny",
+      "web other tcp 1 deny",
     ],
   ],
   [

@@ -249,6 +249,39 @@ const NORMAL: readonly Row[] = [
   ],
 ];
 
+/** A port's name may stand for several, of one protocol and of others. */
+const SEVERAL: Row = [
+  "several ports of one name, and a label without value, of a host endpoint",
+  {
+    hostEndpoints: [
+      hep(
+        "m",
+        {
+          interfaceName: "eth0",
+          expectedIPs: ["192.0.2.1", "2001:db8::1"],
+          ports: [
+            { name: "admin", protocol: "TCP", port: 8443 },
+            { name: "admin", protocol: "TCP", port: 8444 },
+            { name: "admin", protocol: "UDP", port: 8445 },
+          ],
+        },
+        { role: "edge", marked: "" },
+      ),
+    ],
+    policies: [
+      gnp("p", { selector: "has(marked)", ingress: [tcp("admin")] }),
+      gnp("q", { selector: "role == 'db'", ingress: [{ action: "Allow", source: { selector: "has(marked)" } }] }),
+    ],
+  },
+  [
+    "internet host tcp 8443 allow",
+    "internet host tcp 8444 allow",
+    "internet host tcp 8445 deny",
+    "internet host udp 8443 deny",
+    "internet db tcp 9 deny",
+  ],
+];
+
 const FORWARD: readonly Row[] = [
   [
     "normal policies do not concern what is forwarded",
@@ -486,4 +519,4 @@ const UNTRACKED: readonly Row[] = [
   ],
 ];
 
-export const HOST_ROWS: readonly Row[] = [...INTERFACES, ...NORMAL, ...FORWARD, ...BEFORE, ...UNTRACKED];
+export const HOST_ROWS: readonly Row[] = [...INTERFACES, ...NORMAL, SEVERAL, ...FORWARD, ...BEFORE, ...UNTRACKED];
