@@ -338,16 +338,41 @@ const FORWARD: readonly Row[] = [
     ["internet open tcp 80 deny", "internet open tcp 81 allow", "internet host tcp 81 deny"],
   ],
   [
-    "the one for all interfaces is asked about those of the host, not about workloads'",
-    { hostEndpoints: [all()], policies: [forward({ ingress: [tcp(80)], egress: [tcp(81)] })] },
+    "the one for all interfaces is asked about every interface that a packet crosses on its way through, workloads' too",
+    { hostEndpoints: [all()], policies: [forward({ ingress: [tcp(80, 81)], egress: [tcp(80, 82)] })] },
     [
       "internet open tcp 80 allow",
       "internet open tcp 81 deny",
-      "web internet tcp 81 allow",
-      "web internet tcp 80 deny",
-      "internet lan tcp 80 deny",
-      "web db tcp 9 allow",
+      "internet open tcp 82 deny",
+      "web internet tcp 80 allow",
+      "web internet tcp 81 deny",
+      "web internet tcp 82 deny",
+      "internet lan tcp 80 allow",
+      "internet lan tcp 81 deny",
+      "web db tcp 80 allow",
+      "web db tcp 81 deny",
+      "web db tcp 82 deny",
+      "web db udp 80 deny",
+      "host web tcp 9 allow",
+      "web host tcp 53 allow",
     ],
+  ],
+  [
+    "what it allows in and out for workloads still meets their own policies",
+    {
+      hostEndpoints: [all()],
+      policies: [
+        forward({ ingress: [tcp("80:90")], egress: [tcp("80:90")] }),
+        gnp("db", { selector: "role == 'db'", ingress: [tcp(80)] }),
+        gnp("web", { selector: "role == 'web'", egress: [tcp(80, 81)] }),
+      ],
+    },
+    ["web db tcp 80 allow", "web db tcp 81 deny", "web internet tcp 81 allow", "web internet tcp 82 deny"],
+  ],
+  [
+    "only the direction that a policy governs is closed",
+    { hostEndpoints: [all()], policies: [forward({ egress: [deny(80), { action: "Allow" }] })] },
+    ["web db tcp 80 deny", "web db tcp 81 allow", "internet open tcp 80 deny", "web internet tcp 80 deny"],
   ],
 ];
 
@@ -417,15 +442,26 @@ const BEFORE: readonly Row[] = [
     ["internet host tcp 80 allow", "internet host tcp 81 deny", "internet host tcp 82 deny"],
   ],
   [
-    "preDNAT policies of the one for all interfaces",
-    { profiles: [open], hostEndpoints: [all(OPEN)], policies: [preDnat([deny(80)])] },
+    "preDNAT policies of the one for all interfaces see what comes from workloads too",
+    { profiles: [open], hostEndpoints: [all(OPEN)], policies: [preDnat([deny(80, 53)])] },
     [
       "internet host tcp 80 deny",
       "lan host tcp 80 deny",
       "host self tcp 80 deny",
-      "web db tcp 80 allow",
-      "web host tcp 53 allow",
+      "web db tcp 80 deny",
+      "web db tcp 81 allow",
+      "web internet tcp 80 deny",
+      "web host tcp 53 deny",
+      "host web tcp 80 allow",
     ],
+  ],
+  [
+    "what one allows of a workload meets its applyOnForward policies for what comes in no more",
+    {
+      hostEndpoints: [all()],
+      policies: [preDnat([tcp(80)]), forward({ ingress: [deny(80, 81)] })],
+    },
+    ["web db tcp 80 allow", "web db tcp 81 deny", "web internet tcp 80 allow", "web host tcp 53 allow"],
   ],
   [
     "an interface with an endpoint of its own is not asked what applies to the one for all, also where its own says nothing",

@@ -60,11 +60,13 @@ export function judge(
   const way = (address: string): string => (fromHost && isToHost ? "lo" : interfaceTo(address));
   if (sender === undefined && (!fromHost || isToHost) && !mayEnter(snapshot, flow, way(flow.source), isToHost))
     return "deny";
+  if (sender !== undefined && !mayCross(snapshot, flow, "ingress", isToHost)) return "deny";
   if (sender !== undefined && decide(snapshot, sender, "egress", flow) === "deny") return "deny";
   if (isToHost && sender !== undefined) return toHost(snapshot, flow);
   if (receiver === undefined && (fromHost || !isToHost) && !mayLeave(snapshot, flow, way(flow.destination), fromHost))
     return "deny";
   if (receiver === undefined || fromHost) return "allow";
+  if (!mayCross(snapshot, flow, "egress", false)) return "deny";
   return decide(snapshot, receiver, "ingress", flow);
 }
 
@@ -84,6 +86,19 @@ function mayEnter(snapshot: Snapshot, flow: Flow, name: string, isToHost: boolea
   return isToHost
     ? isFailsafe || isAllowed(snapshot, host, "ingress", flow)
     : isForwarded(snapshot, host, "ingress", flow);
+}
+
+/** By a workload's interface: the host endpoint of all interfaces governs what passes through the host there as well. */
+function mayCross(snapshot: Snapshot, flow: Flow, direction: Direction, isToHost: boolean): boolean {
+  const host = hostEndpointOf(snapshot, "");
+  if (host === undefined) return true;
+  if (direction === "ingress" && !isBetweenNeighbours(flow)) {
+    const { inbound } = snapshot.settings.failsafe ?? DEFAULT_FAILSAFE;
+    const isFailsafe = inbound.some((one) => isOpen(one, flow, flow.destinationPort, flow.source));
+    const before = isFailsafe ? undefined : stageDecides(snapshot, host, "ingress", flow, isPreDnat);
+    if (before !== undefined) return before === "allow";
+  }
+  return isToHost || isForwarded(snapshot, host, direction, flow);
 }
 
 function mayLeave(snapshot: Snapshot, flow: Flow, name: string, fromHost: boolean): boolean {

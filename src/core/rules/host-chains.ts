@@ -7,6 +7,11 @@
  *   forward -10, forward -9         what is forwarded in by the interface, and out by it: `applyOnForward` policies alone
  *   postrouting -150                the host's own traffic whose destination was translated: only now its interface is known
  *
+ * What is forwarded meets a host endpoint of all interfaces also where it comes in by a workload's interface and goes out by one
+ * (felix/rules/dispatch.go), around the workload's own policies; preDNAT policies see it as well:
+ *
+ *   forward -11, forward -8         in by a workload's interface, and out by one
+ *
  * Each place has a verdict map from interface to program; a host endpoint of all interfaces has what no map knows. What one place
  * allowed for good, a bit of the packet's mark tells the later ones, which clear it. No host endpoint: none of this exists.
  */
@@ -35,7 +40,7 @@ import {
 } from "./steps.ts";
 import { type HostRules, NO_HOST_RULES } from "./table.ts";
 
-/** Stands for every interface of the host that is no workload's and has no host endpoint of its own. */
+/** Stands for every interface of the host that has no host endpoint of its own; for workloads' only where packets are forwarded. */
 export const ALL_INTERFACES = "*";
 
 /** The places of a host endpoint's programs. */
@@ -116,9 +121,10 @@ export function hostChains(interfaces: readonly HostInterface[], failsafe: Fails
   );
   const parts = slots.map((slot) => place(slot, before[slot] ?? [], interfaces));
   const open = compileFailsafe(failsafe);
+  const rest = interfaces.find((one) => one.interface === ALL_INTERFACES)?.entries ?? {};
   return {
-    rules: rulesTo(new Set(slots)),
-    chains: [...parts.map(({ chain }) => chain), ...baseChains(used), ...open.chains],
+    rules: rulesTo(new Set(slots), rest),
+    chains: [...parts.map(({ chain }) => chain), ...baseChains(used), ...chainsOfWorkloads(rest), ...open.chains],
     sets: [[LINK_MESSAGES, LINK_MESSAGE_SET], ...parts.flatMap(({ set }) => set), ...open.sets],
   };
 }
@@ -154,7 +160,7 @@ function place(
   return { chain: [name, chain(...rules)], set: map.size > 0 ? [[name, verdictMap(["ifname"], map)]] : [] };
 }
 
-function rulesTo(slots: ReadonlySet<HostSlot>): HostRules {
+function rulesTo(slots: ReadonlySet<HostSlot>, rest: HostInterface["entries"]): HostRules {
   const to = (slot: HostSlot, ...steps: readonly Step[]): Rule[] =>
     slots.has(slot) ? [rule(...steps, goto(nameOf(slot)))] : [];
   const notOurs = (field: Field): Step => isNot(field, OURS);
@@ -162,7 +168,10 @@ function rulesTo(slots: ReadonlySet<HostSlot>): HostRules {
     raw: to("raw-input", notOurs("meta iifname")),
     forwardFrom: to("forward-from"),
     forwardTo: to("forward-to", notOurs("meta oifname")),
-    input: to("input", notOurs("meta iifname")),
+    input: [
+      ...(rest["pre-dnat"] === undefined ? [] : [rule(is("meta iifname", OURS), allowed, forget)]),
+      ...to("input", notOurs("meta iifname")),
+    ],
     output: [
       // The interface is still that of the old destination: judged in postrouting.
       ...(slots.has("output") ? [rule({ kind: "ct-status", status: "dnat" }, accept)] : []),
@@ -171,13 +180,32 @@ function rulesTo(slots: ReadonlySet<HostSlot>): HostRules {
   };
 }
 
+/** What a host endpoint of all interfaces says of packets that cross a workload's interface on their way through the host. */
+function chainsOfWorkloads(rest: HostInterface["entries"]): [string, Chain][] {
+  const { "forward-from": from, "forward-to": to, "pre-dnat": before } = rest;
+  const out: [string, Chain][] = [];
+  const way = (field: Field, verdict: Verdict): Rule => rule(is(field, OURS), { kind: "verdict", verdict });
+  if (from !== undefined || before !== undefined) {
+    const rules = [
+      ...(before === undefined ? [] : [rule(is("meta iifname", OURS), allowed, forget, accept)]),
+      ...(from === undefined ? [] : [established, way("meta iifname", from)]),
+    ];
+    out.push(["host-from-workloads", baseChain("filter", "forward", PRIORITY.from - 1, ...rules)]);
+  }
+  if (to !== undefined) {
+    const rules = [established, way("meta oifname", to)];
+    out.push(["host-to-workloads", baseChain("filter", "forward", PRIORITY.to + 1, ...rules)]);
+  }
+  return out;
+}
+
 function baseChains(used: ReadonlySet<HostSlot>): [string, Chain][] {
   const out: [string, Chain][] = [];
   if (used.has("raw-output"))
     out.push(["host-raw-out", baseChain("filter", "output", PRIORITY.raw, rule(goto(nameOf("raw-output"))))]);
   if (used.has("pre-dnat")) {
-    const lead = rule(isNot("meta iifname", OURS), goto(nameOf("pre-dnat")));
-    out.push(["host-prerouting", baseChain("filter", "prerouting", PRIORITY.mangle, lead)]);
+    // Workloads' interfaces too: the map has none of them, an endpoint of all interfaces is asked.
+    out.push(["host-prerouting", baseChain("filter", "prerouting", PRIORITY.mangle, rule(goto(nameOf("pre-dnat"))))]);
   }
   if (used.has("output")) {
     const own = { kind: "fib-local", address: "saddr" } as const;
