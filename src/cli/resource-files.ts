@@ -2,29 +2,13 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { text as readAll } from "node:stream/consumers";
-import type { Command } from "commander";
 import { ApiError } from "../api/client.ts";
 import { formatFileProblem, type ParsedFile, parseResources } from "../core/model/parse.ts";
 import type { AnyResource } from "../core/model/resources.ts";
 import { titleOf } from "../core/model/together.ts";
 import { CliError } from "./errors.ts";
 import { EXIT } from "./exit-codes.ts";
-
-export interface FileFlags {
-  readonly file?: readonly string[];
-}
-
-export function fileOption(command: Command): Command {
-  return command
-    .option("-f, --file <path...>", "a file, a folder of .yaml, .yml and .json files, or - for standard input")
-    .allowExcessArguments()
-    .hook("preAction", (_, { args, registeredArguments: { length } }) => {
-      const [extra] = args;
-      if (extra === undefined || length > 0) return; // what takes words counts them itself
-      const typed = `manx ${command.name()} -f ${args.join(" ")}`;
-      throw new CliError(EXIT.usage, `Cannot tell what "${extra}" is: files are given with -f`, typed);
-    });
-}
+import type { FileFlags } from "./file-option.ts";
 
 export interface SourceFile {
   readonly name: string;

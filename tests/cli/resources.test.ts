@@ -206,6 +206,23 @@ describe("manx, resources", () => {
     assert.equal((await bench.manx("label", "np", "shop/nope", "a=b")).exit, 4);
   });
 
+  it("gets what a file names, as it is now", async () => {
+    await fromInput(WEB.replace("order: 10", "order: 77"), "apply", "-f", "-");
+    const { out, exit } = await fromInput(WEB, "get", "-f", "-", "-o", "yaml");
+    assert.equal(exit, 0);
+    assert.deepEqual(
+      parseAllDocuments(out).map((one) => [one.get("kind"), one.getIn(["spec", "order"])]),
+      [
+        ["NetworkPolicy", undefined],
+        ["Tier", 77],
+      ],
+    );
+    const missing = await fromInput(WEB.replace("name: web", "name: gone"), "get", "-f", "-", "-o", "name");
+    assert.deepEqual([missing.exit, missing.out], [4, "security\n"]);
+    assert.equal((await fromInput(WEB, "get", "np", "-f", "-")).exit, 2);
+    assert.equal((await bench.manx("get")).exit, 2);
+  });
+
   it("refuses a namespace for kinds that have none, rather than look everywhere", async () => {
     await fromInput(WEB, "apply", "-f", "-");
     golden("get-no-namespace", await bench.manx("get", "tier", "-n", "shop"));

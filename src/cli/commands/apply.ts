@@ -2,7 +2,8 @@
 
 import { type ChangeFlags, changeOptions, makeChange } from "../change.ts";
 import { agentOptions, type Define, examples } from "../cli.ts";
-import { type FileFlags, fileOption, readResources } from "../resource-files.ts";
+import { type FileFlags, fileOption } from "../file-option.ts";
+import { readResources } from "../resource-files.ts";
 
 const EXAMPLES = {
   apply: [

@@ -4,8 +4,9 @@ import { type ChangeFlags, changeOptions, makeChange } from "../change.ts";
 import { agentOptions, type Define, examples } from "../cli.ts";
 import { CliError } from "../errors.ts";
 import { EXIT } from "../exit-codes.ts";
+import { type FileFlags, fileOption } from "../file-option.ts";
 import { checkNamespace, kindCalled, nameOf } from "../kinds.ts";
-import { type FileFlags, fileOption, readResources } from "../resource-files.ts";
+import { readResources } from "../resource-files.ts";
 
 interface Flags extends FileFlags, ChangeFlags {
   readonly namespace?: string;

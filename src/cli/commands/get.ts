@@ -1,18 +1,19 @@
 /** `manx get KIND [NAME...]`: resources, to read or to apply again. */
 import type { AgentClient } from "../../api/client.ts";
 import { isMadeFromLabels } from "../../core/calc/label-policies.ts";
-import type { KindInfo } from "../../core/model/kinds.ts";
+import { type KindInfo, kindInfo } from "../../core/model/kinds.ts";
 import type { AnyResource } from "../../core/model/resources.ts";
 import { type AgentFlags, agentOptions, type Cli, type Define, examples } from "../cli.ts";
 import { CliError } from "../errors.ts";
 import { EXIT } from "../exit-codes.ts";
+import { type FileFlags, fileOption } from "../file-option.ts";
 import { columnsOf } from "../kind-columns.ts";
 import { checkNamespace, kindsCalled, nameOf } from "../kinds.ts";
 import { filterByLabels } from "../label-filter.ts";
 import { type OutputFlags, outputOption, printData, printListing } from "../output.ts";
 import { escapeQuoted } from "../text.ts";
 
-interface Flags extends OutputFlags, AgentFlags {
+interface Flags extends OutputFlags, AgentFlags, FileFlags {
   readonly namespace?: string;
   readonly selector?: string;
 }
@@ -27,10 +28,11 @@ interface Found {
 
 export const define: Define = (command, cli) => {
   command
-    .argument("<kind>", "one, several as tier,gnp, or all; manx explain lists them")
+    .argument("[kind]", "one, several as tier,gnp, or all; manx explain lists them")
     .argument("[names...]", "names, or NAMESPACE/NAME; without them all")
     .option("-n, --namespace <namespace>", "a compose project; without it all of them")
     .option("-l, --selector <selector>", "only what the labels select");
+  fileOption(command);
   agentOptions(outputOption(command));
   examples(command, [
     ["manx get networkpolicy", "all of a kind"],
@@ -40,23 +42,53 @@ export const define: Define = (command, cli) => {
       "manx get all -o yaml > backup.yaml",
       "all that can be applied again: not what labels and networks of Docker make",
     ],
+    ["manx get -f web.yaml", "what the file names, as it is now"],
     ["manx get wep -l 'role == \"db\"'", "containers as policy sees them"],
   ]);
-  command.action(async (kind: string, names: string[], flags: Flags) => {
+  command.action(async (kind: string | undefined, names: string[], flags: Flags) => {
     const agent = cli.agent(flags);
-    const infos = kindsCalled(kind);
+    const asked = flags.file === undefined ? called(kind, names) : await inFiles(kind, flags);
+    const infos = asked.map(({ info }) => info);
     checkNamespace(infos, flags.namespace);
-    const every = await Promise.all(infos.map((info) => find(agent, info, names, flags)));
+    const every = await Promise.all(asked.map((one) => find(agent, one.info, one.names, flags)));
     const found = kind === "all" ? every.map(written) : every;
     const missing = every.flatMap((one) => one.missing);
     // What there is, is shown; the exit status tells that not all is there.
     if (missing.length === 0 || found.some(({ items }) => items.length > 0))
-      await print(found, names.length === 1 && infos.length === 1, flags, cli);
+      await print(found, asked.length === 1 && asked[0]?.names.length === 1, flags, cli);
     const [first, ...more] = missing;
     if (first === undefined) return;
     throw more.length === 0 ? first : new CliError(EXIT.notFound, missing.map(({ message }) => message).join("\n"));
   });
 };
+
+interface Asked {
+  readonly info: KindInfo;
+  /** Names, or NAMESPACE/NAME; none: all. */
+  readonly names: readonly string[];
+}
+
+function called(kind: string | undefined, names: readonly string[]): readonly Asked[] {
+  if (kind === undefined)
+    throw new CliError(
+      EXIT.usage,
+      "Cannot get: what?",
+      "manx get KIND [NAME...], or manx get -f FILE; manx explain lists the kinds",
+    );
+  return kindsCalled(kind).map((info) => ({ info, names }));
+}
+
+/** By kind, in the order in which the files name them first. */
+async function inFiles(kind: string | undefined, flags: Flags): Promise<readonly Asked[]> {
+  if (kind !== undefined) throw new CliError(EXIT.usage, "Cannot get by name and by file at once: give one of them");
+  const { readResources } = await import("../resource-files.ts");
+  const { resources } = await readResources(flags);
+  const byKind = Map.groupBy(resources, (resource) => resource.kind);
+  return [...byKind].map(([one, all]) => ({
+    info: kindInfo(one),
+    names: all.map(({ metadata: { namespace, name } }) => (namespace === undefined ? name : `${namespace}/${name}`)),
+  }));
+}
 
 async function find(agent: AgentClient, info: KindInfo, names: readonly string[], flags: Flags): Promise<Found> {
   const { revision, items } = await agent.resources(info.kind, info.namespaced ? flags.namespace : undefined);

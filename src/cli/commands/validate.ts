@@ -1,6 +1,7 @@
 /** `manx validate -f`: whether files are good, without an agent. */
 import { type Define, examples } from "../cli.ts";
-import { type FileFlags, fileOption, readResources } from "../resource-files.ts";
+import { type FileFlags, fileOption } from "../file-option.ts";
+import { readResources } from "../resource-files.ts";
 
 export const define: Define = (command, cli) => {
   command.argument("[files...]", "as with -f");

@@ -1,0 +1,20 @@
+/** `-f`, apart from what reads the files: a command that may do without them starts without a YAML parser. */
+import type { Command } from "commander";
+import { CliError } from "./errors.ts";
+import { EXIT } from "./exit-codes.ts";
+
+export interface FileFlags {
+  readonly file?: readonly string[];
+}
+
+export function fileOption(command: Command): Command {
+  return command
+    .option("-f, --file <path...>", "a file, a folder of .yaml, .yml and .json files, or - for standard input")
+    .allowExcessArguments()
+    .hook("preAction", (_, { args, registeredArguments: { length } }) => {
+      const [extra] = args;
+      if (extra === undefined || length > 0) return; // what takes words counts them itself
+      const typed = `manx ${command.name()} -f ${args.join(" ")}`;
+      throw new CliError(EXIT.usage, `Cannot tell what "${extra}" is: files are given with -f`, typed);
+    });
+}
