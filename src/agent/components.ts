@@ -33,6 +33,11 @@ const PARTS: readonly { name: Component["name"]; codes: readonly ConditionCode[]
   { name: "names", codes: ["names-not-answered", "aliases-unknown"] },
 ];
 
+const FROZEN = {
+  why: "Docker keeps its socket open and answers nothing",
+  remedy: "Look at it: systemctl status docker. Running containers keep their traffic.",
+};
+
 /** Why a part is off although nothing is wrong with it. */
 function offReason(
   name: Component["name"],
@@ -63,6 +68,9 @@ export async function components(agent: Agent, signal?: AbortSignal): Promise<re
   const conditions = agent.health.list();
   return PARTS.map(({ name, codes }) => {
     const found = conditions.find(({ code }) => codes.includes(code));
+    // It may be frozen, which the stream of events does not tell for half a minute.
+    if (name === "engine" && found === undefined && engine === undefined)
+      return { name, state: "degraded" as const, summary: summaries[name], ...FROZEN };
     if (found === undefined) {
       const off = offReason(name, agent);
       return { name, summary: summaries[name], state: off === undefined ? "ok" : "off", ...off };

@@ -15,7 +15,7 @@ interface Rule {
 
 const RULES: readonly Rule[] = [
   { id: "agent", title: "The agent runs", look: agent },
-  { id: "unit", title: "The agent starts at boot, before Docker", look: unit },
+  { id: "unit", title: "Where systemd runs, it starts the agent before Docker", look: unit },
   {
     id: "nf-tables",
     title: "The kernel has nftables",
