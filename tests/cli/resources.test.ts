@@ -248,6 +248,11 @@ describe("manx, resources", () => {
     assert.equal(parseAllDocuments(allowed.out).length, 3);
     const asked = agent.requests.length;
     assert.equal((await bench.manx("allow", "web", "db", "5432/tcp", "--dry-run")).out, allowed.out);
+    const dry = await bench.manx("allow", "web", "db", "5432/tcp", "--dry-run", "-o", "json");
+    assert.deepEqual(
+      (JSON.parse(dry.out) as { kind: string }[]).map(({ kind }) => kind),
+      ["Tier", "GlobalNetworkPolicy", "GlobalNetworkPolicy"],
+    );
     assert.equal(agent.requests.length, asked);
     golden("allow-remove", await bench.manx("allow", "web", "db", "5432/tcp", "--remove"));
     golden("egress", await bench.manx("egress", "sandbox", "internet"));

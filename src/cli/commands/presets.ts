@@ -2,11 +2,13 @@
 import type { Command } from "commander";
 import { type Preset, presetNames, presetResources } from "../../core/calc/presets.ts";
 import { printResources } from "../../core/model/print.ts";
+import type { AnyResource } from "../../core/model/resources.ts";
 import { formatProblems } from "../../core/problem.ts";
-import { type ChangeFlags, changeOptions, makeChange } from "../change.ts";
+import { type ChangeFlags, changeOptions, makeChange, titleOfResult } from "../change.ts";
 import { agentOptions, type Cli, type Define, examples } from "../cli.ts";
 import { CliError } from "../errors.ts";
 import { EXIT } from "../exit-codes.ts";
+import { printData } from "../output.ts";
 import { escapeQuoted, plain } from "../text.ts";
 
 type Flags = ChangeFlags & { readonly remove?: boolean };
@@ -74,10 +76,16 @@ async function run(preset: Preset, flags: Flags, cli: Cli): Promise<void> {
     return;
   }
   if (flags.output === "table") cli.terminal.raw(escapeQuoted(printResources(made.value)));
+  else if (flags.dryRun) await printMade(made.value, flags, cli);
   if (flags.dryRun) return;
   // What became of each goes to the messages: standard output is the policy, ready for a file.
   await makeChange({ mode: "apply", resources: made.value }, flags, cli, "messages");
   await sayUnknown(presetNames(preset), flags, cli);
+}
+
+async function printMade(made: readonly AnyResource[], { output }: Flags, { terminal }: Cli): Promise<void> {
+  if (output === "json" || output === "yaml") return printData(terminal, output, made);
+  for (const { kind, metadata } of made) terminal.line(plain(titleOfResult({ kind, ...metadata })));
 }
 
 /** A policy may come before its containers; a name that nobody has may as well be misspelt. */
