@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { after, afterEach, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ENGINES, World } from "../e2e/world.ts";
+import type { EngineName } from "../../src/lab/engines.ts";
+import { World } from "../e2e/world.ts";
 import { CallProxy, type Moment } from "./call-proxy.ts";
 import { CREATE, clearHost, SLEEPER } from "./host.ts";
 
@@ -42,8 +43,8 @@ const REMOVING: readonly Cut[] = [
 const OLD = "old";
 const AGENT_SOCKET = "/run/manx/plugin.sock";
 
-for (const engine of ENGINES) {
-  describe(`kill -9 of the agent in the middle of a call of Docker ${engine}`, () => {
+export function killsOf(engine: EngineName): void {
+  void describe(`kill -9 of the agent in the middle of a call of Docker ${engine}`, () => {
     let world: World;
     let proxy: CallProxy;
     const docker = (...args: string[]) => world.host.docker(...args);
@@ -71,7 +72,7 @@ for (const engine of ENGINES) {
       await world?.[Symbol.asyncDispose]();
     });
 
-    it("leaves a start that works or fails, and a host that goes on", { timeout: 1_800_000 }, async () => {
+    void it("leaves a start that works or fails, and a host that goes on", { timeout: 1_800_000 }, async () => {
       await docker(...CREATE, "--ipv6", "apps");
       const run = (name: string) => ["run", "-d", "--name", name, "--network", "apps", ...SLEEPER];
       await docker(...run("keeper"));
@@ -102,7 +103,7 @@ for (const engine of ENGINES) {
       await docker("network", "rm", "apps");
     });
 
-    it("leaves a network that is there or not, and nothing of one that was removed", {
+    void it("leaves a network that is there or not, and nothing of one that was removed", {
       timeout: 1_200_000,
     }, async () => {
       const works = async (): Promise<void> => {
@@ -126,7 +127,7 @@ for (const engine of ENGINES) {
       await works();
     });
 
-    it("understood all that the engine sent, also what it repeated without its content", () => {
+    void it("understood all that the engine sent, also what it repeated without its content", () => {
       const failed = proxy.seen.filter(({ answer }) => /unforeseen|is not understood/.test(answer));
       assert.deepEqual(failed, []);
       const empty = proxy.seen.filter(
@@ -135,7 +136,7 @@ for (const engine of ENGINES) {
       assert.ok(empty.length > 0, "an engine repeats a call without its content");
     });
 
-    it("finds what was stopped or removed while it was away", { timeout: 1_800_000 }, async () => {
+    void it("finds what was stopped or removed while it was away", { timeout: 1_800_000 }, async () => {
       await world.host.stopAgent("SIGKILL");
       await proxy[Symbol.asyncDispose]();
       const removed = docker("rm", "-f", OLD);
