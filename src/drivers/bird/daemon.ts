@@ -12,6 +12,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { DriverError } from "../error.ts";
 import { findBinary, run } from "../exec.ts";
+import { isAlive, kill } from "../system/processes.ts";
 import type { Applied, Bird } from "./bird.ts";
 import { Control, type Reply, refusal } from "./control.ts";
 import { inTheWay, nameOf } from "./in-the-way.ts";
@@ -87,8 +88,9 @@ export class BirdDaemon implements Bird, Disposable {
   async #gone(pid: number | undefined): Promise<void> {
     const end = Date.now() + START_MS;
     if (pid === undefined) return;
-    while (await this.#isOurs(pid)) {
-      if (Date.now() > end) kill(pid);
+    // An ending process has no command line long before its sockets are closed; its name stays.
+    while (isAlive(pid) && nameOf(pid) === "bird") {
+      if (Date.now() > end) kill(pid, "SIGKILL");
       await sleep(20);
     }
   }
@@ -135,7 +137,7 @@ export class BirdDaemon implements Bird, Disposable {
 
   async #start(ports: readonly number[]): Promise<void> {
     const late = await this.#pid();
-    if (late !== undefined) kill(late); // it runs and does not answer: nobody can tell it anything any more
+    if (late !== undefined) kill(late, "SIGKILL"); // it runs and does not answer: nobody can tell it anything any more
     const obstacle = inTheWay(ports, late);
     if (obstacle !== undefined) throw new DriverError("busy", `Cannot start BIRD: ${obstacle}`);
     await this.#pause();
@@ -192,14 +194,6 @@ export class BirdDaemon implements Bird, Disposable {
   [Symbol.dispose](): void {
     this.#disposed = true;
     this.#control?.[Symbol.dispose]();
-  }
-}
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, "SIGKILL");
-  } catch {
-    // gone meanwhile
   }
 }
 
