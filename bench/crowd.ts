@@ -23,8 +23,12 @@ interface Member {
   /** With its prefix length. */
   readonly ipv4: string;
   readonly ipv6: string;
-  /** Milliseconds of each of its calls. */
+}
+
+interface Started extends Member {
+  /** Milliseconds of each of its calls, and of them those in which the agent waited for the engine. */
   readonly calls: ReadonlyMap<string, number>;
+  readonly engine: number;
 }
 
 type Json = Readonly<Record<string, unknown>>;
@@ -38,12 +42,17 @@ export class Crowd implements AsyncDisposable {
   /** Containers that are just joining: the engine lists them in another way. */
   readonly #joining = new Set<string>();
   #next = 1;
+  /** Milliseconds in which questions of the agent were answered. */
+  #answering = 0;
 
   private constructor(host: Host, network: string, pools: { v4: string; v6: string }) {
     this.#host = host;
     this.#network = network;
     this.#pools = pools;
     this.#server = createServer((incoming, response) => {
+      const begun = performance.now();
+      // An answer without an end, as of events, is none that anybody waits for.
+      response.on("finish", () => void (this.#answering += performance.now() - begun));
       this.#take(incoming, response).catch(() => response.destroy());
     });
   }
@@ -77,9 +86,10 @@ export class Crowd implements AsyncDisposable {
   }
 
   /** All that Docker says when a container starts. @returns milliseconds until each call was answered */
-  async add(): Promise<Member> {
+  async add(): Promise<Started> {
     const [container, endpoint] = [makeId(this.#next++), makeId(this.#next++)];
     const calls = new Map<string, number>();
+    const before = this.#answering;
     const timed = async (name: string, message: Json, key = name): Promise<Json> => {
       const begun = performance.now();
       const answer = await call(this.#host, name, message);
@@ -92,7 +102,7 @@ export class Crowd implements AsyncDisposable {
     const both = { NetworkID: this.#network, EndpointID: endpoint };
     const Interface = { Address: ipv4, AddressIPv6: ipv6, MacAddress: "" };
     await timed("NetworkDriver.CreateEndpoint", { ...both, Options: {}, Interface });
-    const member = { container, endpoint, name: `crowd-${container.slice(0, 8)}`, ipv4, ipv6, calls };
+    const member = { container, endpoint, name: `crowd-${container.slice(0, 8)}`, ipv4, ipv6 };
     this.#members.set(container, member);
     this.#joining.add(container);
     const SandboxKey = `/var/run/docker/netns/${container.slice(0, 12)}`;
@@ -100,7 +110,7 @@ export class Crowd implements AsyncDisposable {
     this.#joining.delete(container);
     await timed("NetworkDriver.ProgramExternalConnectivity", { ...both, Options: {} });
     for (const time of ["1", "2"]) await timed("NetworkDriver.EndpointOperInfo", both, `EndpointOperInfo ${time}`);
-    return member;
+    return { ...member, calls, engine: this.#answering - before };
   }
 
   /** All that Docker says when it stops. */

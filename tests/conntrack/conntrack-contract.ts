@@ -81,7 +81,9 @@ export function conntrackContract(name: string, open: () => World): void {
         for await (const batch of source) seen.push(...batch);
       })();
       await world.conntrack.cut(await world.conntrack.list(({ family }) => family === 4));
-      await sleep(50);
+      const isEnd = (e: ConnectionEvent): boolean =>
+        e.kind === "end" && e.connection.original.sourcePort === WEB.sourcePort;
+      for (const until = Date.now() + 20_000; !seen.some(isEnd) && Date.now() < until; ) await sleep(10);
       abort.abort();
       await loop;
       // Nobody listened when the early one began: whether the kernel tells of its end depends on who else has listened.

@@ -22,7 +22,7 @@ export class Metrics {
   #changedAt: number | undefined;
 
   constructor() {
-    collectDefaultMetrics({ register: this.#registry });
+    this.#addDefaults();
     for (const [name, spec] of Object.entries<MetricSpec>(METRICS)) {
       const { help, type, labels } = spec;
       const common = { name, help, labelNames: [...labels], registers: [this.#registry] };
@@ -34,6 +34,13 @@ export class Metrics {
             : new Histogram({ ...common, buckets: BUCKETS });
       this.#metrics.set(name, made);
     }
+  }
+
+  /** Those of the process; without those of the event loop's monitor, for which the process would wake up a hundred times a second. */
+  #addDefaults(): void {
+    collectDefaultMetrics({ register: this.#registry, eventLoopMonitoringPrecision: 2 ** 31 - 1 });
+    for (const { name } of this.#registry.getMetricsAsArray())
+      if (/^nodejs_eventloop_lag_\w+_seconds$/.test(name)) this.#registry.removeSingleMetric(name);
   }
 
   /** Prometheus' text format, version 0.0.4. */

@@ -28,8 +28,9 @@ const PREFIX = "SKB_DROP_REASON_";
 /** Drops that wait to be read, and flows that are told apart. */
 const QUEUE = 1_024;
 const FLOWS = 4_096;
-/** Milliseconds between two looks. */
+/** Milliseconds between two looks, where the last one found something, and at most. */
 const PAUSE = 100;
+const IDLE_PAUSE = 400;
 
 /**
  * Drops of the wanted reasons, those at hand together, from the call on until the signal aborts. Reasons that this kernel does not know
@@ -90,16 +91,20 @@ async function* follow(
   const value = new Uint8Array(new ArrayBuffer(EVENT.size));
   const counter = new Uint8Array(new ArrayBuffer(8));
   let lostBefore = 0;
+  let pause = PAUSE;
   try {
     while (!signal.aborted) {
       const events: DropEvent[] = [];
       while (events.length < QUEUE && pop(queue, value)) events.push(parse(value, names));
-      element(lost, 0, counter);
-      const lostNow = Number(new DataView(counter.buffer).getBigUint64(0, true));
-      if (lostNow > lostBefore) events.push({ kind: "lost", count: lostNow - lostBefore });
-      lostBefore = lostNow;
-      if (events.length > 0) yield events;
-      await sleep(PAUSE, undefined, { signal, ref: false }).catch(() => undefined);
+      if (events.length > 0) {
+        element(lost, 0, counter); // nothing is lost but from a full queue
+        const lostNow = Number(new DataView(counter.buffer).getBigUint64(0, true));
+        if (lostNow > lostBefore) events.push({ kind: "lost", count: lostNow - lostBefore });
+        lostBefore = lostNow;
+        yield events;
+      }
+      pause = events.length > 0 ? PAUSE : Math.min(pause * 2, IDLE_PAUSE);
+      await sleep(pause, undefined, { signal, ref: false }).catch(() => undefined);
     }
   } finally {
     close(fds);
