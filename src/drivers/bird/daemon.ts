@@ -12,10 +12,9 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { DriverError } from "../error.ts";
 import { findBinary, run } from "../exec.ts";
-import { isAlive, kill } from "../system/processes.ts";
 import type { Applied, Bird } from "./bird.ts";
 import { Control, type Reply, refusal } from "./control.ts";
-import { inTheWay, nameOf } from "./in-the-way.ts";
+import { inTheWay, isBird } from "./in-the-way.ts";
 
 export interface DaemonOptions {
   /** Folder of its own, made with mode 0700. */
@@ -88,9 +87,8 @@ export class BirdDaemon implements Bird, Disposable {
   async #gone(pid: number | undefined): Promise<void> {
     const end = Date.now() + START_MS;
     if (pid === undefined) return;
-    // An ending process has no command line long before its sockets are closed; its name stays.
-    while (isAlive(pid) && nameOf(pid) === "bird") {
-      if (Date.now() > end) kill(pid, "SIGKILL");
+    while (isBird(pid)) {
+      if (Date.now() > end) kill(pid);
       await sleep(20);
     }
   }
@@ -137,7 +135,7 @@ export class BirdDaemon implements Bird, Disposable {
 
   async #start(ports: readonly number[]): Promise<void> {
     const late = await this.#pid();
-    if (late !== undefined) kill(late, "SIGKILL"); // it runs and does not answer: nobody can tell it anything any more
+    if (late !== undefined) kill(late); // it runs and does not answer: nobody can tell it anything any more
     const obstacle = inTheWay(ports, late);
     if (obstacle !== undefined) throw new DriverError("busy", `Cannot start BIRD: ${obstacle}`);
     await this.#pause();
@@ -185,7 +183,7 @@ export class BirdDaemon implements Bird, Disposable {
   }
 
   async #isOurs(pid: number): Promise<boolean> {
-    if (nameOf(pid) !== "bird") return false;
+    if (!isBird(pid)) return false;
     const command = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
     return command.split("\0").includes(this.#path("bird.ctl"));
   }
@@ -194,6 +192,14 @@ export class BirdDaemon implements Bird, Disposable {
   [Symbol.dispose](): void {
     this.#disposed = true;
     this.#control?.[Symbol.dispose]();
+  }
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // gone meanwhile
   }
 }
 

@@ -48,12 +48,17 @@ function processIds(): number[] {
 
 /** A BIRD that routes. `bird -p` only reads a configuration; a process that starts or ends this moment has no command line. */
 function isDaemon(pid: number): boolean {
-  if (nameOf(pid) !== "bird") return false;
+  if (!isBird(pid)) return false;
   const argv = read(`/proc/${pid}/cmdline`).split("\0");
   return argv[0] !== "" && !argv.includes("-p");
 }
 
-export function nameOf(pid: number): string {
+/** Until it has ended: a process that ends has no command line long before its sockets are closed. proc_pid_stat(5) */
+export function isBird(pid: number): boolean {
+  return /^\d+ \(bird\) [^ZX]/.test(read(`/proc/${pid}/stat`));
+}
+
+function nameOf(pid: number): string {
   return read(`/proc/${pid}/comm`).trim();
 }
 
