@@ -24,7 +24,7 @@ describe("the Docker driver", () => {
       fake = await FakeEngine.start(join(folder, "docker.sock"));
       engine = new EngineClient({
         socketPath: fake.socketPath,
-        timeout: 150,
+        timeout: 800,
         minDelay: 5,
         maxDelay: 20,
         probeAfter: 60,
@@ -233,7 +233,7 @@ describe("the Docker driver", () => {
   describe("Inspector", () => {
     fresh();
     it("reads the details, and does not wait for ever for a container under work", async () => {
-      await using inspector = new Inspector({ socketPath: fake.socketPath, timeout: 300 });
+      await using inspector = new Inspector({ socketPath: fake.socketPath, timeout: 1000 });
       fake.containers.set(hex("a"), {
         id: hex("a"),
         name: "web",

@@ -16,7 +16,7 @@ describe("EngineReconcile", () => {
     beforeEach(async () => {
       plugin = await PluginHost.start();
       docker = new Docker(plugin);
-      inspector = new Inspector({ socketPath: plugin.engine.socketPath, timeout: 200 });
+      inspector = new Inspector({ socketPath: plugin.engine.socketPath, timeout: 1000 });
       reconcile = new EngineReconcile(plugin.context, inspector.inspect);
     });
     afterEach(async () => {
