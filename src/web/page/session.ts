@@ -17,6 +17,8 @@ export const loaded = signal(false);
 export const flows = new FlowBook();
 
 const FLOWS = 10_000;
+/** Of them, for the first picture. */
+const FIRST_FLOWS = 500;
 let streams: EventSource[] = [];
 
 export async function start(): Promise<void> {
@@ -52,11 +54,12 @@ function loggedOut(): void {
 
 async function enter(): Promise<void> {
   try {
-    await refresh();
-    session.value = "in";
-    follow();
-    const seen = await api.flows({ limit: String(FLOWS) });
-    flows.add(seen.flows);
+    await refresh(() => {
+      session.value = "in";
+      follow(); // before the first look is over: nothing that happens is missed
+    });
+    await lookBack(FIRST_FLOWS);
+    if (flows.size >= FIRST_FLOWS) await lookBack(FLOWS);
   } catch (error) {
     if (error instanceof Refusal && error.status === 401) return;
     online.value = false;
@@ -65,10 +68,17 @@ async function enter(): Promise<void> {
   }
 }
 
-async function refresh(): Promise<void> {
-  const [state, all, nets, hosts] = await Promise.all([api.status(), api.endpoints(), api.networks(), api.nodes()]);
+async function lookBack(limit: number): Promise<void> {
+  flows.add((await api.flows({ limit: String(limit) })).flows);
+}
+
+/** `admitted`: called as soon as the agent has answered something. */
+async function refresh(admitted?: () => void): Promise<void> {
+  const state = api.status();
+  if (admitted !== undefined) void state.then(admitted, () => {});
+  const [is, all, nets, hosts] = await Promise.all([state, api.endpoints(), api.networks(), api.nodes()]);
   batch(() => {
-    status.value = state;
+    status.value = is;
     endpoints.value = all;
     networks.value = nets;
     nodes.value = hosts;
@@ -92,7 +102,12 @@ function follow(): void {
   for (const stream of streams) stream.close();
   const watch = new EventSource("/v1/watch");
   for (const topic of ["endpoints", "networks", "pools", "status", "resources"]) watch.addEventListener(topic, soon);
-  watch.addEventListener("open", soon); // what happened while it was away
+  let opened = 0;
+  watch.addEventListener("open", () => {
+    if (opened++ === 0) return;
+    soon(); // what happened while it was away
+    void lookBack(FLOWS).catch(() => {});
+  });
   watch.addEventListener("error", soon);
   const seen = new EventSource("/v1/flows/follow");
   seen.addEventListener("flows", (event) => flows.add(JSON.parse((event as MessageEvent<string>).data) as FlowView[]));

@@ -15,8 +15,10 @@ export function bytes(count: number): string {
   return `${unit === 0 ? value : value.toFixed(1)} ${UNITS[unit]}`;
 }
 
+const english = new Intl.NumberFormat("en");
+
 export function number(count: number): string {
-  return count.toLocaleString("en").replaceAll(",", "\u202f");
+  return english.format(count).replaceAll(",", "\u202f");
 }
 
 export function plural(count: number, one: string, many = `${one}s`): string {

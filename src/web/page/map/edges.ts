@@ -15,20 +15,22 @@ export interface Brush {
   readonly curve: (edge: Edge) => Curve | undefined;
   readonly colours: Colours;
   readonly scale: number;
+  /** One of the screen's pixels. */
+  readonly pixel: number;
 }
 
 export function strokeEdges(
   brush: Brush,
   edges: readonly Edge[],
-  { alpha, wider = 0 }: { readonly alpha: number; readonly wider?: number },
+  { alpha, wider = 0, thin = false }: { readonly alpha: number; readonly wider?: number; readonly thin?: boolean },
 ): void {
-  const { paint, colours, scale } = brush;
+  const { paint, colours, scale, pixel } = brush;
   // One path a colour and width: thousands of edges are a few strokes.
   const strokes = new Map<string, { path: Path2D; edge: Edge; width: number }>();
   for (const edge of edges) {
     const curve = brush.curve(edge);
     if (curve === undefined) continue;
-    const width = Math.round((Math.min(3, 1 + Math.log10(1 + edge.count) * 0.7) + wider) * 2) / 2;
+    const width = thin ? 0 : Math.round((Math.min(3, 1 + Math.log10(1 + edge.count) * 0.7) + wider) * 2) / 2;
     const key = `${edge.verdict} ${width}`;
     const stroke = strokes.get(key) ?? { path: new Path2D(), edge, width };
     strokes.set(key, stroke);
@@ -39,7 +41,7 @@ export function strokeEdges(
   paint.globalAlpha = alpha;
   for (const { path, edge, width } of strokes.values()) {
     paint.strokeStyle = colours[colourOf(edge.verdict)] ?? "";
-    paint.lineWidth = width / Math.max(0.5, Math.min(1.4, scale));
+    paint.lineWidth = thin ? pixel : width / Math.max(0.5, Math.min(1.4, scale));
     paint.setLineDash(edge.verdict.startsWith("would") ? [6, 5] : []);
     paint.stroke(path);
   }

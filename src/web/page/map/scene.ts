@@ -3,10 +3,10 @@
  * its new place, or a connection was seen just now.
  */
 import { plain } from "../text.ts";
-import { bezier, type Colours, type Curve, drawHead, drawPulse, strokeEdges } from "./edges.ts";
+import { type Brush, bezier, type Colours, type Curve, drawHead, drawPulse, strokeEdges } from "./edges.ts";
 import type { Edge, Graph, MapNode } from "./graph.ts";
 import type { Layout, Point } from "./layout.ts";
-import { Still } from "./still.ts";
+import { type Parts, Still } from "./still.ts";
 
 export interface Picked {
   readonly node?: string | undefined;
@@ -15,8 +15,17 @@ export interface Picked {
 
 const MOVE = 450;
 const FRESH = 2_500;
-/** Edges that are too many to be drawn anew in each frame. */
+/** Milliseconds that news of a flow may be on its way. */
+const LATE = 10_000;
+/** Dots on their way at the same time. */
+const PULSES = 200;
+/** Edges that can be drawn anew in each frame. More of them are a picture, of which each frame draws a part. */
+const FEW = 100;
+/** Edges that are thin lines: without a card that draws, a line wider than a pixel takes ten times as long. */
 const MANY = 600;
+/** Edges drawn in a frame, about 8 ms in software. */
+const WIDE_A_FRAME = 60;
+const THIN_A_FRAME = 500;
 const NAMES = ["ink", "dim", "line", "disc", "disc-line", "accent", "node", "allow", "deny", "log", "would", "panel"];
 
 export class Scene {
@@ -32,6 +41,8 @@ export class Scene {
   /** Whether the camera follows the whole; ends when somebody moves it. */
   #fits = true;
   readonly #still = new Still();
+  /** When the newest flow was seen, RFC 3339. */
+  #newest = "";
   #lastSeen = new Map<string, { last: string; at: number }>();
   /** Pixels at the edges that something covers. */
   inset = { top: 0, right: 0 };
@@ -57,22 +68,25 @@ export class Scene {
         : new Map([...layout.places.keys()].map((id) => [id, this.place(id) ?? { x: 0, y: 0 }]));
       this.#movedAt = first || isStill() ? -Infinity : now;
     }
-    const seen = new Map<string, { last: string; at: number }>();
-    for (const { id, last } of graph.edges) {
-      const before = this.#lastSeen.get(id);
-      seen.set(
-        id,
-        before !== undefined && before.last === last
-          ? before
-          : { last, at: this.#lastSeen.size === 0 ? -Infinity : now },
-      );
-    }
-    this.#lastSeen = seen;
+    this.#note(graph.edges, now);
     this.#graph = graph;
     this.#byId = new Map(graph.nodes.map((node) => [node.id, node]));
     this.#layout = layout;
     if (this.#fits) this.fit();
     this.redraw();
+  }
+
+  /** Remembers which edges were seen just now. Those of long ago that are told only now were not. */
+  #note(edges: readonly Edge[], now: number): void {
+    const newest = this.#newest;
+    const seen = new Map<string, { last: string; at: number }>();
+    for (const { id, last } of edges) {
+      if (last > this.#newest) this.#newest = last;
+      const before = this.#lastSeen.get(id);
+      const isNew = newest !== "" && Date.parse(last) > Date.parse(newest) - LATE;
+      seen.set(id, before?.last === last ? before : { last, at: isNew ? now : -Infinity });
+    }
+    this.#lastSeen = seen;
   }
 
   recolour(): void {
@@ -244,33 +258,45 @@ export class Scene {
 
   #drawEdges(now: number): boolean {
     const { edges } = this.#graph;
-    const many = edges.length > MANY;
     const focus = this.hovered.node ?? this.picked.node;
     const picked = this.hovered.edge ?? this.picked.edge;
     const isChosen = ({ id, from, to }: Edge): boolean => id === picked || from === focus || to === focus;
     const chosen = focus === undefined && picked === undefined ? undefined : edges.filter(isChosen);
-    const brush = { paint: this.#paint, curve: this.#curve, colours: this.#colours, scale: this.scale };
-    if (many && now - this.#movedAt >= MOVE) this.#showStill(now, chosen === undefined ? 1 : 0.35);
-    else strokeEdges(brush, edges, { alpha: chosen === undefined ? (many ? 0.35 : 0.7) : 0.12 });
+    const brush = this.#brush(this.#paint);
+    if (edges.length <= FEW) strokeEdges(brush, edges, { alpha: chosen === undefined ? 0.7 : 0.12 });
+    else if (now - this.#movedAt < MOVE) strokeEdges(brush, edges.slice(0, THIN_A_FRAME), { alpha: 0.25, thin: true });
+    else this.#showStill(now, chosen === undefined ? 1 : 0.3);
     for (const edge of chosen ?? []) strokeEdges(brush, [edge], { alpha: 1, wider: edge.id === picked ? 2 : 0.8 });
-    const heads = many ? (chosen ?? []) : (chosen ?? edges);
-    for (const edge of heads) drawHead(brush, edge);
+    for (const edge of chosen ?? (edges.length <= FEW ? edges : [])) drawHead(brush, edge);
     if (isStill()) return false;
-    const fresh = edges.filter(({ id }) => now - (this.#lastSeen.get(id)?.at ?? -Infinity) < FRESH);
+    const fresh = edges.filter(({ id }) => now - (this.#lastSeen.get(id)?.at ?? -Infinity) < FRESH).slice(0, PULSES);
     for (const edge of fresh) drawPulse(brush, edge, (now - (this.#lastSeen.get(edge.id)?.at ?? now)) / FRESH, FRESH);
     return fresh.length > 0;
+  }
+
+  #brush(paint: CanvasRenderingContext2D): Brush {
+    const dense = this.#canvas.width / Math.max(1, this.#canvas.clientWidth);
+    return { paint, curve: this.#curve, colours: this.#colours, scale: this.scale, pixel: 1 / (dense * this.scale) };
   }
 
   /** All edges, from a picture of them: they take longer than a frame. */
   #showStill(now: number, alpha: number): void {
     const camera = { scale: this.scale, shift: this.shift };
     const key = [this.#graph, this.#layout, this.#colours];
-    const waits = this.#still.show(this.#paint, camera, key, now, alpha, (paint) => {
-      const brush = { paint, curve: this.#curve, colours: this.#colours, scale: this.scale };
-      strokeEdges(brush, this.#graph.edges, { alpha: 0.35 });
-      if (this.scale > 1) for (const edge of this.#graph.edges) drawHead(brush, edge);
-    });
-    if (waits) this.redraw();
+    const draw = (paint: CanvasRenderingContext2D): Parts => this.#drawAll(this.#brush(paint), this.#graph.edges);
+    if (this.#still.show(this.#paint, camera, key, now, alpha, draw)) this.redraw();
+  }
+
+  *#drawAll(brush: Brush, edges: readonly Edge[]): Generator<undefined, void, undefined> {
+    const thin = edges.length > MANY;
+    const heads = !thin || brush.scale > 1;
+    const atOnce = thin && !heads ? THIN_A_FRAME : WIDE_A_FRAME;
+    for (let from = 0; from < edges.length; from += atOnce) {
+      const part = edges.slice(from, from + atOnce);
+      strokeEdges(brush, part, { alpha: thin ? 0.3 : 0.6, thin });
+      if (heads) for (const edge of part) drawHead(brush, edge);
+      yield undefined;
+    }
   }
 
   #drawNodes(): void {

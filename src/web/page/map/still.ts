@@ -1,6 +1,6 @@
 /**
  * A picture of what takes longer to draw than a frame lasts. While the camera moves the picture moves, grows and shrinks with it; once it
- * rests, or leaves too much of the canvas empty, the picture is made anew.
+ * rests, or leaves too much of the canvas empty, another is drawn, a part in each frame, and takes the place of the old one when it is done.
  */
 import type { Point } from "./layout.ts";
 
@@ -9,20 +9,30 @@ export interface Camera {
   readonly shift: Point;
 }
 
+/** What is drawn, part by part. */
+export type Parts = Iterator<unknown, unknown, undefined>;
+
+interface Picture {
+  readonly canvas: HTMLCanvasElement;
+  readonly camera: Camera;
+  readonly key: readonly unknown[];
+}
+
 /** Milliseconds for which the camera has to rest. */
 const REST = 120;
 /** Least milliseconds from one picture to the next. */
 const PAUSE = 500;
 
 export class Still {
-  readonly #picture = document.createElement("canvas");
-  readonly #paint = this.#picture.getContext("2d");
-  #taken: { readonly camera: Camera; readonly key: readonly unknown[]; readonly at: number } | undefined;
+  #shown: Picture | undefined;
+  #next: { readonly picture: Picture; readonly parts: Parts } | undefined;
+  #begunAt = -Infinity;
   #camera: Camera | undefined;
   #movedAt = -Infinity;
 
   /**
-   * `key`: whatever the picture shows. `draw` gets a context that looks through the camera.
+   * Draws the picture, or a part of the next one and the one there is. `key`: whatever the picture shows. `draw` gets a context that
+   * looks through the camera, and draws what one frame has time for at each step.
    * @returns whether a better picture is due, so that this should be called again
    */
   show(
@@ -31,44 +41,65 @@ export class Still {
     key: readonly unknown[],
     now: number,
     alpha: number,
-    draw: (paint: CanvasRenderingContext2D) => void,
+    draw: (paint: CanvasRenderingContext2D) => Parts,
   ): boolean {
-    const paint = this.#paint;
-    if (paint === null) return false;
     if (this.#camera !== undefined && !isSame(this.#camera, camera)) this.#movedAt = now;
     this.#camera = camera;
-    const { width, height, clientWidth } = onto.canvas;
-    const dense = width / Math.max(1, clientWidth);
-    const isOfSize = this.#picture.width === width && this.#picture.height === height;
-    const taken = this.#taken;
-    const isRight = taken !== undefined && isOfSize && isSame(taken.camera, camera) && isEqual(taken.key, key);
-    const isCalm =
-      now - this.#movedAt >= REST || (taken !== undefined && coverage(onto.canvas, camera, taken.camera) < 0.6);
-    const isDue = taken === undefined || !isOfSize || (isCalm && now - taken.at >= PAUSE);
-    if (!isRight && isDue) {
-      // Setting the size empties it.
-      [this.#picture.width, this.#picture.height] = [width, height];
-      paint.setTransform(
-        dense * camera.scale,
-        0,
-        0,
-        dense * camera.scale,
-        dense * camera.shift.x,
-        dense * camera.shift.y,
-      );
-      draw(paint);
-      this.#taken = { camera, key, at: now };
+    if (this.#next !== undefined && !fits(this.#next.picture, onto.canvas, camera)) this.#giveUp();
+    const isRight = (one: Picture | undefined): boolean =>
+      one !== undefined && fits(one, onto.canvas, camera) && isEqual(one.key, key);
+    if (this.#next === undefined && !isRight(this.#shown) && this.#isDue(onto.canvas, camera, now)) {
+      this.#next = begin(onto.canvas, camera, key, draw);
+      this.#begunAt = now;
     }
-    const from = this.#taken?.camera ?? camera;
-    const grown = camera.scale / from.scale;
-    onto.save();
-    const [x, y] = [camera.shift.x - grown * from.shift.x, camera.shift.y - grown * from.shift.y];
-    onto.setTransform(grown, 0, 0, grown, dense * x, dense * y);
-    onto.globalAlpha = alpha;
-    onto.drawImage(this.#picture, 0, 0);
-    onto.restore();
-    return !isRight && !isDue;
+    if (this.#next?.parts.next().done === true) {
+      this.#shown = this.#next.picture;
+      this.#next = undefined;
+    }
+    const picture = this.#shown ?? this.#next?.picture;
+    if (picture !== undefined) paste(onto, picture, camera, alpha);
+    return this.#next !== undefined || !isRight(this.#shown);
   }
+
+  /** The camera has moved on. The very first picture is better half done than not at all. */
+  #giveUp(): void {
+    this.#shown ??= this.#next?.picture;
+    this.#next = undefined;
+  }
+
+  #isDue(canvas: HTMLCanvasElement, camera: Camera, now: number): boolean {
+    const shown = this.#shown;
+    if (shown === undefined || !isOfSize(shown, canvas)) return true;
+    const isCalm = now - this.#movedAt >= REST || coverage(canvas, camera, shown.camera) < 0.6;
+    return isCalm && now - this.#begunAt >= PAUSE;
+  }
+}
+
+function begin(
+  { width, height, clientWidth }: HTMLCanvasElement,
+  camera: Camera,
+  key: readonly unknown[],
+  draw: (paint: CanvasRenderingContext2D) => Parts,
+): { readonly picture: Picture; readonly parts: Parts } | undefined {
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [width, height];
+  const paint = canvas.getContext("2d");
+  if (paint === null) return undefined;
+  const dense = width / Math.max(1, clientWidth);
+  const { scale, shift } = camera;
+  paint.setTransform(dense * scale, 0, 0, dense * scale, dense * shift.x, dense * shift.y);
+  return { picture: { canvas, camera, key }, parts: draw(paint) };
+}
+
+function paste(onto: CanvasRenderingContext2D, { canvas, camera: from }: Picture, camera: Camera, alpha: number): void {
+  const dense = onto.canvas.width / Math.max(1, onto.canvas.clientWidth);
+  const grown = camera.scale / from.scale;
+  const [x, y] = [camera.shift.x - grown * from.shift.x, camera.shift.y - grown * from.shift.y];
+  onto.save();
+  onto.setTransform(grown, 0, 0, grown, dense * x, dense * y);
+  onto.globalAlpha = alpha;
+  onto.drawImage(canvas, 0, 0);
+  onto.restore();
 }
 
 /** The part of the canvas that a picture taken there covers here. */
@@ -78,6 +109,14 @@ function coverage({ clientWidth, clientHeight }: HTMLCanvasElement, here: Camera
     Math.max(0, Math.min(size, shift + grown * size) - Math.max(0, shift)) / Math.max(1, size);
   const { x, y } = here.shift;
   return along(clientWidth, x - grown * there.shift.x) * along(clientHeight, y - grown * there.shift.y);
+}
+
+function fits(picture: Picture, canvas: HTMLCanvasElement, camera: Camera): boolean {
+  return isOfSize(picture, canvas) && isSame(picture.camera, camera);
+}
+
+function isOfSize({ canvas: { width, height } }: Picture, canvas: HTMLCanvasElement): boolean {
+  return width === canvas.width && height === canvas.height;
 }
 
 function isSame(one: Camera, other: Camera): boolean {
