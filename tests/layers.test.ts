@@ -16,6 +16,7 @@ interface Layer {
 
 const LAYERS: readonly Layer[] = [
   { folder: "core/problem.ts", mayImport: [], packages: [] },
+  { folder: "core/plural.ts", mayImport: [], packages: [] },
   { folder: "core/net", mayImport: [], packages: [] },
   { folder: "core/reconcile", mayImport: [], packages: [] },
   { folder: "core/selector", mayImport: ["core/problem.ts"], packages: [] },

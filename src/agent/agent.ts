@@ -35,6 +35,7 @@ import { Loop } from "./loop.ts";
 import { Metrics } from "./metrics/metrics.ts";
 import { RuleCounters } from "./metrics/rule-counters.ts";
 import { openNames } from "./names/open.ts";
+import { openFlowExchange } from "./observe/everywhere.ts";
 import { HostNames } from "./observe/host-names.ts";
 import { sweep, tracer } from "./observe/live/live.ts";
 import { openObserver } from "./observe/open.ts";
@@ -327,6 +328,8 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
   const liveRequests =
     membership === undefined ? undefined : new LiveRequests({ store, host: options.host, trace: traceFlows });
   if (liveRequests !== undefined) run(liveRequests.serve(signal));
+  const flowExchange = membership && openFlowExchange({ store, host: options.host, membership, observer });
+  if (flowExchange !== undefined) run(flowExchange.serve(signal));
   const counterReader = undo.use(Nftables.open());
   const ruleCounters = new RuleCounters((callSignal) => counterReader.counters(callSignal));
   const every = (milliseconds: number, work: () => void): void => {
@@ -373,6 +376,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     hostNames,
     traceFlows,
     liveRequests,
+    flowExchange,
     metrics,
     ruleCounters,
     names,

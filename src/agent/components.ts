@@ -1,5 +1,6 @@
 /** What `manx status` says of each part of the agent: what it does, whether it is well, and why not. */
 import type { Component } from "../api/schema/status.ts";
+import { plural } from "../core/plural.ts";
 import { whyNotAsked } from "../install/docker-dns.ts";
 import type { Agent } from "./agent.ts";
 import type { ConditionCode } from "./health.ts";
@@ -51,7 +52,7 @@ function offReason(
 function namesSummary({ names }: Agent): string {
   return names === undefined
     ? ""
-    : `${names.known} names on this host's networks, ${names.answered} questions answered`;
+    : `${plural(names.known, "name")} on this host's networks, ${plural(names.answered, "question")} answered`;
 }
 
 export async function components(agent: Agent, signal?: AbortSignal): Promise<readonly Component[]> {
@@ -59,7 +60,8 @@ export async function components(agent: Agent, signal?: AbortSignal): Promise<re
   const { state } = agent;
   const summaries: Record<Component["name"], string> = {
     agent: `version ${VERSION}, process ${process.pid}`,
-    engine: engine === undefined ? "does not answer" : `Docker ${engine.version}, ${state.networks.size} networks`,
+    engine:
+      engine === undefined ? "does not answer" : `Docker ${engine.version}, ${plural(state.networks.size, "network")}`,
     store: storeSummary(agent),
     dataplane: dataplaneSummary(agent),
     bgp: bgpSummary(agent),
@@ -94,7 +96,7 @@ function bgpSummary({ bgp }: Agent): string {
   const state = bgp?.stage.state;
   if (state === undefined || state.sessions.length === 0) return "off: routes stay on this host";
   const announced = state.routes.own.length + state.routes.borrowed.length;
-  return `AS ${state.asNumber}, ${state.sessions.length} sessions, ${announced} prefixes of this host`;
+  return `AS ${state.asNumber}, ${plural(state.sessions.length, "session")}, ${plural(announced, "prefix", "prefixes")} of this host`;
 }
 
 function dataplaneSummary(agent: Agent): string {
@@ -102,5 +104,9 @@ function dataplaneSummary(agent: Agent): string {
   if (state === undefined) return "not yet known";
   const elements = [...state.ruleset.values()].flatMap(({ sets }) => [...sets.values()]);
   const count = elements.reduce((sum, set) => sum + set.elements.size, 0);
-  return `${state.links.size} interfaces, ${state.routes.size} routes, ${count} firewall elements`;
+  return [
+    plural(state.links.size, "interface"),
+    plural(state.routes.size, "route"),
+    plural(count, "firewall element"),
+  ].join(", ");
 }

@@ -43,6 +43,7 @@ export async function hostFacts(agent: Agent, signal?: AbortSignal): Promise<Hos
       nfTables: !agent.health.list().some(({ code }) => code === "firewall-not-applied"),
       veth: true,
       conntrack: readSysctl("net/netfilter/nf_conntrack_max") !== undefined,
+      dropReasons: dropReasons(agent),
     },
     sysctls: [...(state?.sysctls ?? [])].map(([path, want]) => {
       const have = readSysctl(path);
@@ -84,6 +85,11 @@ export async function hostFacts(agent: Agent, signal?: AbortSignal): Promise<Hos
     ...(space === undefined ? {} : { freeBytes: space.bavail * space.bsize }),
     errors,
   };
+}
+
+function dropReasons({ observer, options }: Agent): NonNullable<HostFacts["kernel"]["dropReasons"]> {
+  const { blind } = observer;
+  return { asked: options.logGroup !== undefined, ...(blind !== undefined && { why: blind }) };
 }
 
 function exists(path: string): Promise<boolean> {

@@ -10,6 +10,7 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { Journal } from "../core/calc/tracker.ts";
+import { plural } from "../core/plural.ts";
 import { DriverError } from "../drivers/error.ts";
 import type { Schema } from "../drivers/store/database.ts";
 import type { AllocationRecord, BlockRecord, GrantRecord, HoldRecord } from "./ipam/records.ts";
@@ -117,7 +118,8 @@ export class LocalStateFile implements LocalState {
 
   removeNetwork(id: string): boolean {
     const left = [...this.endpoints.values()].filter(({ networkId }) => networkId === id).length;
-    if (left > 0) throw new DriverError("busy", `Cannot remove the network "${id}": it has ${left} endpoints`);
+    if (left > 0)
+      throw new DriverError("busy", `Cannot remove the network "${id}": it has ${plural(left, "endpoint")}`);
     return this.#networks.delete(id);
   }
 

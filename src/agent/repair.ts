@@ -1,6 +1,7 @@
 /** What `manx doctor --fix` may do by itself: nothing that harms anybody's traffic. */
 import { ApiError } from "../api/error.ts";
 import type { FixAction } from "../api/schema/doctor.ts";
+import { plural } from "../core/plural.ts";
 import type { Agent } from "./agent.ts";
 
 /** @returns what was done, in a sentence */
@@ -18,7 +19,7 @@ export async function repair(agent: Agent, action: FixAction, signal?: AbortSign
     }
     case "accept-forward": {
       const written = await agent.forward.ensure(signal);
-      return `Placed ${written} rules that let Manx traffic pass the other firewall`;
+      return `Placed ${plural(written, "rule")} for Manx traffic to pass the other firewall`;
     }
     case "reopen-plugin-socket":
       throw new ApiError("refused", "Cannot open the plugin socket again while the agent runs: restart the agent", {

@@ -18,8 +18,8 @@ import type { Token } from "./join/tokens.ts";
 import { lanView, seenOn } from "./lan/view.ts";
 import { metricsText } from "./metrics/gather.ts";
 import { readiness } from "./metrics/readiness.ts";
+import { flowViews } from "./observe/everywhere.ts";
 import { live } from "./observe/live/live.ts";
-import { flowReport, followFlows } from "./observe/report.ts";
 import { trafficView } from "./observe/traffic.ts";
 import { repair } from "./repair.ts";
 import { change, checked, refusal, resources } from "./resource-view.ts";
@@ -46,6 +46,7 @@ export function agentView(agent: Agent, dashboard: () => Dashboard | undefined =
     bgp: bgpView(agent.bgp, agent.options),
     lan: agentLan(agent),
     services: servicesView(agent),
+    ...flowViews(agent),
     poolUsage: () => Promise.resolve(poolUsage(agent)),
     addPool: (pool, signal) => {
       agent.link.assertThere("add the pool");
@@ -78,8 +79,6 @@ export function agentView(agent: Agent, dashboard: () => Dashboard | undefined =
     },
     tokens: async (signal) => (await joining(agent).list(signal ?? agent.signal)).map(tokenView),
     removeToken: (id, signal) => joining(agent).remove(id, signal ?? agent.signal),
-    flows: (filter, limit) => Promise.resolve(flowReport(agent.observer, filter, limit)),
-    followFlows: (filter, signal) => followFlows(agent.observer, filter, signal),
     traffic: () => {
       const { endpoints } = agent.takeSnapshot();
       const counters = agent.kernel.linkCounters();

@@ -129,6 +129,10 @@ export interface FlowReport {
   readonly lost: number;
   /** Flows that went before their time, for want of room. */
   readonly forgotten: number;
+  /** Why drops by others than Manx are not seen on this host; absent: they are. */
+  readonly blind?: string;
+  /** Hosts that were asked too, and have told nothing. */
+  readonly silent?: readonly string[];
 }
 
 /** Addresses that several containers have together. */

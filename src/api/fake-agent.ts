@@ -177,7 +177,7 @@ export function fakeFacts(given: Partial<HostFacts> = {}): HostFacts {
   return {
     host: "h1",
     agent: { running: true, version: "0.1.0" },
-    kernel: { release: "6.18.0", nfTables: true, veth: true, conntrack: true },
+    kernel: { release: "6.18.0", nfTables: true, veth: true, conntrack: true, dropReasons: { asked: true } },
     sysctls: [{ path: "net/ipv4/ip_forward", want: "1", have: "1" }],
     engine: { state: "running", version: "26.1.5", liveRestore: false, foreignIpam: [] },
     pluginSocket: { path: "/run/docker/plugins/manx.sock", listening: true },
@@ -259,9 +259,13 @@ export class FakeAgent implements AgentView {
     return this.isAnnouncing;
   }
 
+  /** What of the flows cannot be told. */
+  unseen: Pick<FlowReport, "silent" | "blind"> = {};
+
   async flows(filter: FlowFilter, limit: number): Promise<FlowReport> {
     this.#check();
-    return { flows: this.seen.filter((flow) => matches(flow, filter)).slice(0, limit), lost: 0, forgotten: 0 };
+    const flows = this.seen.filter((flow) => matches(flow, filter)).slice(0, limit);
+    return { flows, lost: 0, forgotten: 0, ...this.unseen };
   }
 
   /** What has been seen so far, once. */

@@ -67,6 +67,7 @@ function networkFields({ metadata, spec }: Network, snapshot: Snapshot): Omit<Ne
   return {
     name: metadata.name,
     pools: [...spec.pools],
+    anyPool: spec.families.filter((family) => !spec.pools.some((pool) => familyOf(pool, snapshot) === family)),
     ranges: [...(spec.ranges ?? [])],
     families: [...spec.families],
     ...(spec.mtu !== undefined && { mtu: spec.mtu }),
@@ -76,6 +77,12 @@ function networkFields({ metadata, spec }: Network, snapshot: Snapshot): Omit<Ne
     sticky: spec.sticky,
     hosts: [...new Set(hosts)].sort(order),
   };
+}
+
+/** Of a subnet, or of the pool of that name. */
+function familyOf(pool: string, { pools }: Snapshot): 4 | 6 | undefined {
+  const named = pools.find(({ metadata }) => metadata.name === pool)?.spec.cidr;
+  return parseCidr(named ?? pool)?.family;
 }
 
 export function poolViews(snapshot: Snapshot, usage: ReadonlyMap<string, PoolUsage>): PoolView[] {

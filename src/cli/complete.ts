@@ -1,6 +1,7 @@
 /** `manx complete -- WORDS`: candidates for the last word, from the commands' own declarations and from the agent. */
 import type { Argument, Command, Option } from "commander";
 import type { AgentClient } from "../api/client.ts";
+import { plural } from "../core/plural.ts";
 import type { Cli } from "./cli.ts";
 import { EXIT, type ExitCode } from "./exit-codes.ts";
 import { buildProgram } from "./program.ts";
@@ -35,7 +36,7 @@ const SOURCES: Readonly<Record<string, Source>> = {
   containers: async (agent) =>
     (await agent.endpoints()).map(({ container, network }) => ({ value: container, about: `on ${network}` })),
   networks: async (agent) =>
-    (await agent.networks()).map(({ name, endpoints }) => ({ value: name, about: `${endpoints} containers` })),
+    (await agent.networks()).map(({ name, endpoints }) => ({ value: name, about: plural(endpoints, "container") })),
   pools: async (agent) => (await agent.pools()).map(({ name, cidr }) => ({ value: name, about: cidr })),
   hosts: async (agent) => [...new Set((await agent.endpoints()).map(({ host }) => host))].map((value) => ({ value })),
 };

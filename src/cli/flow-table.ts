@@ -12,8 +12,8 @@ export const FLOW_STYLES: Readonly<Record<FlowView["verdict"], Style>> = {
   "would-pass": "dim",
 };
 
-export function partyText({ kind, container, network, host, address }: FlowView["source"]): string {
-  if (kind === "endpoint") return `${network}/${container}`;
+export function partyText({ kind, container, network, host, address, gone }: FlowView["source"]): string {
+  if (kind === "endpoint") return `${network}/${container}${gone === true ? " (gone)" : ""}`;
   return kind === "host" ? `host ${host}` : address;
 }
 
@@ -36,7 +36,29 @@ export function ago(time: string, now: number): string {
   return minutes < 120 ? `${minutes}m` : `${Math.round(minutes / 60)}h`;
 }
 
-export function flowColumns(now: number): Column<FlowView>[] {
+/** Flows of the same ends by name as one: a name has an address of each family. Seen last first, as they come. */
+export function byName(flows: readonly FlowView[]): FlowView[] {
+  const rows = new Map<string, FlowView>();
+  for (const flow of flows) {
+    const decided = flow.verdict === "allow" ? "" : reasonText(flow);
+    const key = [flow.verdict, partyText(flow.source), partyText(flow.destination), serviceText(flow), decided].join(
+      "\n",
+    );
+    const row = rows.get(key);
+    if (row === undefined) rows.set(key, flow);
+    else
+      rows.set(key, {
+        ...row,
+        count: row.count + flow.count,
+        reasons: row.reasons.length > 0 ? row.reasons : flow.reasons,
+        ...(row.hosts && { hosts: [...new Set([...row.hosts, ...(flow.hosts ?? [])])].sort() }),
+      });
+  }
+  return [...rows.values()];
+}
+
+/** `ofAll`: of all hosts. */
+export function flowColumns(now: number, ofAll: boolean): Column<FlowView>[] {
   return [
     { title: "LAST", value: ({ last }) => ago(last, now) },
     { title: "VERDICT", value: ({ verdict }) => verdict, style: ({ verdict }) => FLOW_STYLES[verdict] },
@@ -44,6 +66,7 @@ export function flowColumns(now: number): Column<FlowView>[] {
     { title: "FROM", value: ({ source }) => partyText(source) },
     { title: "TO", value: ({ destination }) => partyText(destination) },
     { title: "PORT", value: serviceText },
+    ...(ofAll ? [{ title: "SEEN BY", value: ({ hosts = [] }: FlowView) => hosts.join(", ") }] : []),
     { title: "SOURCE", value: ({ source }) => source.address, wide: true },
     { title: "DESTINATION", value: ({ destination }) => destination.address, wide: true },
     { title: "FIRST", value: ({ first }) => first, wide: true },

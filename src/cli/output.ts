@@ -41,7 +41,8 @@ export async function printListing<T>(terminal: Terminal, format: Format, listin
     case "wide": {
       if (listing.rows.length === 0) return terminal.say(listing.empty);
       const columns = listing.columns.filter((column) => format === "wide" || column.wide !== true);
-      for (const line of renderTable(columns, listing.rows, terminal.paint)) terminal.line(line);
+      const room = format === "table" ? terminal.columns : undefined;
+      for (const line of renderTable(columns, listing.rows, terminal.paint, room)) terminal.line(line);
     }
   }
 }

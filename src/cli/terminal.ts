@@ -16,6 +16,8 @@ const FORMATS: Readonly<Record<Style, Parameters<typeof styleText>[0]>> = {
 export interface Sink {
   write(text: string): unknown;
   readonly isTTY?: boolean | undefined;
+  /** Of a terminal. */
+  readonly columns?: number | undefined;
 }
 
 export class Terminal {
@@ -46,6 +48,11 @@ export class Terminal {
   }
 
   readonly paint = (style: Style, text: string): string => this.#styled(this.#out, style, text);
+
+  /** Columns of the terminal that shows the data; undefined where it goes elsewhere. */
+  get columns(): number | undefined {
+    return this.#out.isTTY === true ? this.#out.columns : undefined;
+  }
 
   /** Both ends are a person: questions can be asked. */
   get interactive(): boolean {

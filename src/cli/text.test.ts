@@ -59,6 +59,22 @@ describe("text for a terminal", () => {
     assert.equal(padEnd("long", 2), "long");
   });
 
+  it("puts the last columns below their row where there is no room beside it, broken between words", () => {
+    const columns = [
+      { title: "NAME", value: (row: readonly string[]) => row[0] ?? "" },
+      { title: "HOST", value: () => "h1" },
+      { title: "BECAUSE", value: (row: readonly string[]) => row[1] ?? "" },
+    ];
+    const rows = [
+      ["web", "one two three four"],
+      ["db", ""],
+    ];
+    const at = (room?: number) => renderTable(columns, rows, (_, text) => text, room);
+    assert.deepEqual(at(), at(30));
+    assert.equal(at()[1], "web   h1    one two three four");
+    assert.deepEqual(at(25), ["NAME  HOST", "web   h1", "    because: one two", "      three four", "db    h1"]);
+  });
+
   it("puts columns in line, whatever is in them", () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(anyText, anyText), { minLength: 1, maxLength: 5 }), (rows) => {

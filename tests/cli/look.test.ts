@@ -12,6 +12,7 @@ import {
   fakeNode,
   fakeSnapshot,
 } from "../../src/api/fake-agent.ts";
+import type { Flow, Party } from "../../src/core/flows/flow.ts";
 import { golden } from "./golden.ts";
 import { type Bench, execute, MANX, setUp } from "./harness.ts";
 
@@ -80,6 +81,22 @@ describe("manx, looking", () => {
     golden("drops-none", await bench.manx("drops", "--from", "nobody"));
     golden("flows-wrong-port", await bench.manx("flows", "--port", "70000"));
     golden("flows-wrong-verdict", await bench.manx("flows", "--verdict", "maybe"));
+  });
+
+  it("lists flows of all hosts with who saw them, both families of a name as one, and says what it cannot tell", async () => {
+    const [allowed, denied] = fakeFlows(Date.now() - 300_000) as [Flow, Flow];
+    const six = (party: Party): Party => ({ ...party, address: "fd65::9" });
+    const { source, destination } = allowed;
+    const old: Party = { ...source, kind: "endpoint", container: "old-web" } as Party;
+    bench.agent.seen = [
+      { ...allowed, hosts: ["h1"] },
+      { ...allowed, family: 6, source: six(source), destination: six(destination), hosts: ["h2"] },
+      { ...denied, source: old, hosts: ["h2"] },
+    ];
+    bench.agent.unseen = { silent: ["h3"], blind: "Cannot ask the kernel why it drops packets: no" };
+    golden("flows-all-hosts", await bench.manx("flows", "--all-hosts"));
+    golden("drops-all-hosts", await bench.manx("drops", "-A"));
+    bench.agent.unseen = {};
   });
 
   it("follows flows line by line, as JSON too", async () => {

@@ -5,6 +5,7 @@ import type { IpamProblemView, IpamRelease } from "../../api/schema/ipam.ts";
 import { affinityKey, blockKey, publishedKey } from "../../core/ipam/claim.ts";
 import { type Address, formatAddress, parseAddress } from "../../core/net/address.ts";
 import { type Cidr, contains, formatCidr, parseCidr } from "../../core/net/cidr.ts";
+import { plural } from "../../core/plural.ts";
 import { AddressError } from "../addresses.ts";
 import type { Agent } from "../agent.ts";
 import { readIpam } from "./ipam-facts.ts";
@@ -112,8 +113,10 @@ async function releaseBlock(agent: Agent, block: Cidr, signal: AbortSignal): Pro
   }
   const used = agent.takeSnapshot().endpoints.filter((one) => one.addresses.some((held) => inside(block, held)));
   const lent = ipam.loans.filter(({ value }) => contains(block, value.address));
-  if (used.length > 0 || lent.length > 0)
-    throw refused(text, `${used.length + lent.length} addresses of it are in use, of host "${host}" or lent by it`);
+  if (used.length > 0 || lent.length > 0) {
+    const addresses = plural(used.length + lent.length, "address", "addresses");
+    throw refused(text, `${addresses} of it in use, of host "${host}" or lent by it`);
+  }
   const affinity = ipam.affinities.find(({ value }) => value.host === host && formatCidr(value.block) === text);
   const compares = [
     { key: HOSTS + host, modRevision: 0 },

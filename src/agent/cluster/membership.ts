@@ -7,6 +7,7 @@ import { release } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Endpoint } from "../../core/calc/snapshot.ts";
 import type { Node } from "../../core/model/resources.ts";
+import { plural } from "../../core/plural.ts";
 import type { Engine } from "../../drivers/docker/engine.ts";
 import type { Store } from "../../drivers/store/store.ts";
 import type { Health } from "../health.ts";
@@ -134,7 +135,7 @@ export class Membership implements AsyncDisposable {
       onTrouble: (why, waiting) =>
         health.set(
           "store-unavailable",
-          why === undefined ? undefined : `${why} (${waiting} endpoints wait)`,
+          why === undefined ? undefined : `${why} (waiting: ${plural(waiting, "endpoint")})`,
           "publish",
         ),
     });

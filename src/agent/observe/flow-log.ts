@@ -36,7 +36,7 @@ export async function writeFlows(
   const each = async (what: "file" | "syslog", write: (flows: readonly FlowView[]) => Promise<void>): Promise<void> => {
     for await (const batch of followFlows(observer, filter, signal))
       try {
-        await write(batch.map(flowView));
+        await write(batch.map((flow) => flowView(flow)));
         onTrouble(what, undefined);
       } catch (error) {
         onTrouble(what, messageOf(error));

@@ -13,6 +13,7 @@ import { Tally } from "../../core/flows/tally.ts";
 import type { Membership } from "../../core/rules/decider.ts";
 import type { Connection, ConnectionEvent } from "../../drivers/conntrack/conntrack.ts";
 import type { DropEvent } from "../../drivers/drops/drops.ts";
+import { messageOf } from "../../drivers/error.ts";
 import type { LogEvent } from "../../drivers/nflog/nflog.ts";
 import type { PacketHead } from "../../drivers/nflog/packet-head.ts";
 import { attribute, judge, type Place } from "./attribute.ts";
@@ -52,6 +53,7 @@ export class Observer {
   readonly #followers = new Set<(flow: Flow) => void>();
   readonly #seen = new Map<FlowVerdict, number>();
   #foreign: ForeignDrops | undefined;
+  #blind: string | undefined;
   #lost = 0;
   #budget = { second: 0, left: ATTRIBUTED_PER_SECOND };
 
@@ -62,6 +64,11 @@ export class Observer {
   /** Packets and connections that came faster than they could be taken. */
   get lost(): number {
     return this.#lost;
+  }
+
+  /** Why drops by others than Manx are not seen; undefined while they are. */
+  get blind(): string | undefined {
+    return this.#blind;
   }
 
   /** Connections and logged packets that were taken, by verdict. */
@@ -101,7 +108,9 @@ export class Observer {
           else foreign.take(event);
       }
     } catch (error) {
-      if (!signal.aborted) onNoDrops(error);
+      if (signal.aborted) return;
+      this.#blind = messageOf(error);
+      onNoDrops(error);
     }
   }
 

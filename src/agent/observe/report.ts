@@ -4,9 +4,18 @@ import { type FlowFilter, matches } from "../../core/flows/filter.ts";
 import { type Flow, flowKey } from "../../core/flows/flow.ts";
 import type { Observer } from "./observer.ts";
 
-export function flowReport(observer: Observer, filter: FlowFilter, limit: number): FlowReport {
-  const { ledger, lost } = observer;
-  return { flows: ledger.list((flow) => matches(flow, filter), limit), lost, forgotten: ledger.forgotten };
+export function flowReport(
+  observer: Pick<Observer, "ledger" | "lost" | "blind">,
+  filter: FlowFilter,
+  limit: number,
+): FlowReport {
+  const { ledger, lost, blind } = observer;
+  return {
+    flows: ledger.list((flow) => matches(flow, filter), limit),
+    lost,
+    forgotten: ledger.forgotten,
+    ...(blind !== undefined && { blind }),
+  };
 }
 
 /** Milliseconds in which what happens is one batch: a flood is a few lines a second. */

@@ -8,6 +8,13 @@ import type { HostFacts } from "./facts.ts";
 const cases: readonly [string, Partial<HostFacts>, string, string, string | undefined][] = [
   ["a dead agent", { agent: { running: false } }, "agent", "failed", undefined],
   ["no nftables", { kernel: { release: "6", nfTables: false } }, "nf-tables", "failed", undefined],
+  [
+    "a kernel that gives no reasons",
+    { kernel: { ...fakeFacts().kernel, dropReasons: { asked: true, why: "/sys/kernel/btf/vmlinux cannot be read" } } },
+    "drop-reasons",
+    "warning",
+    undefined,
+  ],
   ["not knowing about veth", { kernel: { release: "6" } }, "veth", "unknown", undefined],
   ["no Docker", { engine: { state: "missing" } }, "engine", "failed", undefined],
   [

@@ -31,6 +31,7 @@ const RULES: readonly Rule[] = [
     title: "The kernel tracks connections",
     look: ({ kernel }) => feature(kernel.conntrack, "nf_conntrack", kernel.release),
   },
+  { id: "drop-reasons", title: "The kernel tells what others drop", look: dropReasons },
   { id: "engine", title: "Docker answers", look: engine },
   { id: "plugin", title: "Docker finds the driver", look: plugin },
   { id: "ipam", title: "Manx networks use Manx addresses", look: ipam },
@@ -59,6 +60,18 @@ export function diagnose(facts: HostFacts): Check[] {
 
 function check(id: string, title: string, { state, found, remedy, fix }: Verdict): Check {
   return { id, title, state, found, ...(remedy !== undefined && { remedy }), ...(fix !== undefined && { fix }) };
+}
+
+function dropReasons({ kernel: { dropReasons: told } }: HostFacts): Verdict {
+  if (told === undefined) return unknown("could not be found out");
+  if (!told.asked) return ok("nobody asks it: MANX_FLOWS is off");
+  if (told.why === undefined) return ok("manx drops names other firewalls, routes and settings too");
+  return {
+    state: "warning",
+    found: told.why,
+    remedy:
+      "manx drops tells what Manx drops, and nothing else here; manx why A B PORT --live finds the rules of others as well. It takes Linux 5.17 with BTF (CONFIG_DEBUG_INFO_BTF)",
+  };
 }
 
 function agent({ agent, unit }: HostFacts): Verdict {

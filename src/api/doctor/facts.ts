@@ -12,6 +12,8 @@ export interface HostFacts {
     readonly nfTables?: boolean;
     readonly veth?: boolean;
     readonly conntrack?: boolean;
+    /** Whether somebody wants to know what others drop, and why the kernel does not tell. */
+    readonly dropReasons?: { readonly asked: boolean; readonly why?: string };
   };
   /** Kernel settings that Manx wants, and what they are; `have` undefined: not readable. */
   readonly sysctls: readonly { readonly path: string; readonly want: string; readonly have?: string }[];

@@ -2,7 +2,7 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { streamSSE } from "hono/streaming";
 import type { AgentView } from "../agent.ts";
-import { flowFilter, flowView } from "../flow-view.ts";
+import { flowFilter, flowView, isThere } from "../flow-view.ts";
 import { FlowList, FlowQuery, FlowView } from "../schema/flow.ts";
 import { answers } from "./common.ts";
 import { keptAlive } from "./stream.ts";
@@ -34,14 +34,15 @@ export function flowRoutes(app: OpenAPIHono, agent: AgentView): void {
     const query = c.req.valid("query");
     const filter = flowFilter(query, Date.now());
     const report = await agent.flows(filter, query.limit ?? DEFAULT_LIMIT, c.req.raw.signal);
-    return c.json({ ...report, flows: report.flows.map(flowView) }, 200);
+    const isKnown = isThere(await agent.snapshot(c.req.raw.signal));
+    return c.json({ ...report, flows: report.flows.map((flow) => flowView(flow, isKnown)) }, 200);
   });
   app.openapi(follow, (c) => {
     const filter = flowFilter(c.req.valid("query"), Date.now());
     return streamSSE(c, (stream) =>
       keptAlive(stream, async (signal) => {
         for await (const batch of agent.followFlows(filter, signal))
-          await stream.writeSSE({ event: "flows", data: JSON.stringify(batch.map(flowView)) });
+          await stream.writeSSE({ event: "flows", data: JSON.stringify(batch.map((flow) => flowView(flow))) });
       }),
     );
   });

@@ -11,6 +11,7 @@ const PartyView = z
     network: z.string().optional(),
     namespace: z.string().optional(),
     host: z.string().optional(),
+    gone: z.boolean().optional().openapi({ description: "There is no such container any more" }),
   })
   .readonly()
   .openapi("Party");
@@ -42,6 +43,11 @@ export const FlowView = z
     sourcePort: z.int().optional().openapi({ description: "Of the last one" }),
     destinationPort: z.int().optional(),
     icmp: z.object({ type: z.int(), code: z.int() }).optional(),
+    hosts: z
+      .array(z.string())
+      .readonly()
+      .optional()
+      .openapi({ description: "Hosts that saw it, where all were asked; its count is the highest of theirs" }),
     reasons: z.array(ReasonView).openapi({ description: "What decided: the sender's egress, the receiver's ingress" }),
   })
   .readonly()
@@ -53,6 +59,15 @@ export const FlowList = z
     flows: z.array(FlowView),
     lost: z.int().openapi({ description: "Came faster than they could be taken, since the agent started" }),
     forgotten: z.int().openapi({ description: "Flows that went before their time, for want of room" }),
+    blind: z
+      .string()
+      .optional()
+      .openapi({ description: "Why drops by others than Manx are not seen on this host; absent: they are" }),
+    silent: z
+      .array(z.string())
+      .readonly()
+      .optional()
+      .openapi({ description: "With hosts=all: those that have told nothing" }),
   })
   .readonly()
   .openapi("FlowList");
@@ -69,6 +84,10 @@ export const FlowQuery = z.strictObject({
   verdict: text.openapi({ description: `Comma-separated: ${FLOW_VERDICTS.join(", ")}` }),
   policy: text,
   network: text,
+  hosts: z
+    .literal("all")
+    .optional()
+    .openapi({ description: "Of all hosts of the cluster: of the others the last 300 flows each, some seconds old" }),
   /** Seconds. */
   since: z.coerce
     .number()

@@ -8,6 +8,10 @@ const fields = {
     .array(z.string())
     .readonly()
     .openapi({ description: "Subnets, or names of pools; empty: every pool that allows it" }),
+  anyPool: z
+    .array(z.union([z.literal(4), z.literal(6)]))
+    .readonly()
+    .openapi({ description: "Families that have no subnet or pool of their own here: every pool that allows it" }),
   ranges: z.array(z.string()).readonly(),
   families: z.array(z.union([z.literal(4), z.literal(6)])).readonly(),
   mtu: z.int().optional(),

@@ -80,6 +80,7 @@ function printVerdicts({ verdicts, verdictsComplete }: ChangeReport, { terminal 
     ],
     verdicts,
     terminal.paint,
+    terminal.columns,
   );
   for (const line of lines) terminal.line(line);
   if (verdictsComplete === false)

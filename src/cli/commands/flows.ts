@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError } from "commander";
 import type { FlowQuery, FlowView } from "../../api/client.ts";
 import { type AgentFlags, agentOptions, type Cli, type Define, examples } from "../cli.ts";
 import { parseDuration } from "../duration.ts";
-import { FLOW_STYLES, flowColumns, partyText, reasonText, serviceText } from "../flow-table.ts";
+import { byName, FLOW_STYLES, flowColumns, partyText, reasonText, serviceText } from "../flow-table.ts";
 import { type OutputFlags, outputOption, printListing } from "../output.ts";
 import { plain } from "../text.ts";
 
@@ -18,6 +18,7 @@ interface Flags extends OutputFlags, AgentFlags {
   readonly since?: string;
   readonly limit?: number;
   readonly follow?: boolean;
+  readonly allHosts?: boolean;
 }
 
 const DROPPED = "deny,would-deny,log";
@@ -27,6 +28,7 @@ export const flows: Define = (command, cli) => {
   examples(command, [
     ["manx flows", "who has talked to whom, and which rule let them"],
     ["manx flows --follow --to db --port 5432", "new connections to db as they come"],
+    ["manx flows --all-hosts", "on whatever host"],
     ["manx flows --verdict would-deny", "what staged policies would have dropped"],
     ["manx flows --follow -o json", "one JSON object a line, for a program"],
   ]);
@@ -46,6 +48,7 @@ export const drops: Define = (command, cli) => {
 function options(command: Command): Command {
   command
     .option("-f, --follow", "as they come, until Ctrl-C")
+    .option("-A, --all-hosts", "what the other hosts of the cluster saw as well: the last of it")
     .option("--from <end>", "CONTAINER, NETWORK/CONTAINER, an address, a host, or internet")
     .option("--to <end>", "the same")
     .option("--port <number>", "of the receiver", whole(65_535))
@@ -67,18 +70,26 @@ function whole(most: number): (text: string) => number {
 async function show(flags: Flags, verdict: string | undefined, empty: string, cli: Cli): Promise<void> {
   const query = queryOf(flags, verdict);
   if (flags.follow) return follow(flags, query, cli);
-  const { flows: rows, lost, forgotten } = await cli.agent(flags).flows(query);
+  const { flows, lost, forgotten, silent = [], blind } = await cli.agent(flags).flows(query);
+  const isTable = flags.output === "table" || flags.output === "wide";
   await printListing(cli.terminal, flags.output, {
-    rows,
-    columns: flowColumns(Date.now()),
+    rows: flags.output === "table" ? byName(flows) : flows,
+    columns: flowColumns(Date.now(), flags.allHosts === true),
     name: ({ source, destination }) => `${partyText(source)} ${partyText(destination)}`,
     empty,
   });
-  if (lost + forgotten > 0 && (flags.output === "table" || flags.output === "wide"))
+  if (!isTable) return;
+  if (silent.length > 0) cli.terminal.say(`Without those of ${silent.join(", ")}: no answer.`, "warn");
+  if (blind !== undefined && verdict === DROPPED)
+    cli.terminal.say(`Without what others than Manx dropped. ${blind}.`, "dim");
+  if (lost + forgotten > 0)
     cli.terminal.say(`Not shown: ${lost} came too fast to be taken, ${forgotten} went for want of room.`, "dim");
 }
 
-function queryOf({ from, to, port, protocol, policy, network, since, limit }: Flags, verdict?: string): FlowQuery {
+function queryOf(
+  { from, to, port, protocol, policy, network, since, limit, allHosts }: Flags,
+  verdict?: string,
+): FlowQuery {
   return {
     ...(from !== undefined && { from }),
     ...(to !== undefined && { to }),
@@ -86,6 +97,7 @@ function queryOf({ from, to, port, protocol, policy, network, since, limit }: Fl
     ...(protocol !== undefined && { protocol }),
     ...(policy !== undefined && { policy }),
     ...(network !== undefined && { network }),
+    ...(allHosts === true && { hosts: "all" as const }),
     ...(verdict !== undefined && { verdict }),
     ...(since !== undefined && { since: parseDuration(since, 1, 86_400) }),
     ...(limit !== undefined && { limit }),

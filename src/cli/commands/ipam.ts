@@ -1,6 +1,7 @@
 /** `manx ipam show|check|release|explain`: who has which addresses, in the whole cluster. */
 import type { Command } from "commander";
 import type { IpamProblemView } from "../../api/client.ts";
+import { plural } from "../../core/plural.ts";
 import { type AgentFlags, agentOptions, type Cli, type Define, examples } from "../cli.ts";
 import { EXIT } from "../exit-codes.ts";
 import { type Column, type OutputFlags, outputOption, printData, printListing } from "../output.ts";
@@ -39,7 +40,7 @@ function show(command: Command, cli: Cli): void {
     const view = await cli.agent(flags).ipam();
     if (flags.output === "json" || flags.output === "yaml") return printData(cli.terminal, flags.output, view);
     const rows = view.pools.flatMap(({ name, cidr, blocks }): Row[] => [
-      { pool: `${name} (${cidr})`, block: "", host: `${blocks.length} blocks`, used: "" },
+      { pool: `${name} (${cidr})`, block: "", host: plural(blocks.length, "block"), used: "" },
       ...blocks.map(({ cidr, host, allocated, size }) => ({
         pool: "",
         block: cidr,

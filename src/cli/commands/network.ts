@@ -43,8 +43,14 @@ function families({ families }: Fields): string {
   return families.map((family) => `v${family}`).join(" ");
 }
 
-function pools({ pools }: Fields): string {
-  return pools.length === 0 ? "any" : pools.join(", ");
+function pools({ pools, anyPool }: Fields): string {
+  return pools.length === 0 ? "any" : [...anyPool.map((family) => `any v${family}`), ...pools].join(", ");
+}
+
+/** For one network alone. */
+function poolsAtLength({ pools, anyPool }: Fields): string {
+  if (pools.length === 0) return "every pool that allows it";
+  return [...pools, ...anyPool.map((family) => `every IPv${family} pool that allows it`)].join(", ");
 }
 
 function isolation({ internal, isolation }: Fields): string {
@@ -90,7 +96,7 @@ const PUBLISH: Readonly<Record<NetworkView["publish"], string>> = {
 async function print(network: NetworkDetail, { terminal }: Cli): Promise<void> {
   const facts: [string, string][] = [
     ["families", network.families.map((family) => `IPv${family}`).join(", ")],
-    ["pools", network.pools.length === 0 ? "every pool that allows it" : network.pools.join(", ")],
+    ["pools", poolsAtLength(network)],
     ["ranges", network.ranges.join(", ")],
     ["isolation", ISOLATION[network.isolation]],
     ["internal", network.internal ? "yes: nothing in or out but the network itself" : ""],

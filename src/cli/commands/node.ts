@@ -1,6 +1,7 @@
 /** `manx node ls|show|rm`: the hosts of the cluster. */
 import type { Command } from "commander";
 import type { NodeView } from "../../api/client.ts";
+import { plural } from "../../core/plural.ts";
 import { type AgentFlags, agentOptions, type Cli, type Define, examples } from "../cli.ts";
 import { type Column, type OutputFlags, outputOption, printData, printListing } from "../output.ts";
 import { padEnd, plain } from "../text.ts";
@@ -92,7 +93,7 @@ function remove(command: Command, cli: Cli): void {
     for (const name of names) {
       const { endpoints, released, kept, resources } = await agent.removeNode(name, flags.force === true);
       const blocks = released.length === 0 ? "no block" : released.join(", ");
-      cli.terminal.say(`Removed the host "${name}": forgot ${endpoints} containers, released ${blocks}.`);
+      cli.terminal.say(`Removed the host "${name}": forgot ${plural(endpoints, "container")}, released ${blocks}.`);
       if (resources.length > 0) cli.terminal.say(`Deleted what was written for it alone: ${resources.join(", ")}.`);
       for (const { cidr, why } of kept) cli.terminal.say(`Kept the block ${cidr}: ${why}.`);
     }

@@ -1,5 +1,6 @@
 /** `manx selector EXPR`: what it matches now, or whether it matches one set of labels. */
 import { text as readAll } from "node:stream/consumers";
+import { plural } from "../../core/plural.ts";
 import { match } from "../../core/selector/match.ts";
 import { parseSelector } from "../../core/selector/parse.ts";
 import { printSelector } from "../../core/selector/print.ts";
@@ -68,7 +69,7 @@ export const define: Define = (command, cli) => {
       rows,
       columns: ENDPOINT_COLUMNS,
       name: ({ container, id }) => container || id,
-      empty: `It matches none of the ${all.length} endpoints. What labels there are: manx ls -o wide`,
+      empty: `It matches none of ${plural(all.length, "endpoint")}. What labels there are: manx ls -o wide`,
     });
   });
 };

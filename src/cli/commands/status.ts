@@ -1,5 +1,6 @@
 /** `manx status`: one line a part, with why and what to do where it is not well. */
 import type { Component, StatusView } from "../../api/client.ts";
+import { plural } from "../../core/plural.ts";
 import { type AgentFlags, agentOptions, type Cli, type Define, examples } from "../cli.ts";
 import { EXIT } from "../exit-codes.ts";
 import { type OutputFlags, outputOption, printData } from "../output.ts";
@@ -35,7 +36,9 @@ function print({ host, components, counts }: StatusView, { terminal }: Cli): voi
   terminal.line();
   const { endpoints, networks, pools, hosts } = counts;
   const here = hosts === 1 ? `host ${plain(host)}` : `host ${plain(host)}, one of ${hosts}`;
-  terminal.line(`${count(endpoints, "endpoint")} on ${count(networks, "network")}, ${count(pools, "pool")}; ${here}`);
+  terminal.line(
+    `${plural(endpoints, "endpoint")} on ${plural(networks, "network")}, ${plural(pools, "pool")}; ${here}`,
+  );
 }
 
 function printHost({ hostEndpoints, failsafe }: StatusView, { terminal }: Cli): void {
@@ -53,8 +56,4 @@ function printHost({ hostEndpoints, failsafe }: StatusView, { terminal }: Cli): 
 function detail(summary: string, why: string | undefined): string {
   const rest = summary.replace(/^off(: )?/, "");
   return [rest, why].filter((text) => text !== undefined && text !== "").join(": ");
-}
-
-function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? "" : "s"}`;
 }

@@ -3,6 +3,7 @@ import { Option } from "commander";
 import { type SuggestedRule, type Suggestion, suggest } from "../../core/flows/suggest.ts";
 import { printResource } from "../../core/model/print.ts";
 import type { PolicyType } from "../../core/model/resources.ts";
+import { plural } from "../../core/plural.ts";
 import { type AgentFlags, agentOptions, type Cli, type Define, examples } from "../cli.ts";
 import { parseDuration } from "../duration.ts";
 import { CliError } from "../errors.ts";
@@ -64,7 +65,7 @@ function comments(rules: readonly SuggestedRule[], since: string): string {
     `Suggested by manx from what was seen since ${since}. What is rare may be missing: backups, updates, failovers.`,
     ...rules.map(
       ({ direction, index, peer, flows, connections, since: first }) =>
-        `${direction.toLowerCase()}[${index}]: ${connections} connections of ${flows} ${flows === 1 ? "flow" : "flows"} with ${peer}, since ${first}`,
+        `${direction.toLowerCase()}[${index}]: ${plural(connections, "connection")} of ${plural(flows, "flow")} with ${peer}, since ${first}`,
     ),
   ];
   return lines.map((line) => `# ${plain(line)}\n`).join("");

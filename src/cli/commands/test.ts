@@ -10,6 +10,7 @@ import {
   policyTestJsonSchema,
 } from "../../core/model/policy-test.ts";
 import type { AnyResource } from "../../core/model/resources.ts";
+import { plural } from "../../core/plural.ts";
 import { type Cli, type Define, examples } from "../cli.ts";
 import { CliError } from "../errors.ts";
 import { EXIT } from "../exit-codes.ts";
@@ -121,7 +122,7 @@ async function print(reports: readonly TestReport[], output: Flags["output"], { 
     const failed = flows.filter(({ ok }) => !ok);
     const state = failed.length === 0 ? terminal.paint("good", "ok    ") : terminal.paint("bad", "FAILED");
     terminal.line(
-      `${state}  ${plain(`${file} ${name}`)}: ${flows.length - failed.length} of ${flows.length} flows as expected`,
+      `${state}  ${plain(`${file} ${name}`)}: ${flows.length - failed.length} of ${plural(flows.length, "flow")} as expected`,
     );
     for (const result of failed) {
       terminal.line(`          ${plain(flowText(result))}`);

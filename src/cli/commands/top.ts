@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { InvalidArgumentError, Option } from "commander";
 import type { AgentClient, TrafficView } from "../../api/client.ts";
 import { type Rates, rates, SORT_KEYS, type SortKey, sorted } from "../../core/flows/rates.ts";
+import { plural } from "../../core/plural.ts";
 import { type AgentFlags, agentOptions, type Cli, type Define, examples } from "../cli.ts";
 import { type Column, type OutputFlags, outputOption, printListing } from "../output.ts";
 import { renderTable } from "../table.ts";
@@ -94,7 +95,7 @@ async function follow(agent: AgentClient, flags: Flags, pause: number, cli: Cli)
       const room = Math.max(1, (process.stdout.rows ?? 24) - 3);
       const rows = sorted(rates(before, now), sort);
       before = now;
-      const title = `${rows.length} endpoints, by ${sort}   b bytes  p packets  f flows  d drops  n name  q quit`;
+      const title = `${plural(rows.length, "endpoint")}, by ${sort}   b bytes  p packets  f flows  d drops  n name  q quit`;
       terminal.raw(TOP);
       terminal.line(terminal.paint("dim", title));
       for (const line of renderTable(COLUMNS, rows.slice(0, room), terminal.paint)) terminal.line(line);

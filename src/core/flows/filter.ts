@@ -2,6 +2,8 @@
 import type { Flow, FlowVerdict, Party } from "./flow.ts";
 
 export interface FlowFilter {
+  /** Seen by whatever host of the cluster; absent: by this one. */
+  readonly hosts?: "all";
   /** Container, NETWORK/CONTAINER, address, host, or `internet` for anybody outside. */
   readonly from?: string;
   readonly to?: string;

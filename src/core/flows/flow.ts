@@ -55,6 +55,8 @@ export interface Flow extends Sighting {
   readonly first: number;
   /** Connections, or packets that were logged. */
   readonly count: number;
+  /** Those that saw it; absent: this one, which was asked alone. */
+  readonly hosts?: readonly string[];
 }
 
 /** Equal for sightings that are one flow. */

@@ -40,6 +40,10 @@ export class Ledger {
     return this.#flows.has(flowKey(sighting));
   }
 
+  get(key: string): Flow | undefined {
+    return this.#flows.get(key);
+  }
+
   /** Adds what was seen `count` times. @returns the flow as it is now */
   add(sighting: Sighting, count = 1): Flow {
     const key = flowKey(sighting);

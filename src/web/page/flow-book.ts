@@ -45,7 +45,7 @@ export function flowKey(flow: FlowView): string {
     partyKey(source),
     partyKey(destination),
     destinationPort ?? icmp?.type ?? "",
-    ...reasons.map(({ text }) => text),
+    verdict === "allow" ? "" : (reasons.at(-1)?.text ?? ""),
   ].join("|");
 }
 

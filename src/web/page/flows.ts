@@ -3,7 +3,7 @@ import { h, type JSX } from "preact";
 import { filter } from "./filter.ts";
 import { flowKey } from "./flow-book.ts";
 import { graph } from "./map/graph.ts";
-import { Find, FlowRow, NetworkChoice, PageHead, VerdictChoice } from "./parts.ts";
+import { Find, FlowRow, NetworkChoice, PageHead, Unseen, VerdictChoice } from "./parts.ts";
 import { flows } from "./session.ts";
 import { plural } from "./text.ts";
 import { VirtualList } from "./virtual-list.ts";
@@ -25,6 +25,7 @@ export function FlowsPage(): JSX.Element {
         h(Find, { placeholder: "Find in flows" }),
         h(NetworkChoice, {}),
         h(VerdictChoice, {}),
+        h(Unseen, {}),
       ),
     ),
     shown.length === 0

@@ -6,7 +6,7 @@ import type { FlowView } from "../../api/client.ts";
 import { Refusal } from "./api.ts";
 import { network, query, verdicts } from "./filter.ts";
 import { partyName, portOf } from "./flow-book.ts";
-import { networks } from "./session.ts";
+import { networks, silent } from "./session.ts";
 import { ago, number, plain } from "./text.ts";
 
 export const VERDICTS: Readonly<Record<FlowView["verdict"], string>> = {
@@ -142,18 +142,25 @@ export function reasonText({ reasons, verdict }: FlowView): string {
   return verdict === "allow" ? "no rule stands in the way" : "no rule matched";
 }
 
+/** Hosts whose flows are not among those shown. */
+export function Unseen(): JSX.Element | null {
+  if (silent.value.length === 0) return null;
+  const names = silent.value.slice(0, 3).map(plain).join(", ");
+  const more = silent.value.length > 3 ? ` and ${silent.value.length - 3} more` : "";
+  return h("span", { class: "unseen-hosts" }, ` · without flows seen by ${names}${more}: no answer`);
+}
+
+/** An end by its name; what is there no more is marked. */
+function end(party: FlowView["source"]): (string | JSX.Element)[] {
+  return party.gone === true ? [plain(partyName(party)), h("small", {}, " (gone)")] : [plain(partyName(party))];
+}
+
 export function FlowRow({ flow }: { readonly flow: FlowView }): JSX.Element {
   return h(
     "div",
     { class: "row flow" },
     h(Verdict, { verdict: flow.verdict }),
-    h(
-      "span",
-      { class: "who" },
-      plain(partyName(flow.source)),
-      h("b", { "aria-label": "to" }, " → "),
-      plain(partyName(flow.destination)),
-    ),
+    h("span", { class: "who" }, end(flow.source), h("b", { "aria-label": "to" }, " → "), end(flow.destination)),
     h("span", { class: "port" }, plain(portOf(flow))),
     h("span", { class: "why", title: plain(reasonText(flow)) }, plain(reasonText(flow))),
     h("span", { class: "count" }, `${number(flow.count)}×`),

@@ -15,6 +15,8 @@ export const resourcesAt = signal(0);
 /** Whether the first picture is complete. */
 export const loaded = signal(false);
 export const flows = new FlowBook();
+/** Hosts that live and whose flows are not among these. */
+export const silent = signal<readonly string[]>([]);
 
 const FLOWS = 10_000;
 /** Of them, for the first picture. */
@@ -49,6 +51,7 @@ export async function logout(): Promise<void> {
 function loggedOut(): void {
   for (const stream of streams) stream.close();
   streams = [];
+  clearInterval(asking);
   session.value = "out";
 }
 
@@ -58,8 +61,8 @@ async function enter(): Promise<void> {
       session.value = "in";
       follow(); // before the first look is over: nothing that happens is missed
     });
-    await lookBack(FIRST_FLOWS);
-    if (flows.size >= FIRST_FLOWS) await lookBack(FLOWS);
+    await lookBack({ limit: String(FIRST_FLOWS) }); // of this host: those of others take a moment
+    await lookBack({ limit: String(FLOWS), hosts: "all" });
   } catch (error) {
     if (error instanceof Refusal && error.status === 401) return;
     online.value = false;
@@ -68,8 +71,10 @@ async function enter(): Promise<void> {
   }
 }
 
-async function lookBack(limit: number): Promise<void> {
-  flows.add((await api.flows({ limit: String(limit) })).flows);
+async function lookBack(query: Record<string, string>): Promise<void> {
+  const seen = await api.flows(query);
+  flows.add(seen.flows);
+  if (query["hosts"] === "all") silent.value = seen.silent ?? [];
 }
 
 /** `admitted`: called as soon as the agent has answered something. */
@@ -98,7 +103,16 @@ function soon(): void {
   }, 250);
 }
 
+/** Milliseconds between two looks at who tells nothing. */
+const ASK_SILENT = 30_000;
+let asking: ReturnType<typeof setInterval> | undefined;
+
 function follow(): void {
+  clearInterval(asking);
+  asking = setInterval(() => {
+    if (document.hidden || nodes.value.length < 2) return;
+    lookBack({ limit: "1", hosts: "all" }).catch(() => {});
+  }, ASK_SILENT);
   for (const stream of streams) stream.close();
   const watch = new EventSource("/v1/watch");
   for (const topic of ["endpoints", "networks", "pools", "status", "resources"]) watch.addEventListener(topic, soon);
@@ -106,10 +120,10 @@ function follow(): void {
   watch.addEventListener("open", () => {
     if (opened++ === 0) return;
     soon(); // what happened while it was away
-    void lookBack(FLOWS).catch(() => {});
+    void lookBack({ limit: String(FLOWS), hosts: "all" }).catch(() => {});
   });
   watch.addEventListener("error", soon);
-  const seen = new EventSource("/v1/flows/follow");
+  const seen = new EventSource("/v1/flows/follow?hosts=all");
   seen.addEventListener("flows", (event) => flows.add(JSON.parse((event as MessageEvent<string>).data) as FlowView[]));
   streams = [watch, seen];
 }

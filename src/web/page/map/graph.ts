@@ -12,6 +12,8 @@ export interface MapNode {
   readonly network: string;
   readonly host: string;
   readonly endpoint?: EndpointView;
+  /** A container that is not there any more; its flows are. */
+  readonly gone?: boolean;
 }
 
 export interface Edge {
@@ -121,8 +123,7 @@ function outside(id: string, label: string): MapNode {
   return { id, kind: "outside", label, network: "", host: "" };
 }
 
-/** A container that is not there any more; its flows are. */
 function gone(id: string): MapNode {
   const [network = "", container = ""] = id.slice(5).split("/");
-  return { id, kind: "endpoint", label: plain(container), network, host: "" };
+  return { id, kind: "endpoint", label: plain(container), network, host: "", gone: true };
 }

@@ -10,6 +10,8 @@ export interface Disc extends Point {
   readonly name: string;
   readonly radius: number;
   readonly count: number;
+  /** Of what is there no more, nothing else. */
+  readonly gone: boolean;
 }
 
 export interface Layout {
@@ -36,7 +38,8 @@ export function layOut(nodes: readonly MapNode[], by: "network" | "host", ratio:
   const discs: Disc[] = [];
   for (const { name, members, radius } of sized) {
     const centre = freePlace(radius, discs, ratio);
-    discs.push({ name, radius, count: members.length, ...centre });
+    const gone = members.every((one) => one.gone === true);
+    discs.push({ name, radius, count: members.length, gone, ...centre });
     for (const [index, { id }] of members.sort((a, b) => (a.label < b.label ? -1 : 1)).entries())
       places.set(id, petal(centre, index, members.length));
   }

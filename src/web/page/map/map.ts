@@ -3,7 +3,7 @@ import { computed, effect, signal, useSignal } from "@preact/signals";
 import { h, type JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { Empty } from "../endpoints.ts";
-import { Find, NetworkChoice, VerdictChoice } from "../parts.ts";
+import { Find, NetworkChoice, Unseen, VerdictChoice } from "../parts.ts";
 import { go, link } from "../router.ts";
 import { endpoints } from "../session.ts";
 import { plural } from "../text.ts";
@@ -59,7 +59,7 @@ export function MapPage(): JSX.Element {
     }),
     endpoints.value.length === 0 ? h("div", { class: "over-empty" }, h(Empty, { some: false })) : null,
     h("p", { class: "unseen", role: "status", "aria-live": "polite" }, said.value),
-    h("p", { class: "counts" }, `${plural(count, "endpoint")}, ${plural(edges.length, "connection")}`),
+    h("p", { class: "counts" }, `${plural(count, "endpoint")}, ${plural(edges.length, "connection")}`, h(Unseen, {})),
     h(Panel, { graph: graph.value, picked: picked.value, pick: (next) => (picked.value = next) }),
   );
 }

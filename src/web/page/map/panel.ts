@@ -169,7 +169,9 @@ function NodePanel({ node, graph, pick }: NodeProps): JSX.Element {
       ? "host"
       : node.kind === "outside"
         ? "beyond the hosts"
-        : plain(`${node.network} on ${node.host === "" ? "no host any more" : node.host}`);
+        : node.gone === true
+          ? plain(`was on ${node.network}; is there no more`)
+          : plain(`${node.network} on ${node.host}`);
   return h(
     "div",
     {},

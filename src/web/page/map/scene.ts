@@ -229,7 +229,8 @@ export class Scene {
   #drawDiscs(): void {
     const paint = this.#paint;
     const c = this.#colours;
-    for (const { x, y, radius } of this.#layout.discs) {
+    for (const { x, y, radius, gone } of this.#layout.discs) {
+      paint.setLineDash(gone ? [4 / this.scale, 4 / this.scale] : []);
       paint.beginPath();
       paint.arc(x, y, radius, 0, 2 * Math.PI);
       paint.fillStyle = c["disc"] ?? "";
@@ -238,6 +239,7 @@ export class Scene {
       paint.lineWidth = 1 / this.scale;
       paint.stroke();
     }
+    paint.setLineDash([]);
   }
 
   /** Over the edges, which would cross them out. */
@@ -249,8 +251,9 @@ export class Scene {
     paint.lineWidth = size / 3;
     paint.strokeStyle = this.#colours["panel"] ?? "";
     paint.fillStyle = this.#colours["dim"] ?? "";
-    for (const { x, y, radius, name, count } of this.#layout.discs) {
-      const text = short(name === "" ? "gone" : plain(name), 28) + (count > 1 ? `  ${count}` : "");
+    for (const { x, y, radius, name, count, gone } of this.#layout.discs) {
+      const title = name === "" ? "gone" : `${short(plain(name), 28)}${gone ? " (gone)" : ""}`;
+      const text = title + (count > 1 ? `  ${count}` : "");
       paint.strokeText(text, x, y + radius + size + 2);
       paint.fillText(text, x, y + radius + size + 2);
     }
