@@ -1,5 +1,5 @@
 /** One machine of a lab: run commands in it, start, stop and kill its Docker engine and its Manx agent. */
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
@@ -118,12 +118,8 @@ export class Host extends Machine {
       throw new DriverError("exists", `Cannot start dockerd on "${this.name}": it runs`);
     const args = [...(options.args ?? [])];
     if (options.liveRestore === true) args.push("--live-restore");
-    this.#start("dockerd", ["dockerd", ...args]);
-    await this.#until(
-      "dockerd",
-      () => this.enginePids().length > 0,
-      () => answers(this.path(DOCKER_SOCKET)),
-    );
+    const child = this.#start("dockerd", ["dockerd", ...args]);
+    await this.#until("dockerd", child, () => answers(this.path(DOCKER_SOCKET)));
   }
 
   enginePids(): number[] {
@@ -139,12 +135,9 @@ export class Host extends Machine {
   async startAgent(options: AgentOptions = {}): Promise<void> {
     if (this.agentPids().length > 0)
       throw new DriverError("exists", `Cannot start the agent on "${this.name}": it runs`);
-    this.#start("agent", [join(this.#source, "bin/manx"), "agent", ...(options.args ?? [])], options.env);
-    await this.#until(
-      "the agent",
-      () => this.agentPids().length > 0,
-      () => answers(this.path(PLUGIN_SOCKET)),
-    );
+    const argv = [join(this.#source, "bin/manx"), "agent", ...(options.args ?? [])];
+    const child = this.#start("agent", argv, options.env);
+    await this.#until("the agent", child, () => answers(this.path(PLUGIN_SOCKET)));
   }
 
   agentPids(): number[] {
@@ -161,30 +154,27 @@ export class Host extends Machine {
     return readFile(join(this.folder, `${of}.log`), "utf8");
   }
 
-  /** Starts something that outlives this process, its output in a log file. */
-  #start(name: string, argv: readonly string[], env: AgentOptions["env"] = {}): void {
+  /** Starts something that outlives this process, its output in a log file. What is returned ends with it. */
+  #start(name: string, argv: readonly string[], env: AgentOptions["env"] = {}): ChildProcess {
     const log = openSync(join(this.folder, `${name}.log`), "a");
     const [file = "", ...args] = enter(this.holder, [...this.environment(env), ...argv]);
     const child = spawn(file, args, { detached: true, stdio: ["ignore", log, log], cwd: "/" });
     child.unref();
-    child.on("error", () => {}); // seen as a process that never appears
+    child.on("error", () => {}); // it never answers
     closeSync(log);
+    return child;
   }
 
-  async #until(what: string, runs: () => boolean, ready: () => Promise<boolean>, timeoutMs = 60_000): Promise<void> {
-    const end = Date.now() + timeoutMs;
-    for (let seen = false; !(await ready()); ) {
-      const alive = runs();
-      if ((seen && !alive) || Date.now() > end) {
-        const log = await this.log(what === "dockerd" ? "dockerd" : "agent").catch(() => "");
-        const why = alive ? "it does not answer" : "it ended";
-        throw new DriverError(
-          "failed",
-          `Cannot start ${what} on "${this.name}": ${why}. Its last words:\n${log.slice(-2000)}`,
-        );
-      }
-      seen ||= alive;
-      await sleep(20);
+  async #until(what: string, child: ChildProcess, ready: () => Promise<boolean>, timeoutMs = 60_000): Promise<void> {
+    for (const end = Date.now() + timeoutMs; !(await ready()); await sleep(20)) {
+      const ended = child.pid === undefined || child.exitCode !== null || child.signalCode !== null;
+      if (!ended && Date.now() < end) continue;
+      const log = await this.log(what === "dockerd" ? "dockerd" : "agent").catch(() => "");
+      const why = ended ? "it ended" : "it does not answer";
+      throw new DriverError(
+        "failed",
+        `Cannot start ${what} on "${this.name}": ${why}. Its last words:\n${log.slice(-2000)}`,
+      );
     }
   }
 }

@@ -9,6 +9,7 @@ import { isAlive, kill, waitGone } from "../../src/drivers/system/processes.ts";
 import { findEtcd } from "../../src/lab/etcd.ts";
 import type { AgentOptions, Host } from "../../src/lab/host.ts";
 import { type Lab, type LabOptions, up } from "../../src/lab/lab.ts";
+import { inspect } from "../e2e/inspect.ts";
 import { listens } from "../e2e/world.ts";
 
 /** `host/container`, as in `h1/web`. */
@@ -112,12 +113,8 @@ export class ClusterWorld implements AsyncDisposable {
 
   async #inspect(place: Place): Promise<{ pid: number; ipv4: string }> {
     const [host, container] = this.#split(place);
-    const [found] = JSON.parse(await host.docker("inspect", container)) as {
-      State: { Pid: number };
-      NetworkSettings: { Networks: Record<string, { IPAddress: string }> };
-    }[];
-    const [network] = Object.values(found?.NetworkSettings.Networks ?? {});
-    return { pid: found?.State.Pid ?? 0, ipv4: network?.IPAddress ?? "" };
+    const { pid, networks } = await inspect(host, container);
+    return { pid, ipv4: [...networks.values()][0]?.ipv4 ?? "" };
   }
 
   async address(place: Place): Promise<string> {

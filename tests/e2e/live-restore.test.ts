@@ -1,7 +1,8 @@
 /** Containers that outlive their engine, and what an engine does without telling its driver. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { type ContainerView, ENGINES, World } from "./world.ts";
+import type { ContainerView } from "./inspect.ts";
+import { ENGINES, World } from "./world.ts";
 
 const LIVE = { liveRestore: true };
 

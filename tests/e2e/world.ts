@@ -5,12 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { EngineName } from "../../src/lab/engines.ts";
 import type { Host, Machine } from "../../src/lab/host.ts";
 import { type Lab, type LabOptions, up } from "../../src/lab/lab.ts";
-
-export interface ContainerView {
-  readonly pid: number;
-  /** By network name. */
-  readonly networks: ReadonlyMap<string, { readonly ipv4: string; readonly ipv6: string; readonly mac: string }>;
-}
+import { type ContainerView, inspect } from "./inspect.ts";
 
 /** bash(1), "REDIRECTION": /dev/tcp/HOST/PORT. */
 const GET = 'exec 3<>"/dev/tcp/$1/$2" && printf "GET / HTTP/1.0\\r\\n\\r\\n" >&3 && cat <&3';
@@ -50,19 +45,8 @@ export class World implements AsyncDisposable {
     return view;
   }
 
-  async inspect(name: string): Promise<ContainerView> {
-    const [found] = JSON.parse(await this.host.docker("inspect", name)) as {
-      State: { Pid: number };
-      NetworkSettings: {
-        Networks: Record<string, { IPAddress: string; GlobalIPv6Address: string; MacAddress: string }>;
-      };
-    }[];
-    assert.ok(found !== undefined);
-    const networks = Object.entries(found.NetworkSettings.Networks).map(
-      ([network, { IPAddress, GlobalIPv6Address, MacAddress }]) =>
-        [network, { ipv4: IPAddress, ipv6: GlobalIPv6Address, mac: MacAddress }] as const,
-    );
-    return { pid: found.State.Pid, networks: new Map(networks) };
+  inspect(name: string): Promise<ContainerView> {
+    return inspect(this.host, name);
   }
 
   /** The address of a container; on its only network, or on the named one. */

@@ -15,8 +15,11 @@ for (const engine of ENGINES) {
       assert.notEqual(code, 0, `docker ${args.join(" ")} was accepted`);
       assert.match(stderr, pattern);
     };
-    const addressOf = async (name: string): Promise<string> =>
-      docker("inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{.GlobalIPv6Address}}{{end}}", name);
+    /** On its only network, in both families. */
+    const addressOf = async (name: string): Promise<string> => {
+      const [on] = [...(await world.inspect(name)).networks.values()];
+      return `${on?.ipv4 ?? ""} ${on?.ipv6 ?? ""}`;
+    };
 
     before(async () => {
       world = await World.start(`plugin-${engine.replace(".", "")}`, { engine });

@@ -112,9 +112,9 @@ function shifted(real: DateConstructor, ms: number): DateConstructor {
   } as DateConstructor;
 }
 
-for (const version of ["3.4", "3.5"] as const) {
-  describe(`etcd ${version} in trouble`, { concurrency: 1 }, () => {
-    it("leaves a frozen member within 3 s, loses nothing, and works while the other two do", async () => {
+export function faultsOf(version: EtcdName): void {
+  void describe(`etcd ${version} in trouble`, { concurrency: 1 }, () => {
+    void it("leaves a frozen member within 3 s, loses nothing, and works while the other two do", async () => {
       await using cluster = await EtcdCluster.start({ version, members: 3 });
       for (const which of ["leader", "any"]) {
         const traffic = await under(cluster, async (_, store) => {
@@ -135,7 +135,7 @@ for (const version of ["3.4", "3.5"] as const) {
       }
     });
 
-    it("goes on with the others when the leader is killed, and when a member is replaced by a new one", async () => {
+    void it("goes on with the others when the leader is killed, and when a member is replaced by a new one", async () => {
       await using cluster = await EtcdCluster.start({ version, members: 3 });
       const traffic = await under(cluster, async () => {
         const leader = await cluster.leader();
@@ -147,7 +147,7 @@ for (const version of ["3.4", "3.5"] as const) {
       assertNothingLost(traffic);
     });
 
-    it("is not misled by a clock that jumps by an hour, forth and back", async () => {
+    void it("is not misled by a clock that jumps by an hour, forth and back", async () => {
       await using cluster = await EtcdCluster.start({ version });
       const traffic = await under(cluster, async () => {
         const real = globalThis.Date;
@@ -165,7 +165,7 @@ for (const version of ["3.4", "3.5"] as const) {
       assertNothingLost(traffic);
     });
 
-    it("says so when the quorum is lost, refuses at once from then on, and recovers by itself", async () => {
+    void it("says so when the quorum is lost, refuses at once from then on, and recovers by itself", async () => {
       await using cluster = await EtcdCluster.start({ version, members: 3 });
       await using store = await cluster.open();
       const { revision } = await store.commit({ ops: [put("/a", "1")] });
@@ -187,7 +187,7 @@ for (const version of ["3.4", "3.5"] as const) {
       assert.ok(troubles.length >= 2 && troubles.at(-1) === undefined);
     });
 
-    it("asks for a full resync after a compaction that happened while it was away", async () => {
+    void it("asks for a full resync after a compaction that happened while it was away", async () => {
       await using cluster = await EtcdCluster.start({ version });
       await using store = await cluster.open();
       const { revision } = await store.list("");
@@ -209,7 +209,7 @@ for (const version of ["3.4", "3.5"] as const) {
       assert.deepEqual(kinds, ["compacted"]);
     });
 
-    it("asks for a full resync where the store has gone back in time: restored from a backup", async () => {
+    void it("asks for a full resync where the store has gone back in time: restored from a backup", async () => {
       await using cluster = await EtcdCluster.start({ version });
       await using store = await cluster.open();
       const { revision } = await store.commit({ ops: [put("/a", "1")] });
@@ -220,7 +220,7 @@ for (const version of ["3.4", "3.5"] as const) {
       assert.fail("nothing came");
     });
 
-    it("renews a token that has expired, a simple one and a JWT, also under a watch", async () => {
+    void it("renews a token that has expired, a simple one and a JWT, also under a watch", async () => {
       const folder = mkdtempSync(join(tmpdir(), "manx-jwt-"));
       try {
         await tokenExpires(version, ["--auth-token-ttl", "1"]);
@@ -230,7 +230,7 @@ for (const version of ["3.4", "3.5"] as const) {
       }
     });
 
-    it("keeps a lease alive over the death of a member", async () => {
+    void it("keeps a lease alive over the death of a member", async () => {
       await using cluster = await EtcdCluster.start({ version, members: 3 });
       await using store = await cluster.open();
       const life = new AbortController();
