@@ -20,7 +20,11 @@ export async function runAgent(options: AgentOptions): Promise<number> {
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve(signal));
   });
   const shared = options.etcd === undefined ? undefined : await openSharedStore(options.etcd);
-  const agent = await startAgent(options, log, shared);
+  const agent = await Promise.race([startAgent(options, log, shared), stop.then(() => undefined)]);
+  if (agent === undefined) {
+    log.info("the agent was told to stop before it was ready");
+    process.exit(0); // a start may wait for a store that never comes; whatever it began, the next one finds
+  }
   await using stack = new AsyncDisposableStack();
   stack.use(agent);
   const onInternalError = (error: unknown): void => log.error({ err: error }, "a request failed unexpectedly");

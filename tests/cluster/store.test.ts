@@ -6,6 +6,14 @@ import type { Result } from "../../src/drivers/exec.ts";
 import type { Host } from "../../src/lab/host.ts";
 import { type Lab, up } from "../../src/lab/lab.ts";
 
+/** docs/cluster.md, "Loss of quorum", from its own data, without systemd. */
+const ALONE = `set -e
+sed '$a force-new-cluster: true' /etc/manx/etcd.yaml >/run/etcd-alone.yaml
+etcd --config-file /run/etcd-alone.yaml >/run/etcd-alone.log 2>&1 & pid=$!
+until ETCDCTL_API=3 etcdctl --endpoints https://127.0.0.1:2379 --cacert /var/lib/manx/pki/ca.crt \\
+  --cert /var/lib/manx/pki/agent.crt --key /var/lib/manx/pki/agent.key endpoint health; do sleep 0.5; done
+kill $pid; wait $pid || true`;
+
 const isEtcd = (argv: readonly string[]): boolean => (argv[0] ?? "").endsWith("/etcd");
 
 describe("three hosts on etcd", { concurrency: 1 }, () => {
@@ -45,12 +53,20 @@ describe("three hosts on etcd", { concurrency: 1 }, () => {
     await host.docker("run", "-d", "--name", name, "--network", "apps", "busybox", "sleep", "1d");
     return host.docker("inspect", "-f", "{{.NetworkSettings.Networks.apps.IPAddress}}", name);
   };
-  const key = async (path: string): Promise<string> => {
+  /** Its supervisor goes first, or it would start another. */
+  const endEtcd = (host: Host, name: NodeJS.Signals): void => {
+    const isOfEtcd = (argv: readonly string[]): boolean => argv.includes("/etc/manx/etcd.yaml");
+    const supervises = (argv: readonly string[]): boolean => (argv[0] ?? "").endsWith("sh");
+    for (const pid of host.pids((argv) => isOfEtcd(argv) && supervises(argv))) process.kill(pid, "SIGKILL");
+    for (const pid of host.pids(isOfEtcd)) process.kill(pid, name);
+  };
+  const etcdctl = (...args: readonly string[]): Promise<string> => {
     const pki = "/var/lib/manx/pki";
     const files = ["--cacert", `${pki}/ca.crt`, "--cert", `${pki}/agent.crt`, "--key", `${pki}/agent.key`];
-    const argv = ["etcdctl", "--endpoints", "https://127.0.0.1:2379", ...files, "get", "--prefix", path];
+    const argv = ["etcdctl", "--endpoints", "https://127.0.0.1:2379", ...files, ...args];
     return h1.mustExec(argv, { env: { ETCDCTL_API: "3" } });
   };
+  const key = (path: string): Promise<string> => etcdctl("get", "--prefix", path);
 
   it("a host that is alone lets nobody in, and says what to do", async () => {
     const { code, stderr } = await manx(h1, "token", "create");
@@ -148,5 +164,48 @@ describe("three hosts on etcd", { concurrency: 1 }, () => {
     }, 20);
     const given = (await must(h1, "ls", "-o", "json")).match(/10\.65\.\d+\.\d+/g) ?? [];
     assert.equal(new Set(given).size, given.length, "an address twice");
+  });
+
+  it("manx join --renew: another certificate for the host that the token names, and nothing else changes", async () => {
+    const serial = (): Promise<string> =>
+      h3.mustExec(["openssl", "x509", "-in", "/var/lib/manx/pki/agent.crt", "-noout", "-serial"]);
+    const [before, config] = [await serial(), await h3.mustExec(["cat", "/etc/manx/agent.yaml"])];
+    const address = await run(h3, "steady");
+    await run(h2, "also"); // a block for each
+    const line = (await must(h1, "token", "create", "--host", "h3")).trim();
+    assert.match((await manx(h2, "join", line, "--renew")).stderr, /is for host "h3"/);
+    await must(h3, "join", line, "--renew");
+    assert.notEqual(await serial(), before);
+    assert.equal(await h3.mustExec(["cat", "/etc/manx/agent.yaml"]), config);
+    assert.equal((await storeOf(h3)).state, "ok");
+    await h3.mustExec(["ping", "-c", "1", "-W", "2", address]);
+  });
+
+  it("a majority that is lost for good: one member goes on alone, what was given out meanwhile counts, the others come in again", async () => {
+    for (const host of [h2, h3]) endEtcd(host, "SIGKILL");
+    await eventually(async () => assert.equal((await storeOf(h1)).state, "failed"), 30);
+    const [, address] = await Promise.all([run(h1, "alone1"), run(h2, "alone2")]);
+    endEtcd(h1, "SIGTERM");
+    await h1.mustExec(["sh", "-c", ALONE], { timeoutMs: 60_000 });
+    await must(h1, "up", "--etcd");
+    for (const host of [h2, h3]) {
+      await host.stopAgent(); // its supervisor brings it back
+      await eventually(async () => assert.equal((await storeOf(host)).state, "ok"), 60);
+    }
+    assert.match(await must(h2, "pool", "ls"), /kept/);
+    for (const host of [h2, h3]) {
+      const line = (await must(h1, "token", "create", "--etcd", "--host", host.name)).trim();
+      await must(host, "join", line, "--etcd", "--renew");
+    }
+    const members = await etcdctl("member", "list");
+    assert.equal(members.match(/, started, h[123], .*, false$/gm)?.length, 3, members);
+    signal([h1], "SIGSTOP"); // the other two are a quorum
+    try {
+      await eventually(async () => void (await must(h2, "pool", "rm", "kept")), 20);
+    } finally {
+      signal([h1], "SIGCONT");
+    }
+    await eventually(async () => assert.deepEqual(JSON.parse(await must(h3, "ipam", "check", "-o", "json")), []), 20);
+    await h1.docker("exec", "alone1", "ping", "-c", "1", "-W", "2", address);
   });
 });

@@ -142,14 +142,28 @@ export async function startEtcd(etcd: string, plan: MemberPlan): Promise<void> {
     await mustRun(["systemctl", "restart", "--no-block", "manx-etcd.service"]);
   } else {
     await stopEtcd();
-    await background(["sh", SUPERVISE, ETCD_LOG, etcd, "--config-file", ETCD_CONFIG], ETCD_LOG);
+    await supervised(etcd);
   }
+}
+
+/** Starts the member that this host has, if it was stopped; without systemd nothing else does, not even a boot. */
+export async function resumeEtcd(etcd: string): Promise<void> {
+  if (hasSystemd()) await mustRun(["systemctl", "start", "--no-block", "manx-etcd.service"]);
+  else if (ourProcesses().length === 0) await supervised(etcd);
+}
+
+function supervised(etcd: string): Promise<void> {
+  return background(["sh", SUPERVISE, ETCD_LOG, etcd, "--config-file", ETCD_CONFIG], ETCD_LOG);
+}
+
+function ourProcesses(): { readonly pid: number; readonly argv: readonly string[] }[] {
+  return processesIn(pidNamespace("self")).filter(({ argv }) => isOurs(argv));
 }
 
 export async function stopEtcd(): Promise<void> {
   if (hasSystemd() && existsSync(ETCD_UNIT)) await mustRun(["systemctl", "stop", "manx-etcd.service"]);
   // The supervisor first, or it would start another.
-  const all = processesIn(pidNamespace("self")).filter(({ argv }) => isOurs(argv));
+  const all = ourProcesses();
   for (const supervisors of [true, false]) {
     const pids = all.filter(({ argv }) => argv.includes(SUPERVISE) === supervisors).map(({ pid }) => pid);
     for (const pid of pids) kill(pid, "SIGTERM");

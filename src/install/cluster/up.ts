@@ -10,6 +10,7 @@ import {
   issueCertificates,
   ownAccess,
   peerUrl,
+  resumeEtcd,
   startEtcd,
   untilHealthy,
 } from "./etcd-service.ts";
@@ -67,7 +68,7 @@ export async function setNames(steps: Steps): Promise<void> {
   });
 }
 
-/** May be repeated: then it renews the certificates. */
+/** May be repeated: then it renews the certificates, and starts an etcd that was stopped. */
 export async function upWithEtcd(host: string, address: string, steps: Steps): Promise<UpReport> {
   const current = await currentStore();
   if (current !== undefined && !hasEtcd())
@@ -80,10 +81,11 @@ export async function upWithEtcd(host: string, address: string, steps: Steps): P
     issueCertificates(await Authority.ensure(), host, address),
   );
   const access = current ?? ownAccess([localEndpoint(), clientUrl(address)]);
-  if (!hasEtcd())
-    await steps("Start etcd with TLS", () =>
-      startEtcd(etcd, { host, address, initialCluster: `${host}=${peerUrl(address)}`, state: "new" }),
-    );
+  await steps("Start etcd with TLS", () =>
+    hasEtcd()
+      ? resumeEtcd(etcd)
+      : startEtcd(etcd, { host, address, initialCluster: `${host}=${peerUrl(address)}`, state: "new" }),
+  );
   await steps("Wait until etcd is ready", (progress) => untilHealthy(access, progress));
   return upOnStore(access, host, steps);
 }
