@@ -9,7 +9,7 @@ import type { Dashboard } from "../web/dashboard.ts";
 import { AddressError } from "./addresses.ts";
 import type { Agent } from "./agent.ts";
 import { bgpView } from "./bgp/view.ts";
-import { clusterView } from "./cluster/cluster-view.ts";
+import { blocksElsewhere, clusterView } from "./cluster/cluster-view.ts";
 import { components } from "./components.ts";
 import { counters } from "./counters.ts";
 import { uiView } from "./dashboard.ts";
@@ -43,7 +43,7 @@ export function agentView(agent: Agent, dashboard: () => Dashboard | undefined =
     components: (signal) => components(agent, signal),
     snapshot: () => Promise.resolve(agent.takeSnapshot()),
     announcing: () => agent.bgp?.bird.running === true && (agent.bgp.stage.state?.sessions.length ?? 0) > 0,
-    bgp: bgpView(agent.bgp, agent.options),
+    bgp: bgpView(agent.bgp, agent.options, () => blocksElsewhere(agent)),
     lan: agentLan(agent),
     services: servicesView(agent),
     ...flowViews(agent),

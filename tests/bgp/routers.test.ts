@@ -1,8 +1,9 @@
 /** Routers that people have: what `manx bgp config` prints is given to the real daemons, and their own tables are looked at. */
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import { DIALECTS, type DialectName } from "../../src/core/bgp/dialects/dialects.ts";
-import type { Router } from "../../src/core/bgp/dialects/router.ts";
+import type { Neighbor, Router } from "../../src/core/bgp/dialects/router.ts";
 import { explainSession, type SessionReport } from "../../src/core/bgp/status.ts";
 import { withLastWords } from "../../src/drivers/bird/log.ts";
 import { parseSessions } from "../../src/drivers/bird/protocols.ts";
@@ -44,6 +45,17 @@ function router(more: Partial<Router> = {}): Router {
 
 const text = (name: DialectName, of: Router): string[] =>
   DIALECTS[name].render(of).map((line) => line.replace("PASSWORD-tor-password", SECRET.replaceAll(" ", "_")));
+
+/** What the router's own shell says, asked as `manx bgp config` says; its sockets are not where a router has them. */
+function taken(machine: Machine, name: DialectName): string {
+  const of = router();
+  const [program = "", ...words] = DIALECTS[name].taken?.(of.neighbors[0] as Neighbor, of) ?? [];
+  const socket: Partial<Record<DialectName, readonly string[]>> = {
+    bird: ["-s", join(machine.folder, "router.ctl")],
+    frr: ["--vty_socket", join(machine.folder, "frr")],
+  };
+  return machine.run(program, ...(socket[name] ?? []), ...words);
+}
 
 const stateOf = async ({ bird }: BgpHost, name: string): Promise<SessionReport | undefined> => {
   const report = parseSessions(await bird.ask("show protocols all")).get(name);
@@ -93,6 +105,7 @@ describe("a top-of-rack router, with a password", () => {
       const daemon = await starts[name](machine);
       await host.apply();
       await eventually("the router has the block", async () => (await daemon.table()).includes("10.65.0.0/26"));
+      assert.match(taken(machine, name), /10\.65\.0\.0\/26/, "the command that shows what it took");
       const announced = (await daemon.table()).filter((prefix) => prefix !== "10.99.0.0/16");
       assert.deepEqual(announced, ["10.65.0.0/26"]);
       await eventually("the host has the router's network", () =>

@@ -6,18 +6,25 @@ import { deriveBgp } from "../../core/bgp/derive.ts";
 import { secretKey } from "../../core/bgp/render-session.ts";
 import type { BgpInput, BgpState, Session } from "../../core/bgp/state.ts";
 import { explainSession, type SessionReport } from "../../core/bgp/status.ts";
-import { formatCidr } from "../../core/net/cidr.ts";
+import { parseAddress } from "../../core/net/address.ts";
+import { contains, formatCidr, parseCidr } from "../../core/net/cidr.ts";
 import { refusal } from "../../drivers/bird/control.ts";
 import { type BirdRoute, parseRoutes } from "../../drivers/bird/routes.ts";
 import { DriverError } from "../../drivers/error.ts";
 import type { AgentOptions } from "../options.ts";
 import type { Bgp } from "./open.ts";
 import { probePeer } from "./probe.ts";
+import { type BlockElsewhere, unheard } from "./unheard.ts";
 
 /** More than anybody reads; a fabric can have 100,000. */
 const MOST_ROUTES = 20_000;
 
-export function bgpView(bgp: Bgp | undefined, options: AgentOptions): BgpAgentView {
+/** `elsewhere`: address blocks of the other hosts that are there now. */
+export function bgpView(
+  bgp: Bgp | undefined,
+  options: AgentOptions,
+  elsewhere: () => Promise<readonly BlockElsewhere[]> = () => Promise.resolve([]),
+): BgpAgentView {
   if (bgp === undefined) return OFF;
   const { stage, bird, monitor, input } = bgp;
   return {
@@ -45,7 +52,7 @@ export function bgpView(bgp: Bgp | undefined, options: AgentOptions): BgpAgentVi
       for (const session of chosen(state, query.session)) all.push(...(await routesOf(bgp, session, query)));
       return { routes: all.slice(0, MOST_ROUTES), truncated: all.length > MOST_ROUTES };
     },
-    diff: () => differences(bgp),
+    diff: async () => [...(await differences(bgp)), ...(await unheard(bgp.bird, await elsewhere()))],
     reset: async ({ session, hard }) => {
       const names = chosen(stage.state ?? deriveBgp(input()), session).map(({ name }) => name);
       for (const name of names) {
@@ -205,7 +212,7 @@ function otherSide(input: BgpInput, name: string) {
     ...(ttlSecurity === undefined ? {} : { ttlSecurity }),
     ...(bfd === undefined ? {} : { bfd }),
     families: first.families,
-    pools: input.pools.filter(({ spec }) => spec.disableBGPExport !== true).map(({ spec }) => spec.cidr),
+    pools: announcedBy(input),
     neighbors: found.map(({ node, session }) => ({
       name: node,
       address: session.source ?? "",
@@ -214,6 +221,18 @@ function otherSide(input: BgpInput, name: string) {
       passive: session.passive,
     })),
   };
+}
+
+/** Where all that hosts may announce lies: their pools, and service addresses outside of these. */
+function announcedBy({ pools, services }: BgpInput): string[] {
+  const announced = pools.filter(({ spec }) => spec.disableBGPExport !== true).map(({ spec }) => spec.cidr);
+  const all = pools.flatMap(({ spec }) => parseCidr(spec.cidr) ?? []);
+  const outside = services.flatMap((text) => {
+    const address = parseAddress(text);
+    if (address === undefined || all.some((pool) => contains(pool, address))) return [];
+    return [formatCidr({ ...address, length: address.family === 4 ? 32 : 128 })];
+  });
+  return [...announced, ...outside];
 }
 
 async function asked<T>(answer: Promise<T>): Promise<T> {

@@ -3,11 +3,13 @@ import type { AgentView } from "../../api/agent.ts";
 import { ApiError } from "../../api/error.ts";
 import type { IpamProblemView, IpamRelease } from "../../api/schema/ipam.ts";
 import { affinityKey, blockKey, publishedKey } from "../../core/ipam/claim.ts";
+import { lanInterfaceOf } from "../../core/model/lan-annotations.ts";
 import { type Address, formatAddress, parseAddress } from "../../core/net/address.ts";
-import { type Cidr, contains, formatCidr, parseCidr } from "../../core/net/cidr.ts";
+import { type Cidr, contains, covers, formatCidr, parseCidr } from "../../core/net/cidr.ts";
 import { plural } from "../../core/plural.ts";
 import { AddressError } from "../addresses.ts";
 import type { Agent } from "../agent.ts";
+import type { BlockElsewhere } from "../bgp/unheard.ts";
 import { readIpam } from "./ipam-facts.ts";
 import { checkCluster, explainAddress, type IpamSources, ipamView } from "./ipam-view.ts";
 import { nodeViews } from "./nodes.ts";
@@ -42,6 +44,22 @@ async function nodes(agent: Agent, signal: AbortSignal) {
     alive: agent.membership?.presence.alive,
     endpoints,
   });
+}
+
+/** Blocks that other hosts, which are there now, are to announce; none while the store is away. */
+export async function blocksElsewhere(agent: Agent): Promise<BlockElsewhere[]> {
+  const { store, cluster, membership, options, signal } = agent;
+  if (membership === undefined) return [];
+  const { owners } = await readIpam(store, signal).catch(() => ({ owners: [] }));
+  const silent = cluster
+    .all("IPPool")
+    .filter((pool) => pool.spec.disableBGPExport === true || lanInterfaceOf(pool) !== undefined)
+    .flatMap(({ spec }) => parseCidr(spec.cidr) ?? []);
+  return owners.flatMap(({ value: { block, host } }) =>
+    host !== options.host && membership.presence.alive.has(host) && !silent.some((pool) => covers(pool, block))
+      ? [{ cidr: block, host }]
+      : [],
+  );
 }
 
 async function sources(agent: Agent, signal: AbortSignal): Promise<IpamSources> {

@@ -197,6 +197,13 @@ function config(command: Command, cli: Cli): void {
       `${dialect.title}.${dialect.tested ? "" : " Untested: compare it with the router's manual."}`,
       dialect.tested ? "dim" : "warn",
     );
+    const [neighbor] = router.neighbors;
+    const taken = neighbor === undefined ? undefined : dialect.taken?.(neighbor, router);
+    if (taken !== undefined)
+      cli.terminal.say(
+        `What it has taken from host ${plain(neighbor?.name ?? "")}, which BGP does not tell a host: ${plain(taken.map(quoted).join(" "))}`,
+        "dim",
+      );
     if (router.password !== undefined)
       cli.terminal.say(
         `Write the password of the secret ${router.password} in place of PASSWORD-...: Manx prints none.`,
@@ -219,3 +226,5 @@ function reset(command: Command, cli: Cli): void {
     if (names.length === 0) cli.terminal.say("No sessions.");
   });
 }
+
+const quoted = (word: string): string => (/^[\w.:-]+$/.test(word) ? word : `'${word}'`);

@@ -18,7 +18,7 @@ export const bird: Dialect = {
     ...router.families.map((family) => birdPools(router, family)),
     ...(router.bfd === undefined ? [] : [`protocol bfd manx_bfd { accept; interface "*" {}; }`]),
     ...reachable(router).flatMap((neighbor) => [
-      `protocol bgp manx_${word(neighbor.name)}_${familyOf(neighbor.address)} {`,
+      `protocol bgp ${birdName(neighbor)} {`,
       `  local ${router.address} ${router.port === 179 ? "" : `port ${router.port} `}as ${router.asNumber};`,
       `  neighbor ${neighbor.address} ${neighbor.port === 179 ? "" : `port ${neighbor.port} `}as ${neighbor.asNumber};`,
       `  ${router.multihop ? "multihop" : "direct"};`,
@@ -32,7 +32,10 @@ export const bird: Dialect = {
       "}",
     ]),
   ],
+  taken: (neighbor) => ["birdc", `show route protocol ${birdName(neighbor)}`],
 };
+
+const birdName = ({ name, address }: Neighbor): string => `manx_${word(name)}_${familyOf(address)}`;
 
 function birdPools(router: Router, family: 4 | 6): string {
   const most = family === 4 ? 32 : 128;
@@ -58,6 +61,10 @@ export const frr: Dialect = {
   title: "FRR: paste into vtysh after configure terminal, or add to frr.conf",
   tested: true,
   render: (router) => frrLines(router),
+  taken: ({ address }, { families }) => [
+    "vtysh",
+    ...families.flatMap((family) => ["-c", `show bgp ipv${family} unicast neighbors ${address} routes`]),
+  ],
 };
 
 export function frrLines(router: Router): string[] {
@@ -141,6 +148,7 @@ export const gobgp: Dialect = {
     ...(router.port === 179 ? [] : [`  port = ${router.port}`]),
     ...reachable(router).flatMap((neighbor) => gobgpNeighbor(router, neighbor)),
   ],
+  taken: ({ address }) => ["gobgp", "neighbor", address, "adj-in"],
 };
 
 function gobgpNeighbor(router: Router, neighbor: Neighbor): string[] {

@@ -2,7 +2,7 @@
  * What to write into the router at the other end, in its own language. Those for BIRD, FRR and GoBGP are run against the real daemons
  * (tests/bgp/routers.test.ts); the others follow their makers' manuals and are untested.
  *
- * All say the same: the hosts are neighbours, from them only what lies in pools is taken. What the router tells the hosts is its owner's
+ * All say the same: the hosts are neighbours, from them only what they may announce is taken. What the router tells the hosts is its owner's
  * to decide.
  */
 import { parseAddress } from "../../net/address.ts";
@@ -27,6 +27,7 @@ export interface Router {
   readonly ttlSecurity?: number | undefined;
   readonly bfd?: { readonly intervalMs: number; readonly multiplier: number } | undefined;
   readonly families: readonly (4 | 6)[];
+  /** Where what the hosts announce lies: pools, and service addresses outside of these. */
   readonly pools: readonly string[];
   readonly neighbors: readonly Neighbor[];
 }
@@ -35,6 +36,8 @@ export interface Dialect {
   readonly title: string;
   readonly tested: boolean;
   render(router: Router): string[];
+  /** A command for the router's shell that shows what it has taken from the host: BGP tells the host nothing of that. */
+  readonly taken?: (neighbor: Neighbor, router: Router) => readonly string[];
 }
 
 /** Stands where the password belongs: Manx prints none. */
