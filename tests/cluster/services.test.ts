@@ -1,6 +1,6 @@
 /**
- * Service addresses on two hosts behind a router that speaks BGP: real engines, BIRD on every machine, a client behind the router. What
- * is announced is read from the router's own table, and what arrives from the answers of the containers.
+ * Service addresses on two hosts behind a router that speaks BGP: real engines, a client behind the router, which is BIRD; and a second
+ * router, FRR. What is announced is read from the routers' own kernels, and what arrives from the answers of the containers.
  */
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
@@ -10,6 +10,7 @@ import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { INTERNET } from "../../src/lab/wire.ts";
 import { ClusterWorld, type Place } from "./cluster-world.ts";
+import { startFrr } from "./frr.ts";
 
 const API = "198.51.100.10";
 const API6 = "2001:db8:5::10";
@@ -46,6 +47,7 @@ describe("service addresses on two hosts behind a router", { timeout: 1_800_000 
     await run("router", "bird", "-c", "/tmp/bird.conf", "-s", "/tmp/bird.ctl", "-P", "/tmp/bird.pid");
     await manx("h1", "bgp", "add", "10.99.0.1", "--as", "65001");
     await manx("h1", "bgp", "add", "fd99::1", "--as", "65001");
+    await manx("h1", "bgp", "add", "10.99.0.100", "--as", "65002");
   });
   after(async () => {
     for (const child of children) child.kill("SIGKILL");
@@ -76,10 +78,10 @@ describe("service addresses on two hosts behind a router", { timeout: 1_800_000 
     await world.host(host).docker("run", "-d", "--name", name, ...image, "sh", "-c", `${ANSWERS}; ${stop}`);
   }
 
-  /** Next hops in the router's own kernel: `10.99.0.11`. */
-  async function nextHops(address: string): Promise<string[]> {
+  /** Next hops in a router's own kernel: `10.99.0.11`. */
+  async function nextHops(address: string, router = "router"): Promise<string[]> {
     const family = address.includes(":") ? "-6" : "-4";
-    const text = await run("router", "ip", family, "-j", "route", "show", `${address}/${family === "-6" ? 128 : 32}`);
+    const text = await run(router, "ip", family, "-j", "route", "show", `${address}/${family === "-6" ? 128 : 32}`);
     const routes = JSON.parse(text === "" ? "[]" : text) as { gateway?: string; nexthops?: { gateway: string }[] }[];
     return routes
       .flatMap(({ gateway, nexthops = [] }) => [
@@ -88,8 +90,13 @@ describe("service addresses on two hosts behind a router", { timeout: 1_800_000 
       ])
       .sort();
   }
+  /** Told of these addresses by both routers; FRR, on the machine "lan", speaks IPv4. */
+  const onFrr = new Set<string>();
   const hops = (address: string, ...expected: string[]): Promise<void> =>
-    world.eventually(async () => assert.deepEqual(await nextHops(address), expected), 30);
+    world.eventually(async () => {
+      assert.deepEqual(await nextHops(address), expected);
+      if (onFrr.has(address)) assert.deepEqual(await nextHops(address, "lan"), expected, "FRR");
+    }, 30);
 
   /** Who answers a number of connections of the client's, and whom they see. */
   async function ask(address: string, times: number, from = "internet"): Promise<Map<string, number>> {
@@ -122,6 +129,19 @@ describe("service addresses on two hosts behind a router", { timeout: 1_800_000 
       for (const line of seen.keys())
         assert.equal(line.split(" ")[1]?.replace(/[[\]]/g, "").replace("::ffff:", ""), client);
     }
+  });
+
+  it("FRR has both hosts as well, with what manx bgp config prints and maximum-paths", async () => {
+    await manx("h1", "pool", "add", "192.0.2.0/28", "--name", "vips", "--manual");
+    const printed = (await manx("h1", "bgp", "config", "10.99.0.100", "--for", "frr")).split("\n");
+    await startFrr(world.lab.lan, [
+      ...printed,
+      "router bgp 65002",
+      " address-family ipv4 unicast",
+      "  maximum-paths 16",
+    ]);
+    onFrr.add(API);
+    await hops(API, "10.99.0.11", "10.99.0.12");
   });
 
   it("containers on other networks and hosts reach it too", async () => {
@@ -209,26 +229,32 @@ describe("service addresses on two hosts behind a router", { timeout: 1_800_000 
     await hops(API, "10.99.0.11", "10.99.0.12");
   });
 
-  /** When the router lost the host, and when the container got its signal. Nanoseconds of one clock. */
+  /** When both routers had lost the host, and when the container got its signal. Nanoseconds of one clock. */
   async function stopping(
     container: string,
     stop: () => Promise<unknown>,
   ): Promise<{ withdrawn: bigint; signal: bigint }> {
-    const [file = "", ...args] = world.lab.router.commandLine(["ip", "-ts", "monitor", "route"]);
-    const monitor = spawn(file, args, { stdio: ["ignore", "pipe", "inherit"] });
-    children.push(monitor);
-    const heard: string[] = [];
-    createInterface(monitor.stdout).on("line", (line) => heard.push(line));
+    const monitors = [world.lab.router, world.lab.lan].map((router) => {
+      const [file = "", ...args] = router.commandLine(["ip", "-ts", "monitor", "route"]);
+      const monitor = spawn(file, args, { stdio: ["ignore", "pipe", "inherit"] });
+      children.push(monitor);
+      const heard: string[] = [];
+      createInterface(monitor.stdout).on("line", (line) => heard.push(line));
+      return { monitor, heard };
+    });
     await sleep(300);
     await stop();
     await hops(API, "10.99.0.11");
     await sleep(200);
-    monitor.kill();
     // ip-monitor(8), `-ts`: `[2026-01-31T12:00:00.123456] 198.51.100.10 via ...`
-    const change = heard.map((line) => /^\[(\S+)\] (.*)/.exec(line)).find((match) => match?.[2]?.includes(API));
-    assert.ok(change?.[1] !== undefined, JSON.stringify(heard));
+    const changes = monitors.map(({ monitor, heard }) => {
+      monitor.kill();
+      const change = heard.map((line) => /^\[(\S+)\] (.*)/.exec(line)).find((match) => match?.[2]?.includes(API));
+      assert.ok(change?.[1] !== undefined, JSON.stringify(heard));
+      return Date.parse(change[1]);
+    });
     const { mtimeNs } = statSync(world.host("h2").path(`/tmp/shared/${container}.term`), { bigint: true });
-    return { withdrawn: BigInt(Date.parse(change[1])) * 1_000_000n, signal: mtimeNs };
+    return { withdrawn: BigInt(Math.max(...changes)) * 1_000_000n, signal: mtimeNs };
   }
 
   it("taken out by hand, a host is withdrawn and the container still answers who comes", async () => {
@@ -307,6 +333,27 @@ describe("service addresses on two hosts behind a router", { timeout: 1_800_000 
     await hops("198.51.100.20");
   });
 
+  it("an address of a pool goes and comes with a page of its container", async () => {
+    await start("h2/p1", "apps", "--label", "app=page");
+    const added = ["add", "page", "--pool", "vips", "--selector", "app == 'page'", "--check", "http:80/well"];
+    await manx("h1", "service", ...added, "--interval", "1");
+    const [{ addresses: [address = ""] = [] } = {}] = (
+      JSON.parse(await manx("h1", "service", "ls", "-o", "json")) as { name: string; addresses: string[] }[]
+    ).filter(({ name }) => name === "page");
+    assert.match(address, /^192\.0\.2\.\d+$/);
+    onFrr.add(address);
+    await world.eventually(async () =>
+      assert.match(await run("h2", "docker", "exec", "p1", "ip", "addr"), new RegExp(` ${address}/32 `)),
+    );
+    assert.deepEqual(await nextHops(address), [], "the page is not there yet");
+    await world.host("h2").docker("exec", "p1", "touch", "/www/well");
+    await hops(address, "10.99.0.12");
+    await world.host("h2").docker("exec", "p1", "rm", "/www/well");
+    await hops(address);
+    await world.host("h2").docker("exec", "p1", "touch", "/www/well");
+    await hops(address, "10.99.0.12");
+  });
+
   it("refuses addresses that somebody has", async () => {
     const address = await world.address("h1/a1");
     for (const taken of [address, API, "198.51.100.20", "10.99.0.11", "127.0.0.1", "224.0.0.5"])
@@ -316,15 +363,31 @@ describe("service addresses on two hosts behind a router", { timeout: 1_800_000 
       );
   });
 
+  it("manx uninstall takes a host's services along, and the guard, under running containers", async () => {
+    await hops(API, "10.99.0.11", "10.99.0.12");
+    await manx("h2", "service", "guard", "on");
+    await sleep(1000);
+    const out = await manx("h2", "uninstall", "--yes", "--force");
+    assert.doesNotMatch(out, /left by Manx/);
+    await hops(API, "10.99.0.11");
+    assert.equal((await run("h2", "ip", "nexthop")).trim(), "");
+    for (const family of ["-4", "-6"])
+      assert.doesNotMatch(
+        await run("h2", "ip", family, "route", "show", "table", "all"),
+        /proto 109|198\.51|192\.0\.2/,
+      );
+    assert.doesNotMatch(await run("h2", "sh", "-c", "cat /etc/docker/daemon.json || true"), /manx-drain/);
+    assert.equal((await run("h2", "cat", "/proc/sys/net/ipv4/fib_multipath_hash_policy")).trim(), "0");
+    assert.match(await world.host("h2").docker("ps", "--format", "{{.Names}}"), /b1/, "Docker asks nobody any more");
+  });
+
   it("is gone with the service, to the last next hop", async () => {
-    await manx("h2", "service", "rm", "api");
+    await manx("h1", "service", "rm", "api");
     await world.host("h1").docker("rm", "-f", "c1");
     await hops(API);
     await hops(API6);
-    for (const host of ["h1", "h2"]) {
-      await world.eventually(async () => assert.equal((await run(host, "ip", "nexthop")).trim(), ""));
-      assert.equal((await run(host, "ip", "route", "show", API)).trim(), "");
-    }
+    await world.eventually(async () => assert.equal((await run("h1", "ip", "nexthop")).trim(), ""));
+    assert.equal((await run("h1", "ip", "route", "show", API)).trim(), "");
     await world.eventually(async () =>
       assert.doesNotMatch(
         await world.host("h1").docker("exec", "a1", "ip", "addr"),
