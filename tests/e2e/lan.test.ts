@@ -73,7 +73,7 @@ describe("LAN mode with a real engine", { timeout: 1_800_000 }, () => {
     `${await world.fetches(from, ipv4)} ${await world.fetches(from, ipv6)}`;
 
   before(async () => {
-    world = await World.start("lan-mode");
+    world = await World.start("lan-mode", { engine: "26.1" });
     await world.host.docker("network", "create", "plain");
     await world.network("apps", "--ipv6");
     await world.run("other", "apps");
