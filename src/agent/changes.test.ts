@@ -50,6 +50,15 @@ async function fixture(options: Options = {}) {
 const outcomes = (changed: { resources: readonly { outcome: string }[] }) => changed.resources.map((r) => r.outcome);
 
 describe("Changes", () => {
+  it("creates what is missing and leaves what exists as it is, where that is asked for", async () => {
+    await using f = await fixture();
+    await f.make("create", [set("a", ["10.0.0.0/8"])]);
+    await assert.rejects(f.make("create", [set("a", []), set("b", [])]), { code: "exists" });
+    const changed = await f.make("create", [set("a", []), set("b", [])], { ignoreExisting: true });
+    assert.deepEqual(outcomes(changed), ["unchanged", "created"]);
+    assert.deepEqual(f.nets(), ["a=10.0.0.0/8", "b="]);
+  });
+
   it("applies several resources as one, and the same again changes nothing", async () => {
     await using f = await fixture();
     const first = await f.make("apply", [set("a", ["10.0.0.0/8"]), set("b", [])]);

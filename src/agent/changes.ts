@@ -18,7 +18,10 @@ export interface Change {
   readonly resources: readonly AnyResource[];
   readonly dryRun?: boolean;
   readonly confirmWithin?: number;
+  /** Of delete: what is gone already is well. */
   readonly ignoreMissing?: boolean;
+  /** Of create: what exists stays as it is. */
+  readonly ignoreExisting?: boolean;
   /** The connection over which the change is asked for. */
   readonly session?: Session;
   /** Even if it cuts that. */
@@ -174,8 +177,10 @@ export class Changes implements Disposable {
       if (change.ignoreMissing !== true) refusals.push({ path, message: "does not exist" });
       return { key, outcome: "absent" };
     }
-    if (change.mode === "create" && before !== undefined)
+    if (change.mode === "create" && before !== undefined) {
+      if (change.ignoreExisting === true) return { key, outcome: "unchanged", before, after: before };
       refusals.push({ path, message: "exists already: use apply or replace" });
+    }
     const made = before === undefined && change.mode === "apply" ? this.#options.unstored?.(wanted) : undefined;
     if (made !== undefined && sameButStamps(wanted, made))
       return { key, outcome: "unchanged", before: made, after: made };

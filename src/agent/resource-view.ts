@@ -79,7 +79,7 @@ export async function change(
   request: ChangeRequest,
   signal: AbortSignal = agent.signal,
 ): Promise<ChangeReport> {
-  const { mode, dryRun, confirmWithin, ignoreMissing, session, force } = request;
+  const { mode, dryRun, confirmWithin, ignoreMissing, ignoreExisting, session, force } = request;
   const resources =
     mode === "delete"
       ? request.resources.map((frame) => frame as unknown as AnyResource)
@@ -92,6 +92,7 @@ export async function change(
         ...(dryRun === undefined ? {} : { dryRun }),
         ...(confirmWithin === undefined ? {} : { confirmWithin }),
         ...(ignoreMissing === undefined ? {} : { ignoreMissing }),
+        ...(ignoreExisting === undefined ? {} : { ignoreExisting }),
         ...(session === undefined ? {} : { session }),
         ...(force === undefined ? {} : { force }),
       },

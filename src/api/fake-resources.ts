@@ -43,7 +43,7 @@ export class FakeResources {
     return { confirmed };
   }
 
-  #plan(resource: AnyResource, { mode, ignoreMissing }: ChangeRequest): ChangeResult {
+  #plan(resource: AnyResource, { mode, ignoreMissing, ignoreExisting }: ChangeRequest): ChangeResult {
     const title = titleOf(resource);
     const before = this.stored.get(title);
     const { kind, metadata } = resource;
@@ -62,6 +62,7 @@ export class FakeResources {
         throw new ApiError("not-found", `Cannot ${mode} the ${title}: it does not exist`);
       return { ...named, ...sides, outcome: "created" };
     }
+    if (mode === "create" && ignoreExisting) return { ...named, outcome: "unchanged" };
     if (mode === "create") throw new ApiError("exists", `Cannot create the ${title}: it exists`);
     if (mode === "delete") return { ...named, ...sides, outcome: "deleted" };
     return { ...named, ...sides, outcome: isDeepStrictEqual(before, resource) ? "unchanged" : "updated" };

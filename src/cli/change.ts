@@ -26,7 +26,9 @@ export function changeOptions(command: Command): Command {
     );
 }
 
-type Request = Pick<ChangeRequest, "mode" | "ignoreMissing"> & { readonly resources: readonly AnyResource[] };
+type Request = Pick<ChangeRequest, "mode" | "ignoreMissing" | "ignoreExisting"> & {
+  readonly resources: readonly AnyResource[];
+};
 
 /** Makes the change, prints one line a resource, and how to keep it where it is undone otherwise. */
 export async function makeChange(

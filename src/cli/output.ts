@@ -6,7 +6,7 @@ import { escapeQuoted, isUnsafe, plain } from "./text.ts";
 
 export type { Column } from "./table.ts";
 
-const FORMATS = ["table", "wide", "json", "yaml", "name"] as const;
+export const FORMATS = ["table", "wide", "json", "yaml", "name"] as const;
 export type Format = (typeof FORMATS)[number];
 
 export interface OutputFlags {

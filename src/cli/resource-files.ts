@@ -3,6 +3,7 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { text as readAll } from "node:stream/consumers";
 import { ApiError } from "../api/client.ts";
+import { whyNotNamespace } from "../core/model/names.ts";
 import { formatFileProblem, type ParsedFile, parseResources } from "../core/model/parse.ts";
 import type { AnyResource } from "../core/model/resources.ts";
 import { titleOf } from "../core/model/together.ts";
@@ -52,7 +53,7 @@ export interface ReadResources {
   readonly locate: (error: unknown) => unknown;
 }
 
-/** @throws CliError (usage) with all problems of all files, or where there is nothing to read */
+/** @throws CliError (usage) with all problems of all files, or where there is nothing to read and that is not well */
 export async function readResources(flags: FileFlags): Promise<ReadResources> {
   if (flags.file === undefined || flags.file.length === 0)
     throw new CliError(
@@ -60,13 +61,18 @@ export async function readResources(flags: FileFlags): Promise<ReadResources> {
       "Cannot go on without resources: which file?",
       "Give it with -f FILE, or -f - for standard input.",
     );
+  const { namespace } = flags;
+  const wrong = namespace === undefined ? undefined : whyNotNamespace(namespace);
+  if (wrong !== undefined) throw new CliError(EXIT.usage, `Cannot use -n: ${wrong}`);
   const files = await readFiles(flags.file);
-  const parsed = files.map(({ name, text }) => parseResources(text, name));
+  const parsed = files.map(({ name, text }) =>
+    parseResources(text, name, namespace === undefined ? {} : { namespace }),
+  );
   const problems = [...parsed.flatMap((file) => file.problems.map(formatFileProblem)), ...twice(parsed)];
   if (problems.length > 0)
     throw new CliError(EXIT.usage, `Cannot use ${files.map(({ name }) => name).join(", ")}:\n${problems.join("\n")}`);
   const resources = parsed.flatMap((file) => file.resources);
-  if (resources.length === 0)
+  if (resources.length === 0 && flags.skipEmpty !== true)
     throw new CliError(
       EXIT.usage,
       `Cannot use ${files.map(({ name }) => name).join(", ")}: there is no resource in it`,

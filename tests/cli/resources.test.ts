@@ -223,6 +223,62 @@ describe("manx, resources", () => {
     assert.equal((await bench.manx("get")).exit, 2);
   });
 
+  it("prints columns of one's own, and says what stands for templates", async () => {
+    await fromInput(WEB, "apply", "-f", "-");
+    golden(
+      "get-columns",
+      await bench.manx("get", "np", "-o", "custom-columns=NAME,PORTS:.spec.ingress[*].destination.ports"),
+    );
+    golden("get-columns-wrong", await bench.manx("get", "np", "-o", "custom-columns=NAME,NODE"));
+    golden("get-template", await bench.manx("get", "np", "-o", "go-template={{range .}}{{.Name}}{{end}}"));
+    assert.deepEqual(await bench.manx("get", "tier", "-o", "ps"), await bench.manx("get", "tier"));
+  });
+
+  it("knows a policy's tier as a label", async () => {
+    await fromInput(
+      `${WEB}---\n${WEB.split("---")[0]}`
+        .replace(/name: web(?=[^]*name: web)/, "name: api")
+        .replace("spec:", "spec:\n  tier: security"),
+      "apply",
+      "-f",
+      "-",
+    );
+    const names = async (selector: string) => (await bench.manx("get", "np", "-o", "name", "-l", selector)).out;
+    assert.equal(await names('projectcalico.org/tier == "security"'), "shop/api\n");
+    assert.equal(await names('projectcalico.org/tier == "default"'), "shop/web\n");
+    assert.equal(await names("!has(projectcalico.org/tier)"), "");
+  });
+
+  it("takes calicoctl's and kubectl's words", async () => {
+    const bare = WEB.replace(", namespace: shop", "");
+    assert.equal(
+      (await fromInput(bare, "create", "-f", "-", "-n", "shop")).out.split("\n")[0],
+      "NetworkPolicy shop/web created",
+    );
+    assert.equal((await fromInput(WEB, "create", "-f", "-", "-n", "other")).exit, 5); // the file's own namespace stays
+    golden(
+      "create-skip-exists",
+      await fromInput(WEB.replace("name: security", "name: more"), "create", "-f", "-", "--skip-exists"),
+    );
+    assert.equal((await bench.manx("get", "np", "-A", "-o", "name")).out, "shop/web\n");
+    assert.equal((await bench.manx("get", "np", "-a", "-o", "name")).out, "shop/web\n");
+    assert.equal((await bench.manx("get", "np", "-a", "-n", "shop")).exit, 2);
+    assert.equal((await bench.manx("patch", "tier", "more", "-t", "strategic", "-p", "{spec: {order: 7}}")).exit, 0);
+    assert.equal((await bench.manx("label", "tier", "more", "team=a")).exit, 0);
+    assert.equal((await bench.manx("label", "tier", "more", "team", "--remove")).exit, 0);
+    assert.equal((await bench.manx("label", "tier", "more", "team=a", "--remove")).exit, 2);
+    assert.deepEqual(Object.keys(agent.stored.stored.get("Tier more")?.metadata.labels ?? {}), []);
+    for (const word of ["--skip-not-exists", "--ignore-not-found", "--ignore-missing"])
+      assert.equal((await bench.manx("delete", "tier", "none", word)).exit, 0, word);
+    assert.deepEqual(await fromInput("# nothing\n---\n", "apply", "-f", "-", "--skip-empty"), {
+      exit: 0,
+      out: "",
+      err: "Nothing to change: it is so already.\n",
+    });
+    assert.equal((await fromInput("kind: NetworkPolicyList\nitems:\n", "apply", "-f", "-")).exit, 2);
+    assert.equal((await fromInput(WEB, "diff", "-f", "-", "-R", "-n", "Shop!")).exit, 2);
+  });
+
   it("refuses a namespace for kinds that have none, rather than look everywhere", async () => {
     await fromInput(WEB, "apply", "-f", "-");
     golden("get-no-namespace", await bench.manx("get", "tier", "-n", "shop"));

@@ -44,6 +44,7 @@ export const ChangeRequest = z
       description: "Seconds after which the change is undone unless it is confirmed",
     }),
     ignoreMissing: z.boolean().optional().openapi({ description: "For delete: what is gone already is well" }),
+    ignoreExisting: z.boolean().optional().openapi({ description: "For create: what exists stays as it is" }),
   })
   .readonly()
   .openapi("ChangeRequest");

@@ -2,7 +2,7 @@
 
 import { type ChangeFlags, changeOptions, makeChange } from "../change.ts";
 import { agentOptions, type Define, examples } from "../cli.ts";
-import { type FileFlags, fileOption } from "../file-option.ts";
+import { type FileFlags, fileOption, namespaceOfFiles } from "../file-option.ts";
 import { readResources } from "../resource-files.ts";
 
 const EXAMPLES = {
@@ -12,19 +12,24 @@ const EXAMPLES = {
     ["manx apply -f web.yaml --confirm 60s", "undone after a minute, unless manx confirm is typed"],
     ["manx get gnp -o yaml | sed ... | manx apply -f -", "from standard input"],
   ],
-  create: [["manx create -f web.yaml", "refused where one of them exists"]],
+  create: [
+    ["manx create -f web.yaml", "refused where one of them exists"],
+    ["manx create -f defaults/ --skip-exists", "only those that do not: what exists stays as it is"],
+  ],
   replace: [["manx replace -f web.yaml", "refused where one of them does not exist"]],
 } as const;
 
 /** All resources of the files are checked and changed together, or none of them. */
 function defineChange(mode: keyof typeof EXAMPLES): Define {
   return (command, cli) => {
-    fileOption(command);
+    namespaceOfFiles(fileOption(command));
+    if (mode === "create") command.option("--skip-exists", "leave what exists as it is");
     agentOptions(changeOptions(command));
     examples(command, EXAMPLES[mode]);
-    command.action(async (flags: FileFlags & ChangeFlags) => {
+    command.action(async (flags: FileFlags & ChangeFlags & { readonly skipExists?: boolean }) => {
       const { resources, locate } = await readResources(flags);
-      await makeChange({ mode, resources }, flags, cli).catch((error: unknown) => {
+      const request = { mode, resources, ...(flags.skipExists && { ignoreExisting: true }) };
+      await makeChange(request, flags, cli).catch((error: unknown) => {
         throw locate(error);
       });
     });

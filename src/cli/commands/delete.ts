@@ -1,4 +1,5 @@
 /** `manx delete KIND NAME...` or `manx delete -f FILE`. */
+import { Option } from "commander";
 import type { AnyResource } from "../../core/model/resources.ts";
 import { type ChangeFlags, changeOptions, makeChange } from "../change.ts";
 import { agentOptions, type Define, examples } from "../cli.ts";
@@ -18,7 +19,10 @@ export const define: Define = (command, cli) => {
     .argument("[kind]", "as in manx explain")
     .argument("[names...]", "names, or NAMESPACE/NAME")
     .option("-n, --namespace <namespace>", "a compose project; otherwise default")
-    .option("--ignore-missing", "what is gone already is well");
+    .option("--ignore-missing", "what is gone already is well")
+    // calicoctl's word for it, and kubectl's.
+    .addOption(new Option("--skip-not-exists").hideHelp().implies({ ignoreMissing: true }))
+    .addOption(new Option("--ignore-not-found").hideHelp().implies({ ignoreMissing: true }));
   fileOption(command);
   agentOptions(changeOptions(command));
   examples(command, [

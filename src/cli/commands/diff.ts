@@ -6,7 +6,7 @@ import type { AnyResource } from "../../core/model/resources.ts";
 import { titleOfResult } from "../change.ts";
 import { type AgentFlags, agentOptions, type Cli, type Define, examples } from "../cli.ts";
 import { EXIT } from "../exit-codes.ts";
-import { type FileFlags, fileOption } from "../file-option.ts";
+import { type FileFlags, fileOption, namespaceOfFiles } from "../file-option.ts";
 import { type OutputFlags, outputOption, printData } from "../output.ts";
 import { readResources } from "../resource-files.ts";
 import { renderTable } from "../table.ts";
@@ -14,7 +14,7 @@ import type { Style } from "../terminal.ts";
 import { plain } from "../text.ts";
 
 export const define: Define = (command, cli) => {
-  fileOption(command);
+  namespaceOfFiles(fileOption(command));
   agentOptions(outputOption(command, ["table", "json", "yaml"]));
   examples(command, [
     ["manx diff -f web.yaml", "exit 0: nothing would change; 1: something would"],

@@ -29,14 +29,17 @@ function resourceArguments(command: Command): Command {
 export const patch: Define = (command, cli) => {
   resourceArguments(command)
     .requiredOption("-p, --patch <text>", "YAML or JSON")
-    .addOption(new Option("--type <type>", "how to read it").choices(["merge", "json"]).default("merge"));
+    .addOption(
+      // No list of Calico's kinds has a key by which its items would be merged: strategic is merge.
+      new Option("-t, --type <type>", "how to read it").choices(["merge", "json", "strategic"]).default("merge"),
+    );
   agentOptions(changeOptions(command));
   examples(command, [
     ["manx patch ippool lan -p '{spec: {natOutgoing: true}}'", "merged (RFC 7396): null removes"],
     ["manx patch gnp web --type json -p '[{op: remove, path: /spec/order}]'", "step by step (RFC 6902)"],
   ]);
   command.action(
-    async (kind: string, name: string, flags: Flags & { readonly patch: string; readonly type: "merge" | "json" }) => {
+    async (kind: string, name: string, flags: Flags & { readonly patch: string; readonly type: string }) => {
       const text = await parseText(flags.patch);
       await edit(kind, name, flags, cli, "patch", (resource) =>
         flags.type === "json" ? patchResourceBySteps(resource, steps(text)) : patchResource(resource, text),
@@ -48,16 +51,22 @@ export const patch: Define = (command, cli) => {
 export const label: Define = (command, cli) => {
   resourceArguments(command)
     .argument("<labels...>", "KEY=VALUE sets, KEY- removes")
-    .option("--overwrite", "even where the label has another value");
+    .option("--overwrite", "even where the label has another value")
+    .option("--remove", "KEY removes as well");
   agentOptions(changeOptions(command));
   examples(command, [
     ["manx label node h1 rack=a", "set a label"],
     ["manx label node h1 rack=b --overwrite", "change it"],
-    ["manx label node h1 rack-", "remove it"],
+    ["manx label node h1 rack-", "remove it; or: manx label node h1 rack --remove"],
   ]);
   command.action(
-    async (kind: string, name: string, words: string[], flags: Flags & { readonly overwrite?: boolean }) => {
-      const edits = parseLabelEdits(words);
+    async (
+      kind: string,
+      name: string,
+      words: string[],
+      flags: Flags & { readonly overwrite?: boolean; readonly remove?: boolean },
+    ) => {
+      const edits = parseLabelEdits(words, flags.remove);
       if (!edits.ok) throw wrong("Cannot read the labels", edits);
       await edit(kind, name, flags, cli, "label", (resource) =>
         editLabels(resource, edits.value, flags.overwrite ?? false),

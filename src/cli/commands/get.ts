@@ -1,21 +1,41 @@
 /** `manx get KIND [NAME...]`: resources, to read or to apply again. */
+import { InvalidArgumentError, Option } from "commander";
 import type { AgentClient } from "../../api/client.ts";
 import { isMadeFromLabels } from "../../core/calc/label-policies.ts";
 import { type KindInfo, kindInfo } from "../../core/model/kinds.ts";
+import { labelsOf } from "../../core/model/labels.ts";
 import type { AnyResource } from "../../core/model/resources.ts";
 import { type AgentFlags, agentOptions, type Cli, type Define, examples } from "../cli.ts";
+import { CUSTOM_COLUMNS, customColumns } from "../custom-columns.ts";
 import { CliError } from "../errors.ts";
 import { EXIT } from "../exit-codes.ts";
 import { type FileFlags, fileOption } from "../file-option.ts";
 import { columnsOf } from "../kind-columns.ts";
 import { checkNamespace, kindsCalled, nameOf } from "../kinds.ts";
 import { filterByLabels } from "../label-filter.ts";
-import { type OutputFlags, outputOption, printData, printListing } from "../output.ts";
+import { FORMATS, type Format, printData, printListing } from "../output.ts";
 import { escapeQuoted } from "../text.ts";
 
-interface Flags extends OutputFlags, AgentFlags, FileFlags {
-  readonly namespace?: string;
+type GetFormat = Format | `${typeof CUSTOM_COLUMNS}${string}`;
+
+interface Flags extends AgentFlags, FileFlags {
+  readonly output: GetFormat;
+  readonly allNamespaces?: boolean;
   readonly selector?: string;
+  readonly export?: boolean;
+}
+
+/** What other tools print, and what to use for it here. */
+function parseFormat(text: string): GetFormat {
+  const found = FORMATS.find((one) => one === text);
+  if (found !== undefined) return found;
+  if (text === "ps") return "table"; // calicoctl's word
+  if (text.startsWith(CUSTOM_COLUMNS)) return text as GetFormat;
+  throw new InvalidArgumentError(
+    /^(go-template|jsonpath|template)/.test(text)
+      ? `Templates are not read here: -o ${CUSTOM_COLUMNS}NAME:.metadata.name prints fields, and -o json is for jq.`
+      : `Allowed choices are ${FORMATS.join(", ")}, ${CUSTOM_COLUMNS}TITLE:.path,...`,
+  );
 }
 
 interface Found {
@@ -31,9 +51,18 @@ export const define: Define = (command, cli) => {
     .argument("[kind]", "one, several as tier,gnp, or all; manx explain lists them")
     .argument("[names...]", "names, or NAMESPACE/NAME; without them all")
     .option("-n, --namespace <namespace>", "a compose project; without it all of them")
-    .option("-l, --selector <selector>", "only what the labels select");
+    .addOption(new Option("-A, --all-namespaces", "as without -n").conflicts("namespace"))
+    .addOption(new Option("-a").hideHelp().conflicts("namespace")) // calicoctl's
+    .option("-l, --selector <selector>", "only what the labels select")
+    .option("--export", "without what the store adds: uid, version, time")
+    .addOption(
+      new Option("-o, --output <format>", `how to print; also ${CUSTOM_COLUMNS}TITLE,... or TITLE:.path,...`)
+        .choices(FORMATS)
+        .default("table")
+        .argParser(parseFormat),
+    );
   fileOption(command);
-  agentOptions(outputOption(command));
+  agentOptions(command);
   examples(command, [
     ["manx get networkpolicy", "all of a kind"],
     ["manx get np,gnp -o wide", "with their rules"],
@@ -44,6 +73,8 @@ export const define: Define = (command, cli) => {
     ],
     ["manx get -f web.yaml", "what the file names, as it is now"],
     ["manx get wep -l 'role == \"db\"'", "containers as policy sees them"],
+    ["manx get gnp -o custom-columns=NAME,NETS:.spec.ingress[*].source.nets", "columns of your own"],
+    ["manx get gnp -l 'projectcalico.org/tier == \"security\"'", "of a tier"],
   ]);
   command.action(async (kind: string | undefined, names: string[], flags: Flags) => {
     const agent = cli.agent(flags);
@@ -51,7 +82,7 @@ export const define: Define = (command, cli) => {
     const infos = asked.map(({ info }) => info);
     checkNamespace(infos, flags.namespace);
     const every = await Promise.all(asked.map((one) => find(agent, one.info, one.names, flags)));
-    const found = kind === "all" ? every.map(written) : every;
+    const found = kind === "all" ? every.map(written) : flags.export === true ? every.map(exported) : every;
     const missing = every.flatMap((one) => one.missing);
     // What there is, is shown; the exit status tells that not all is there.
     if (missing.length === 0 || found.some(({ items }) => items.length > 0))
@@ -95,7 +126,7 @@ async function find(agent: AgentClient, info: KindInfo, names: readonly string[]
   const picked = names.map((word) => pick(items, word, info, flags));
   const missing = picked.filter((one) => one instanceof CliError);
   const wanted = names.length === 0 ? items : picked.flatMap((one) => (one instanceof CliError ? [] : one));
-  const labelled = wanted.map((resource) => ({ resource, labels: resource.metadata.labels ?? {} }));
+  const labelled = wanted.map((resource) => ({ resource, labels: labelsOf(resource) }));
   const selected = await filterByLabels(labelled, flags.selector);
   return { info, revision, items: selected.map(({ resource }) => resource), missing };
 }
@@ -107,6 +138,15 @@ async function find(agent: AgentClient, info: KindInfo, names: readonly string[]
 function written(found: Found): Found {
   const items = found.items.filter(({ metadata }) => !isMadeFromLabels(metadata.annotations));
   return { ...found, items: found.info.kind === "Network" ? [] : items.map(withoutVersion) };
+}
+
+function exported(found: Found): Found {
+  return { ...found, items: found.items.map(withoutStamps) };
+}
+
+function withoutStamps(resource: AnyResource): AnyResource {
+  const { resourceVersion: _version, uid: _uid, creationTimestamp: _at, ...metadata } = resource.metadata;
+  return { ...resource, metadata };
 }
 
 function withoutVersion(resource: AnyResource): AnyResource {
@@ -142,14 +182,18 @@ async function print(found: readonly Found[], single: boolean, flags: Flags, cli
     const { printResources } = await import("../../core/model/print.ts");
     return terminal.raw(escapeQuoted(printResources(all)));
   }
+  const { output } = flags;
+  const chosen = output.startsWith(CUSTOM_COLUMNS) ? output.slice(CUSTOM_COLUMNS.length) : undefined;
+  const format = FORMATS.find((one) => one === output) ?? "wide";
   const shown = found.filter(({ items }) => items.length > 0);
-  if (shown.length === 0 && flags.output !== "name") return terminal.say(nothing(found, flags));
+  if (shown.length === 0 && format !== "name") return terminal.say(nothing(found, flags));
   for (const [index, { info, items }] of shown.entries()) {
-    if (shown.length > 1 && flags.output !== "name")
+    if (shown.length > 1 && format !== "name")
       terminal.line(`${index > 0 ? "\n" : ""}${terminal.paint("dim", info.kind)}`);
-    await printListing(terminal, flags.output, {
+    const columns = columnsOf(info.kind, info.namespaced);
+    await printListing(terminal, format, {
       rows: items,
-      columns: columnsOf(info.kind, info.namespaced),
+      columns: chosen === undefined ? columns : customColumns(chosen, columns),
       name: ({ metadata }) => (info.namespaced ? `${metadata.namespace ?? "default"}/${metadata.name}` : metadata.name),
       empty: "",
     });

@@ -37,6 +37,7 @@ describe("parseResources reads", () => {
       ["NetworkSet/default/a", "NetworkSet/shop/a"],
     ],
     ["empty lists", "apiVersion: v1\nkind: List\nitems: []", []],
+    ["lists of nothing", "kind: List\nitems:\n---\napiVersion: projectcalico.org/v3\nkind: TierList\nitems: ~\n", []],
     [
       "plain lists of resources, as calicoctl does",
       `- {apiVersion: projectcalico.org/v3, kind: Tier, metadata: {name: a}}\n- {apiVersion: projectcalico.org/v3, kind: TierList, items: [{metadata: {name: b}}]}\n---\n[]\n`,
@@ -49,6 +50,20 @@ describe("parseResources reads", () => {
     ],
   ];
   for (const [sentence, text, names] of rows) it(sentence, () => assert.deepEqual(namesOf(text), names));
+
+  it("what names no namespace in the one that is asked for, if its kind has any", () => {
+    const kinds = ["Tier", "NetworkSet", "GlobalNetworkSet", "NetworkSet"];
+    const items = kinds.map((kind, i) => `{apiVersion: projectcalico.org/v3, kind: ${kind}, metadata: {name: a${i}}}`);
+    const text = `[${items.join(", ").replace("name: a3", 'name: a3, namespace: "own"')}]`;
+    const { resources, problems } = parseResources(text, "f", { namespace: "shop" });
+    assert.deepEqual(problems, []);
+    assert.deepEqual(
+      resources.map(({ metadata }) => metadata.namespace),
+      [undefined, "shop", undefined, "own"],
+    );
+    assert.equal(parseResources(text, "f").resources[1]?.metadata.namespace, "default");
+    assert.equal(parseResources("[1, {kind: NetworkSet}]", "f", { namespace: "shop" }).problems.length, 2);
+  });
 
   it("numbers and truth values as text where only text can stand, as Calico does", () => {
     const text = `apiVersion: projectcalico.org/v3\nkind: NetworkSet\nmetadata: {name: 123, namespace: 7, labels: {a: 1, b: true, c: 1.5, d: 3, e: ~}}\n`;

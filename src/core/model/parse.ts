@@ -9,6 +9,7 @@ import { LineCounter, parseAllDocuments } from "yaml";
 import type { Problem } from "../problem.ts";
 import { placeOf, type Source, toValue, type YamlDocument, type YamlProblem } from "./document.ts";
 import type { Finding } from "./issues.ts";
+import { findKind } from "./kinds.ts";
 import { field, type Segment, textField } from "./loose.ts";
 import type { AnyResource } from "./resources.ts";
 import { titleOf } from "./together.ts";
@@ -36,19 +37,25 @@ export const MAX_FILE_LENGTH = 8 * 1024 * 1024;
 /** What is no resource: its problems, or `undefined` if it is meant as a resource. */
 export type TakeAside = (item: FileItem) => readonly FileProblem[] | undefined;
 
+export interface ReadingOptions {
+  readonly aside?: TakeAside;
+  /** Of what is in a namespace and names none; without it that is `default`. */
+  readonly namespace?: string;
+}
+
 /** Reads a file's text. `file` is only for the problems: a path, or `-`. */
-export function parseResources(text: string, file: string, aside: TakeAside = () => undefined): ParsedFile {
+export function parseResources(text: string, file: string, { aside, namespace }: ReadingOptions = {}): ParsedFile {
   const items = parseItems(text, file);
   const problems: FileProblem[] = [...items.problems];
   const resources: AnyResource[] = [];
   const seen = new Map<string, FileItem>();
   for (const item of items.values) {
-    const taken = aside(item);
+    const taken = aside?.(item);
     if (taken !== undefined) {
       problems.push(...taken);
       continue;
     }
-    const checked = checkResource(item.value);
+    const checked = checkResource(namespace === undefined ? item.value : within(namespace, item.value));
     if (!checked.ok) {
       problems.push(...checked.findings.map((finding) => item.locate(finding)));
       continue;
@@ -65,6 +72,15 @@ export function parseResources(text: string, file: string, aside: TakeAside = ()
       return found === undefined ? undefined : { file: found.file, line: found.line, column: found.column };
     },
   };
+}
+
+/** The value in the namespace, if it is of a kind that has one and names none. */
+function within(namespace: string, value: unknown): unknown {
+  const metadata = field(value, "metadata");
+  const named = (textField(metadata, "namespace") ?? "") !== "";
+  if (!isMap(value) || !isMap(metadata) || named || findKind(textField(value, "kind") ?? "")?.namespaced !== true)
+    return value;
+  return { ...value, metadata: { ...metadata, namespace } };
 }
 
 /** One resource of a file, not yet checked, and how to say where in the file something of it stands. */
@@ -149,7 +165,8 @@ function takeApart(value: unknown, source: Source, prefix: readonly Segment[]): 
   if (Array.isArray(value) && prefix.length === 0)
     return value.flatMap((inner: unknown, index) => takeApart(inner, source, [index]));
   const kind = textField(value, "kind") ?? "";
-  const items = field(value, "items");
+  const given = field(value, "items");
+  const items = given === null ? [] : given;
   if (!kind.endsWith("List") || !Array.isArray(items)) return [item(value, source, prefix)];
   const itemKind = kind.slice(0, -"List".length);
   return items.flatMap((inner: unknown, index) => {

@@ -154,6 +154,11 @@ describe("labels", () => {
     const result = editLabels(policy(), edits.value, false);
     assert.deepEqual(result.ok && result.value.metadata.labels, { x: "y", empty: "" });
   });
+  it("are removed by their keys alone where that is said", () => {
+    assert.deepEqual(parseLabelEdits(["team", "x-"], true), { ok: true, value: [{ key: "team" }, { key: "x" }] });
+    const wrong = parseLabelEdits(["team=a", "x y"], true);
+    assert.deepEqual(wrong.ok ? [] : wrong.problems.map(({ path }) => path), ["team=a", "x y"]);
+  });
   it("with another value need to be overwritten", () => {
     const edits = [{ key: "team", value: "b" }];
     assert.deepEqual(editLabels(policy(), edits, false), {

@@ -142,17 +142,22 @@ function sameIdentity(before: AnyResource, result: Result<AnyResource>): Result<
 
 export type LabelEdit = { readonly key: string; readonly value?: string };
 
-/** Reads `key=value` and `key-` (remove), as kubectl has them. All problems at once; the path is the word. */
-export function parseLabelEdits(words: readonly string[]): Result<readonly LabelEdit[]> {
+/**
+ * Reads `key=value` and `key-` (remove), as kubectl has them; with `remove` also `key` alone, as calicoctl has it. All problems at
+ * once; the path is the word.
+ */
+export function parseLabelEdits(words: readonly string[], remove = false): Result<readonly LabelEdit[]> {
   const problems: { path: string; message: string }[] = [];
   const edits = words.map((word): LabelEdit => {
     const at = word.indexOf("=");
     const edit: LabelEdit =
       at >= 0 ? { key: word.slice(0, at), value: word.slice(at + 1) } : { key: word.replace(/-$/, "") };
-    const why =
-      at < 0 && !word.endsWith("-")
-        ? "write KEY=VALUE, or KEY- to remove it"
-        : (whyNotLabelName(edit.key) ?? whyNotLabelValue(edit.value ?? ""));
+    const isUnclear = remove ? at >= 0 : at < 0 && !word.endsWith("-");
+    const why = isUnclear
+      ? remove
+        ? "only keys are removed: leave the value out"
+        : "write KEY=VALUE, or KEY- to remove it"
+      : (whyNotLabelName(edit.key) ?? whyNotLabelValue(edit.value ?? ""));
     if (why !== undefined) problems.push({ path: word, message: why });
     return edit;
   });

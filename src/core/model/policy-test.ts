@@ -11,7 +11,7 @@ import { fieldsIn, type JsonSchema } from "./json-schema.ts";
 import { KINDS } from "./kinds.ts";
 import { field, listField, type Segment, textField } from "./loose.ts";
 import { whyNotNamespace } from "./names.ts";
-import { type FileItem, type FileProblem, parseItems, parseResources } from "./parse.ts";
+import { type FileItem, type FileProblem, parseItems, parseResources, type TakeAside } from "./parse.ts";
 import { checkReferences } from "./policy-test-references.ts";
 import type { AnyResource, IcmpMatch, Kind, Protocol } from "./resources.ts";
 import { checkResource } from "./validate.ts";
@@ -251,7 +251,7 @@ function readNamespace(value: unknown): TestNamespace | undefined {
 /** Reads one of a test's `files`: resources and Namespaces. Tests beside them are left to whoever names their file. */
 export function parseTestResources(text: string, file: string): ParsedTestResources {
   const namespaces: TestNamespace[] = [];
-  const { resources, problems } = parseResources(text, file, (item) => {
+  const aside: TakeAside = (item) => {
     const kind = textField(item.value, "kind");
     if (kind === "PolicyTest") return [];
     if (kind !== "Namespace") return undefined;
@@ -259,7 +259,8 @@ export function parseTestResources(text: string, file: string): ParsedTestResour
     if (namespace === undefined) return [item.locate({ segments: ["metadata"], message: NO_NAMESPACE })];
     namespaces.push(namespace);
     return [];
-  });
+  };
+  const { resources, problems } = parseResources(text, file, { aside });
   return { resources, namespaces, problems };
 }
 
