@@ -4,10 +4,11 @@
  */
 
 import { Deriver } from "../core/calc/deriver.ts";
+import { withFelixConfiguration } from "../core/calc/felix-configuration.ts";
 import type { HostState } from "../core/calc/host-state.ts";
 import { labelPolicies } from "../core/calc/label-policies.ts";
 import type { Settings, Snapshot } from "../core/calc/snapshot.ts";
-import type { Node } from "../core/model/resources.ts";
+import type { FelixConfiguration, Node } from "../core/model/resources.ts";
 import { match } from "../core/selector/match.ts";
 import { parseSelector } from "../core/selector/parse.ts";
 import { KernelConntrack } from "../drivers/conntrack/kernel-conntrack.ts";
@@ -189,6 +190,8 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     ...(options.names && { names: true }),
     ...(options.logGroup === undefined ? {} : { logGroup: options.logGroup }),
   };
+  const settingsWith = (configurations: readonly FelixConfiguration[]): Settings =>
+    withFelixConfiguration(settings, options.given, configurations, options.host);
   const thisNode = (): Node => membership?.node() ?? hostNetwork.node;
   const serving = undo.use(new Services({ state, engine, kernel, health, log, wake }));
   services = serving;
@@ -200,7 +203,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     mtu: () => hostNetwork.mtu,
     interfaces: () => hostNetwork.interfaces,
     blocks: () => addresses.blocks(),
-    settings: () => settings,
+    settings: () => settingsWith(cluster.all("FelixConfiguration")),
     ...(membership !== undefined && { remote: membership.remote }),
     made: (endpoints) => {
       const { policies, problems } = labelPolicies(endpoints);
@@ -246,6 +249,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     state: () => hostState,
     surroundings: () => hostNetwork.surroundings,
     stored: () => [...cluster.entries()].map(({ resource }) => resource),
+    settings: settingsWith,
   };
   const names = options.names ? undo.use(openNames({ hostNetwork, kernel, health })) : undefined;
   const hostNames = new HostNames(options.host, hostNetwork, kernel.rtnetlink);

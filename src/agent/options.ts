@@ -1,5 +1,6 @@
 /** How an agent is started. */
 import { hostname } from "node:os";
+import type { FelixSetting } from "../core/calc/felix-configuration.ts";
 import type { Settings } from "../core/calc/snapshot.ts";
 import { type ListenAddress, parseListenAddress } from "../core/net/listen-address.ts";
 import { DEFAULT_FAILSAFE, type Failsafe, type FailsafePort, parseFailsafePorts } from "../core/rules/failsafe.ts";
@@ -21,6 +22,8 @@ export interface AgentOptions {
   readonly endpointToHost: Settings["endpointToHost"];
   /** Ports of the host that no policy can close. */
   readonly failsafe: Failsafe;
+  /** Which of these somebody gave, so that no FelixConfiguration changes them. */
+  readonly given: ReadonlySet<FelixSetting>;
   /** Folder of passwords: NAME/KEY. */
   readonly secrets: string;
   /** Whether BGP is spoken: by a BIRD of our own, by a BIRD that the host has (it includes what we write), or not at all. */
@@ -92,6 +95,10 @@ export function agentOptions(env: Environment, config: Config = {}): AgentOption
   if (!/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/i.test(host)) {
     throw new DriverError("invalid", `Cannot start: "${host}" is no host name. Set MANX_HOST`);
   }
+  const given = new Set<FelixSetting>();
+  if ((env["MANX_ENDPOINT_TO_HOST"] ?? config.endpointToHost) !== undefined) given.add("endpointToHost");
+  if ((env["MANX_FAILSAFE_IN"] ?? "").trim() !== "") given.add("inbound");
+  if ((env["MANX_FAILSAFE_OUT"] ?? "").trim() !== "") given.add("outbound");
   const etcd = etcdOf(env, config);
   const metrics = metricsAddress(env["MANX_METRICS"] ?? config.metrics ?? "off");
   const ui = uiOf(env, config, host.toLowerCase());
@@ -110,6 +117,7 @@ export function agentOptions(env: Environment, config: Config = {}): AgentOption
       inbound: failsafePorts("MANX_FAILSAFE_IN", env["MANX_FAILSAFE_IN"], [...DEFAULT_FAILSAFE.inbound, ...uiPorts]),
       outbound: failsafePorts("MANX_FAILSAFE_OUT", env["MANX_FAILSAFE_OUT"], DEFAULT_FAILSAFE.outbound),
     },
+    given,
     secrets: env["MANX_SECRETS"] ?? config.secrets ?? "/etc/manx/secrets",
     bgp: choice("MANX_BGP", env["MANX_BGP"] ?? config.bgp, ["own", "external", "off"]),
     names: choice("MANX_NAMES", env["MANX_NAMES"], ["on", "off"]) === "on",

@@ -28,6 +28,7 @@ export function resources(agent: Pick<Agent, "takeSnapshot" | "cluster">, kind: 
     case "BGPConfiguration":
     case "BGPFilter":
     case "BGPPeer":
+    case "FelixConfiguration":
     case "GlobalNetworkPolicy":
     case "GlobalNetworkSet":
     case "HostEndpoint":

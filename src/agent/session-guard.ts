@@ -4,9 +4,9 @@ import type { HostState } from "../core/calc/host-state.ts";
 import { membershipOf } from "../core/calc/membership.ts";
 import { policyKey } from "../core/calc/policies.ts";
 import { concerning, cutBy, isUntouched, type Session } from "../core/calc/session.ts";
-import type { Snapshot } from "../core/calc/snapshot.ts";
+import type { Settings, Snapshot } from "../core/calc/snapshot.ts";
 import type { Surroundings } from "../core/calc/state-routing.ts";
-import type { AnyResource, Kind } from "../core/model/resources.ts";
+import type { AnyResource, FelixConfiguration, Kind } from "../core/model/resources.ts";
 import { formatAddress, parseAddress } from "../core/net/address.ts";
 
 export interface GuardSources {
@@ -16,18 +16,20 @@ export interface GuardSources {
   readonly surroundings: () => Surroundings;
   /** Resources in the store now. */
   readonly stored: () => Iterable<AnyResource>;
+  /** This host's, with these FelixConfigurations. */
+  readonly settings: (configurations: readonly FelixConfiguration[]) => Settings;
 }
 
 /** The sentence why the resources would cut the session; undefined where they would not, or it is cut already. */
 export function cutsSession(
   after: ReadonlyMap<string, AnyResource>,
   asked: Session,
-  { snapshot, state, surroundings, stored }: GuardSources,
+  { snapshot, state, surroundings, stored, settings }: GuardSources,
 ): string | undefined {
   const session = canonical(asked);
   if (session === undefined) return undefined;
   const now = snapshot();
-  const then = withResources(now, [...after.values()], [...stored()]);
+  const then = withResources(now, [...after.values()], [...stored()], settings);
   if (isUntouched(then, session)) return undefined;
   const reduced = concerning(then, session);
   const by = cutBy(derive(reduced), session, then, surroundings(), membershipOf(reduced));
@@ -56,7 +58,12 @@ function canonical(session: Session): Session | undefined {
 }
 
 /** The snapshot as it would be with these resources in the store, and those that are made from labels as they are. */
-function withResources(now: Snapshot, after: readonly AnyResource[], stored: readonly AnyResource[]): Snapshot {
+function withResources(
+  now: Snapshot,
+  after: readonly AnyResource[],
+  stored: readonly AnyResource[],
+  settings: GuardSources["settings"],
+): Snapshot {
   const all = <K extends Kind>(...kinds: readonly K[]): Extract<AnyResource, { kind: K }>[] => {
     const wanted: readonly Kind[] = kinds;
     return after.filter((one): one is Extract<AnyResource, { kind: K }> => wanted.includes(one.kind));
@@ -71,6 +78,7 @@ function withResources(now: Snapshot, after: readonly AnyResource[], stored: rea
     profiles: all("Profile"),
     networkSets: all("GlobalNetworkSet", "NetworkSet"),
     hostEndpoints: all("HostEndpoint"),
+    settings: settings(all("FelixConfiguration")),
   };
 }
 

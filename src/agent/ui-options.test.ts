@@ -5,6 +5,18 @@ import { agentOptions } from "./options.ts";
 
 const HOST = { MANX_HOST: "H1" };
 
+describe("options that a FelixConfiguration may not change", () => {
+  it("are those that somebody gave", () => {
+    const given = (env: Record<string, string>, text = "") => [
+      ...agentOptions({ ...HOST, ...env }, parseConfig(text, "x").config).given,
+    ];
+    assert.deepEqual(given({ MANX_FAILSAFE_IN: " " }), []);
+    assert.deepEqual(given({ MANX_FAILSAFE_IN: "none", MANX_FAILSAFE_OUT: "udp:53" }), ["inbound", "outbound"]);
+    assert.deepEqual(given({ MANX_ENDPOINT_TO_HOST: "restricted" }), ["endpointToHost"]);
+    assert.deepEqual(given({}, "endpointToHost: deny"), ["endpointToHost"]);
+  });
+});
+
 describe("options of the dashboard", () => {
   it("listens on loopback, elsewhere, or not at all", () => {
     const of = (env: Record<string, string>, text = "") =>

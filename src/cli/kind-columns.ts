@@ -1,5 +1,5 @@
 /** What a listing shows of each kind. */
-import type { AnyResource, EntityRule, Kind, PolicyRule } from "../core/model/resources.ts";
+import type { AnyResource, EntityRule, HostPort, Kind, PolicyRule } from "../core/model/resources.ts";
 import { checkText } from "../core/model/service.ts";
 import type { Column } from "./output.ts";
 
@@ -85,6 +85,11 @@ const COLUMNS: { readonly [K in Kind]?: Columns<K> } = {
     { title: "SELECTOR", value: ({ spec }) => spec.nodeSelector },
     { title: "BLOCK SIZE", value: ({ spec }) => `/${spec.blockSize}`, wide: true },
   ],
+  FelixConfiguration: [
+    { title: "CONTAINER TO HOST", value: ({ spec }) => spec.defaultEndpointToHostAction ?? "" },
+    { title: "FAILSAFE IN", value: ({ spec }) => hostPorts(spec.failsafeInboundHostPorts) },
+    { title: "FAILSAFE OUT", value: ({ spec }) => hostPorts(spec.failsafeOutboundHostPorts) },
+  ],
   IPReservation: [{ title: "RESERVED", value: ({ spec }) => list(spec.reservedCIDRs) }],
   HostEndpoint: [
     { title: "NODE", value: ({ spec }) => spec.node },
@@ -118,6 +123,11 @@ const COLUMNS: { readonly [K in Kind]?: Columns<K> } = {
     { title: "INTERNAL", value: ({ spec }) => yesNo(spec.internal) },
   ],
 };
+
+function hostPorts(ports: readonly HostPort[] | undefined): string {
+  if (ports?.length === 0) return "none";
+  return list(ports?.map(({ protocol, port, net }) => `${protocol} ${port}${net === undefined ? "" : ` from ${net}`}`));
+}
 
 function labelText(labels: Readonly<Record<string, string>> | undefined): string {
   return list(Object.entries(labels ?? {}).map(([key, value]) => `${key}=${value}`));

@@ -45,6 +45,7 @@ async function cluster(): Promise<MemoryStore> {
         { kind: "BGPPeer", metadata: { name: "everybodys" }, spec: {} },
         { kind: "BGPConfiguration", metadata: { name: "node.h3" }, spec: {} },
         { kind: "BGPConfiguration", metadata: { name: "default" }, spec: {} },
+        { kind: "FelixConfiguration", metadata: { name: "node.h3" }, spec: {} },
       ].map((one) => [`${RESOURCES}${one.kind}/-/${one.metadata.name}`, one]),
     ),
     [endpointKey("h3", "1")]: { network: "apps", container: "web", addresses: ["10.65.0.65"] },
@@ -68,7 +69,7 @@ describe("manx node rm", () => {
       endpoints: 1,
       released: ["10.65.0.64/26"],
       kept: [],
-      resources: ["HostEndpoint edge", "BGPPeer tor", "BGPConfiguration node.h3"],
+      resources: ["HostEndpoint edge", "BGPPeer tor", "BGPConfiguration node.h3", "FelixConfiguration node.h3"],
     });
     assert.deepEqual(
       (await store.list(RESOURCES)).entries.map(({ key }) => key.slice(RESOURCES.length)),

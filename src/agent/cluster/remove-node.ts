@@ -57,13 +57,15 @@ export async function removeNode(name: string, options: RemovalOptions, signal: 
 /** Resources that mean this host alone. */
 async function writtenFor(store: Store, host: string, signal: AbortSignal) {
   const found: { readonly key: string; readonly modRevision: number; readonly title: string }[] = [];
-  for (const kind of ["HostEndpoint", "BGPPeer", "BGPConfiguration"] as const) {
+  for (const kind of ["HostEndpoint", "BGPPeer", "BGPConfiguration", "FelixConfiguration"] as const) {
     const { entries } = await store.list(`${RESOURCES}${kind}/`, signal);
     for (const { key, value, modRevision } of entries) {
       const resource = parseObject(value);
       const name = textField(field(resource, "metadata"), "name") ?? "";
       const means =
-        kind === "BGPConfiguration" ? name === `node.${host}` : textField(field(resource, "spec"), "node") === host;
+        kind === "BGPConfiguration" || kind === "FelixConfiguration"
+          ? name === `node.${host}`
+          : textField(field(resource, "spec"), "node") === host;
       if (means) found.push({ key, modRevision, title: `${kind} ${name}` });
     }
   }

@@ -129,6 +129,17 @@ export const checkIpamConfiguration: Check = (resource, report) => {
     report(["spec", "maxBlocksPerHost"], "needs strictAffinity: true");
 };
 
+const FELIX_SETTINGS = ["defaultEndpointToHostAction", "failsafeInboundHostPorts", "failsafeOutboundHostPorts"];
+
+export const checkFelixConfiguration: Check = (resource, report) => {
+  const name = textField(field(resource, "metadata"), "name") ?? "default";
+  if (name !== "default" && !name.startsWith("node."))
+    report(["metadata", "name"], 'is "default" for all hosts, or "node.NAME" for one');
+  for (const [setting] of entriesOf(field(resource, "spec")))
+    if (!FELIX_SETTINGS.includes(setting))
+      report(["spec", setting], `means nothing here: of Felix' settings Manx has ${FELIX_SETTINGS.join(", ")}`);
+};
+
 /** The tiers that are always there: their place is fixed. */
 export const FIXED_TIERS: Readonly<
   Record<string, { readonly order: number; readonly defaultAction: "Deny" | "Pass" }>

@@ -109,6 +109,12 @@ const rows: readonly [sentence: string, kind: string, yaml: string, spec: unknow
     },
   ],
   ["an AS number as number", "Node", `{bgp: {asNumber: "1.10"}}`, { bgp: { asNumber: 65546 } }],
+  [
+    "failsafe ports: none at all",
+    "FelixConfiguration",
+    "{failsafeInboundHostPorts: []}",
+    { failsafeInboundHostPorts: [] },
+  ],
   ["a reservation of nothing", "IPReservation", "{}", { reservedCIDRs: [] }],
   ["an empty network set", "NetworkSet", "{nets: []}", {}],
   [

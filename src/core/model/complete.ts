@@ -59,6 +59,8 @@ function completeSpec(kind: Kind, spec: Fields): Fields {
       return compact({ ...spec, ...completeRules(spec) });
     case "IPPool":
       return completePool(spec);
+    case "FelixConfiguration":
+      return spec; // no ports is not the same as nothing said about ports
     case "IPAMConfiguration":
       return { autoAllocateBlocks: true, maxBlocksPerHost: 0, ...spec };
     case "Network":

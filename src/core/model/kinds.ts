@@ -51,6 +51,14 @@ export const KINDS: readonly KindInfo[] = [
     check.checkIpamConfiguration,
   ),
   entry(
+    "FelixConfiguration",
+    CALICO,
+    "Ports of hosts that no policy closes, and what containers may do on their host",
+    ["felixconfigurations", "felixconfig", "felixconfigs"],
+    specs.FelixConfigurationSpec,
+    check.checkFelixConfiguration,
+  ),
+  entry(
     "IPPool",
     CALICO,
     "Addresses for containers",

@@ -102,6 +102,15 @@ const network = maybe({
   sticky: fc.boolean(),
 });
 
+const hostPort = fc.record(
+  {
+    protocol: fc.constantFrom("TCP", "UDP", "SCTP"),
+    port: fc.integer({ min: 1, max: 65535 }),
+    net: fc.constantFrom("10.0.0.0/8", "fd00::/64", "192.0.2.1"),
+  },
+  { requiredKeys: ["protocol", "port"] },
+);
+
 const specs: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   NetworkPolicy: maybe(policy),
   GlobalNetworkPolicy: maybe({ ...policy, namespaceSelector: selector, applyOnForward: fc.boolean() }),
@@ -206,6 +215,11 @@ const specs: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
     asNumber: fc.constantFrom(64512, "1.10"),
     prefixAdvertisements: fc.constant([{ cidr: "10.0.0.0/8", communities: ["65000:1"] }]),
   }),
+  FelixConfiguration: maybe({
+    defaultEndpointToHostAction: fc.constantFrom("Drop", "Accept", "Return"),
+    failsafeInboundHostPorts: fc.array(hostPort, { maxLength: 2 }),
+    failsafeOutboundHostPorts: fc.array(hostPort, { maxLength: 2 }),
+  }),
   IPAMConfiguration: fc.record(
     { strictAffinity: fc.constant(true), autoAllocateBlocks: fc.boolean(), maxBlocksPerHost: fc.nat(20) },
     { requiredKeys: ["strictAffinity"] },
@@ -213,7 +227,11 @@ const specs: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
 };
 
 /** Kinds of which there is one, and its name. */
-const FIXED_NAMES: Readonly<Record<string, string>> = { BGPConfiguration: "default", IPAMConfiguration: "default" };
+const FIXED_NAMES: Readonly<Record<string, string>> = {
+  BGPConfiguration: "default",
+  FelixConfiguration: "default",
+  IPAMConfiguration: "default",
+};
 
 const resource = fc
   .constantFrom(...Object.entries(specs))

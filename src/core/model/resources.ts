@@ -43,6 +43,23 @@ export type IPAMConfiguration = Calico<
   { readonly strictAffinity: boolean; readonly autoAllocateBlocks: boolean; readonly maxBlocksPerHost: number }
 >;
 
+/** A port of the host, for all peers or those of `net` (CIDR or address). */
+export interface HostPort {
+  readonly protocol: "TCP" | "UDP" | "SCTP";
+  readonly port: number;
+  readonly net?: string;
+}
+
+/** Those of Felix' settings that Manx has. */
+export type FelixConfiguration = Calico<
+  "FelixConfiguration",
+  {
+    readonly defaultEndpointToHostAction?: "Drop" | "Accept" | "Return";
+    readonly failsafeInboundHostPorts?: readonly HostPort[];
+    readonly failsafeOutboundHostPorts?: readonly HostPort[];
+  }
+>;
+
 export type Action = "Allow" | "Deny" | "Log" | "Pass";
 /** A name (`TCP`) or an IP protocol number. */
 export type Protocol = string | number;
@@ -290,6 +307,7 @@ export type AnyResource =
   | IPPool
   | IPReservation
   | IPAMConfiguration
+  | FelixConfiguration
   | BGPConfiguration
   | BGPPeer
   | BGPFilter

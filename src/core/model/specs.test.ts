@@ -97,6 +97,35 @@ table("an IPAMConfiguration", (spec) => calico("IPAMConfiguration", spec, { name
   ["nothing said", "{}", "spec.strictAffinity: is missing"],
 ]);
 
+table("a FelixConfiguration", (spec) => calico("FelixConfiguration", spec, { name: "default" }), [
+  ["nothing", "{}"],
+  ["what becomes of containers' packets to their host", "{defaultEndpointToHostAction: Return}"],
+  ["the same in capitals", "{defaultEndpointToHostAction: DROP}", "spec.defaultEndpointToHostAction: write Drop"],
+  ["no ports", "{failsafeInboundHostPorts: [], failsafeOutboundHostPorts: []}"],
+  [
+    "ports, for everybody and for some",
+    `{failsafeInboundHostPorts: [{protocol: TCP, port: 22, net: ""}, {protocol: SCTP, port: 9, net: 10.0.0.1/8}, {protocol: UDP, port: 68, net: 'fd00::1'}]}`,
+  ],
+  [
+    "a port in lower case, one without protocol, one that is none",
+    "{failsafeInboundHostPorts: [{protocol: tcp, port: 22}, {port: 22}, {protocol: UDP, port: 0}]}",
+    "spec.failsafeInboundHostPorts[0].protocol: write TCP",
+    "spec.failsafeInboundHostPorts[1].protocol: is missing",
+    "spec.failsafeInboundHostPorts[2].port",
+  ],
+  [
+    "a net that is none",
+    "{failsafeOutboundHostPorts: [{protocol: TCP, port: 22, net: eth0}]}",
+    "spec.failsafeOutboundHostPorts[0].net",
+  ],
+  ["another setting of Felix'", "{bpfEnabled: false}", "spec.bpfEnabled: means nothing here"],
+]);
+table("the name of a FelixConfiguration", (name) => calico("FelixConfiguration", {}, { name }), [
+  ["all hosts'", "default"],
+  ["one host's", "node.h1"],
+  ["anything", "felix", "metadata.name: node.NAME"],
+]);
+
 table("a WorkloadEndpoint of Calico's", (spec) => calico("WorkloadEndpoint", spec), [
   ["an interface, which is enough", "{interfaceName: cali012371237}"],
   ["nothing", "{}", "spec.interfaceName: is missing"],

@@ -73,6 +73,30 @@ export const IPAMConfigurationSpec = z.strictObject({
     .meta({ description: "Most blocks that a host may have; 0 means no limit", default: 0 }),
 });
 
+const hostPorts = (description: string) =>
+  z
+    .array(
+      z.strictObject({
+        protocol: z.enum(["TCP", "UDP", "SCTP"]).meta({ description: "TCP, UDP or SCTP" }),
+        port: wholeNumber(1, 65535).meta({ description: "Its number" }),
+        net: net.exactOptional().meta({ description: "Only for these peers" }),
+      }),
+    )
+    .exactOptional()
+    .meta({ description });
+
+/** Felix has some two hundred settings: which ones mean something here is said for all others together (checks.ts). */
+export const FelixConfigurationSpec = z
+  .looseObject({
+    defaultEndpointToHostAction: z.enum(["Drop", "Accept", "Return"]).exactOptional().meta({
+      description:
+        "What becomes of what a container's own policy lets it send to its host: Accept and Return are the same here",
+    }),
+    failsafeInboundHostPorts: hostPorts("Ports of hosts that no policy of a host endpoint closes; [] is none"),
+    failsafeOutboundHostPorts: hostPorts("Ports that hosts may reach whatever the policy; [] is none"),
+  })
+  .meta({ additionalProperties: false });
+
 export const TierSpec = z.strictObject({
   order: order
     .exactOptional()

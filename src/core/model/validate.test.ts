@@ -60,7 +60,7 @@ table("a resource", (value) => value, [
   ["a kind in lower case", "{apiVersion: projectcalico.org/v3, kind: ippool}", "kind: write IPPool"],
   [
     "a kind of Calico that we have no use for",
-    "{apiVersion: projectcalico.org/v3, kind: FelixConfiguration}",
+    "{apiVersion: projectcalico.org/v3, kind: ClusterInformation}",
     "kind: not used here",
   ],
   ["a kind named like a method", "{apiVersion: projectcalico.org/v3, kind: constructor}", "kind"],

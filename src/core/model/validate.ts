@@ -101,7 +101,7 @@ const EMPTY_IS_ABSENT = new Set(
    interfaceName containerID mac ipv4Address ipv6Address ipv4IPIPTunnelAddr routeReflectorClusterID ipv4VXLANTunnelAddr
    ipv6VXLANTunnelAddr vxlanTunnelMACAddr vxlanTunnelMACAddrV6 namespace uid creationTimestamp resourceVersion
    generateName selfLink cidr matchOperator interface peerType node peerIP peerSelector nextHopMode sourceAddress
-   reachableBy reversePeering logSeverityScreen bindMode`.split(/\s+/),
+   reachableBy reversePeering logSeverityScreen bindMode net defaultEndpointToHostAction`.split(/\s+/),
 );
 
 /**
@@ -132,7 +132,6 @@ function dropAbsent(value: unknown, findings: Finding[], at: readonly Segment[] 
 /** Kinds that files for Calico or Kubernetes contain, and why they are not for us. */
 const OTHER_KINDS: Readonly<Record<string, string>> = {
   StagedKubernetesNetworkPolicy: "it belongs to Kubernetes: write a StagedNetworkPolicy",
-  FelixConfiguration: "it configures Calico's own agent",
   KubeControllersConfiguration: "it belongs to Kubernetes",
   ClusterInformation: "Calico keeps it for itself",
   CalicoNodeStatus: "manx status shows it",
