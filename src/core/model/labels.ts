@@ -2,7 +2,7 @@
 import type { AnyResource } from "./resources.ts";
 
 /** The tier of a policy as a label, which Calico puts on every policy. */
-export const TIER_LABEL = "projectcalico.org/tier";
+const TIER_LABEL = "projectcalico.org/tier";
 
 /** Its own; of a policy also its tier, whatever label of that name somebody wrote. */
 export function labelsOf({ metadata, spec }: AnyResource): Readonly<Record<string, string>> {
