@@ -61,7 +61,7 @@ describe("local state", () => {
     assert.throws(() => state.putEndpoint(endpoint("e1", "n1")), /network "n1" is not known/);
     state.putNetwork(network("n1"));
     state.putEndpoint(endpoint("e1", "n1"));
-    assert.throws(() => state.removeNetwork("n1"), /has 1 endpoints/);
+    assert.throws(() => state.removeNetwork("n1"), /has 1 endpoint/);
     assert.equal(state.removeEndpoint("e1"), true);
     assert.equal(state.removeNetwork("n1"), true);
     assert.equal(state.removeNetwork("n1"), false);
