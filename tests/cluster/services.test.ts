@@ -337,9 +337,11 @@ describe("service addresses on two hosts behind a router", { timeout: 1_800_000 
     await start("h2/p1", "apps", "--label", "app=page");
     const added = ["add", "page", "--pool", "vips", "--selector", "app == 'page'", "--check", "http:80/well"];
     await manx("h1", "service", ...added, "--interval", "1");
-    const [{ addresses: [address = ""] = [] } = {}] = (
-      JSON.parse(await manx("h1", "service", "ls", "-o", "json")) as { name: string; addresses: string[] }[]
-    ).filter(({ name }) => name === "page");
+    const services = JSON.parse(await manx("h1", "service", "ls", "-o", "json")) as {
+      name: string;
+      addresses: string[];
+    }[];
+    const address = services.find(({ name }) => name === "page")?.addresses[0] ?? "";
     assert.match(address, /^192\.0\.2\.\d+$/);
     onFrr.add(address);
     await world.eventually(async () =>
