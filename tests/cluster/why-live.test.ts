@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
-import type { LiveResult } from "../../src/api/client.ts";
+import type { FlowView, LiveResult } from "../../src/api/client.ts";
 import { ClusterWorld, type Place } from "./cluster-world.ts";
 
 describe("manx why --live on two hosts", { timeout: 1_800_000 }, () => {
@@ -50,6 +50,23 @@ describe("manx why --live on two hosts", { timeout: 1_800_000 }, () => {
     }
     const { result } = await live("h1", ["web", "db"], ["h1/web", "h2/db", 81]);
     assert.deepEqual([result.outcome, ...states(result)], ["refused", "h1 left", "h2 delivered"]);
+  });
+
+  it("flows of both hosts are shown by either, a connection between them once, and nothing of it stays in the store", async () => {
+    await world.fetches("h1/web", await world.address("h2/db"), 80);
+    const flows = async (host: string, ...args: readonly string[]): Promise<readonly FlowView[]> => {
+      const argv = ["manx", "flows", "--from", "web", "--to", "db", "--port", "80", "-o", "json", ...args];
+      return JSON.parse(await world.host(host).mustExec(argv)) as FlowView[];
+    };
+    for (const host of ["h1", "h2"])
+      await world.eventually(async () => {
+        const found = await flows(host, "--all-hosts");
+        assert.ok(found.length > 0);
+        for (const { hosts } of found) assert.deepEqual(hosts, ["h1", "h2"], host);
+        assert.equal(found.length, (await flows(host)).length);
+      });
+    const left = ["etcdctl", "--endpoints", world.store, "get", "--prefix", "/manx/v1/flows/", "--keys-only"];
+    await world.eventually(async () => assert.equal((await world.lab.lan.mustExec(left)).trim(), ""));
   });
 
   it("names the other host's foreign rule, and what was lost between them", async () => {

@@ -1,12 +1,12 @@
 /** Pieces that several pages share. */
-import { type Signal, useSignal } from "@preact/signals";
+import { computed, type Signal, useSignal } from "@preact/signals";
 import { type ComponentChildren, h, type JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import type { FlowView } from "../../api/client.ts";
 import { Refusal } from "./api.ts";
-import { network, query, verdicts } from "./filter.ts";
+import { network, partyId, query, verdicts } from "./filter.ts";
 import { partyName, portOf } from "./flow-book.ts";
-import { networks, silent } from "./session.ts";
+import { endpoints, networks, silent } from "./session.ts";
 import { ago, number, plain } from "./text.ts";
 
 export const VERDICTS: Readonly<Record<FlowView["verdict"], string>> = {
@@ -147,12 +147,15 @@ export function Unseen(): JSX.Element | null {
   if (silent.value.length === 0) return null;
   const names = silent.value.slice(0, 3).map(plain).join(", ");
   const more = silent.value.length > 3 ? ` and ${silent.value.length - 3} more` : "";
-  return h("span", { class: "unseen-hosts" }, ` · without flows seen by ${names}${more}: no answer`);
+  return h("span", { class: "unseen-hosts" }, `without flows seen by ${names}${more}: no answer`);
 }
+
+const present = computed(() => new Set(endpoints.value.map(partyId)));
 
 /** An end by its name; what is there no more is marked. */
 function end(party: FlowView["source"]): (string | JSX.Element)[] {
-  return party.gone === true ? [plain(partyName(party)), h("small", {}, " (gone)")] : [plain(partyName(party))];
+  const isGone = party.kind === "endpoint" && !present.value.has(partyId(party));
+  return isGone ? [plain(partyName(party)), h("small", {}, " (gone)")] : [plain(partyName(party))];
 }
 
 export function FlowRow({ flow }: { readonly flow: FlowView }): JSX.Element {

@@ -53,8 +53,7 @@ export const graph = computed((): Graph => {
   void flows.changed.value;
   const wanted = filter.value;
   const known = new Map<string, EndpointView>();
-  for (const one of endpoints.value)
-    known.set(partyId({ network: one.network, container: one.container, host: one.host }), one);
+  for (const one of endpoints.value) known.set(partyId(one), one);
   const shown = new Set(endpoints.value.filter((one) => wanted.endpoint(one)).map(({ id }) => id));
   const all = shown.size === endpoints.value.length;
   const nodeOf = (party: PartyView): string => {
