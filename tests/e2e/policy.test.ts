@@ -51,6 +51,31 @@ describe("policy with a real engine", () => {
     assert.match(denied.stdout, /default/);
   });
 
+  it("has what containers may do on their host in a FelixConfiguration, in force when apply has returned", async () => {
+    const GATEWAY = "169.254.1.1";
+    const felix = (spec: object): string =>
+      JSON.stringify({
+        apiVersion: "projectcalico.org/v3",
+        kind: "FelixConfiguration",
+        metadata: { name: "default" },
+        spec,
+      });
+    const ssh = { protocol: "TCP", port: 2222 };
+    assert.ok(await world.pings("web", GATEWAY));
+    await writeFile(
+      world.host.path("/tmp/felix.yaml"),
+      felix({ defaultEndpointToHostAction: "Drop", failsafeInboundHostPorts: [ssh] }),
+    );
+    assert.equal(await manx("apply", "-f", "/tmp/felix.yaml"), 0);
+    assert.ok(!(await world.pings("web", GATEWAY)));
+    assert.deepEqual(((await world.manx("status")) as { failsafe: object }).failsafe, {
+      inbound: ["tcp:2222"],
+      outbound: ["udp:53", "udp:67", "udp:547", "tcp:179", "tcp:2379", "tcp:2380"],
+    });
+    assert.equal(await manx("delete", "felixconfig", "default"), 0);
+    assert.ok(await world.pings("web", GATEWAY));
+  });
+
   it("is in force for a container from its first packet", async () => {
     await world.run("db2", "apps", "--label", "role=db");
     assert.ok(await world.fetches("web", await world.address("db2", 4)));

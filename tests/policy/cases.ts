@@ -553,6 +553,75 @@ const SELECTORS: readonly Row[] = [
     ["web db tcp 1 allow", "other db tcp 1 deny", "shop db tcp 1 deny", "internet db tcp 1 deny"],
   ],
   [
+    "beside a selector, a notSelector excludes what it selects, and not what else has the address",
+    {
+      networkSets: [
+        globalSet("outer", { place: "out" }, ["198.51.100.0/24", "2001:db8:1::/64"]),
+        globalSet("inner", { place: "out", bad: "yes" }, ["198.51.100.7", "2001:db8:1::7"]),
+        globalSet("lan", { place: "out", bad: "yes" }, ["203.0.113.0/24", "2001:db8:2::/64"]),
+      ],
+      ...db(
+        { action: "Allow", protocol: "TCP", source: { selector: "place == 'out'", notSelector: "has(bad)" } },
+        { action: "Allow", protocol: "UDP", source: { notSelector: "has(bad)" } },
+      ),
+    },
+    [
+      "internet db tcp 1 allow",
+      "lan db tcp 1 deny",
+      "web db tcp 1 deny",
+      "internet db udp 1 deny",
+      "lan db udp 1 deny",
+      "web db udp 1 allow",
+    ],
+  ],
+  [
+    "so does a notSelector of a namespaced rule, which means its namespace",
+    {
+      networkSets: [globalSet("bad", { bad: "yes" }, ["10.65.0.0/24", "fd65::/64"])],
+      policies: [
+        np("p", "default", {
+          selector: "role == 'db'",
+          ingress: [
+            { action: "Allow", protocol: "TCP", source: { notSelector: "has(bad)" } },
+            { action: "Allow", protocol: "UDP", source: { namespaceSelector: "all()", notSelector: "role == 'duo'" } },
+          ],
+        }),
+        gnp("q", { selector: "role == 'web'", ingress: [{ action: "Allow", source: { notSelector: "has(bad)" } }] }),
+      ],
+    },
+    [
+      "web db tcp 1 allow",
+      "internet db tcp 1 deny",
+      "web db udp 1 allow",
+      "duo1 db udp 1 deny",
+      "db web tcp 1 deny",
+      "internet web tcp 1 allow",
+    ],
+  ],
+  [
+    "names in notPorts are those of whom the rule selects, as in ports",
+    {
+      networkSets: [globalSet("lan", { place: "lan" }, ["10.65.0.0/24", "fd65::/64"])],
+      policies: [
+        gnp("p", {
+          selector: "role == 'web'",
+          egress: [
+            { action: "Allow", protocol: "TCP", destination: { selector: "place == 'lan'", notPorts: ["sql"] } },
+            { action: "Allow", protocol: "UDP", destination: { notPorts: ["stats"] } },
+          ],
+        }),
+      ],
+    },
+    [
+      "web db tcp 5432 allow",
+      "web db tcp 1 allow",
+      "web internet tcp 1 deny",
+      "web db udp 5432 deny",
+      "web db udp 1 allow",
+      "web internet udp 5432 allow",
+    ],
+  ],
+  [
     "nets alone are not bound to the namespace",
     {
       policies: [

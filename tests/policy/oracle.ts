@@ -430,21 +430,18 @@ function peerMatches(
   if (peer.notNets !== undefined && peer.notNets.length > 0 && !peer.notNets.some(isOfFamily)) return false;
   const owners = things.filter(({ nets }) => nets.some(inNet));
   const usesSelectors = isSet(peer.selector) || isSet(peer.notSelector) || isSet(peer.namespaceSelector);
+  const excluded = ({ labels }: Thing): boolean => isSet(peer.notSelector) && match(selector(peer.notSelector), labels);
   const selected = (thing: Thing): boolean =>
+    !excluded(thing) &&
     (!isSet(peer.selector) || match(selector(peer.selector), thing.labels)) &&
     (isSet(peer.namespaceSelector)
       ? inNamespaces(peer.namespaceSelector, thing.labels)
       : namespace === undefined || !usesSelectors || thing.labels.get("projectcalico.org/namespace") === namespace);
   const positive = isSet(peer.selector) || isSet(peer.namespaceSelector) || (namespace !== undefined && usesSelectors);
-  if (positive && !owners.some(selected)) return false;
-  if (isSet(peer.notSelector)) {
-    const not = selector(peer.notSelector);
-    if (owners.some(({ labels }) => match(not, labels))) return false;
-  }
-  const isPort = (wanted: Port): boolean => portIs(wanted, port, flow.protocol, owners);
+  if (positive ? !owners.some(selected) : owners.some(excluded)) return false;
   const among = positive ? owners.filter(selected) : owners;
-  const isPortOfSelected = (wanted: Port): boolean => portIs(wanted, port, flow.protocol, among);
-  if (peer.ports !== undefined && peer.ports.length > 0 && !peer.ports.some(isPortOfSelected)) return false;
+  const isPort = (wanted: Port): boolean => portIs(wanted, port, flow.protocol, among);
+  if (peer.ports !== undefined && peer.ports.length > 0 && !peer.ports.some(isPort)) return false;
   if (peer.notPorts !== undefined && peer.notPorts.length > 0) return port !== undefined && !peer.notPorts.some(isPort);
   return true;
 }

@@ -53,15 +53,23 @@ function familyOf(protocol: string | number | undefined): Family | undefined {
 }
 
 function resolvePeer(peer: EntityRule, namespace: string | undefined): PeerMatch {
-  const selector = peerSelector(peer, namespace);
   return {
     ...netsOf("nets", peer.nets),
     ...netsOf("notNets", peer.notNets),
-    ...(selector === undefined ? {} : { selector: printSelector(selector) }),
-    ...(isSet(peer.notSelector) ? { notSelector: printSelector(parse(peer.notSelector)) } : {}),
+    ...selectorsOf(peerSelector(peer, namespace), isSet(peer.notSelector) ? parse(peer.notSelector) : undefined),
     ...(peer.ports === undefined || peer.ports.length === 0 ? {} : { ports: portsOf(peer.ports) }),
     ...(peer.notPorts === undefined || peer.notPorts.length === 0 ? {} : { notPorts: portsOf(peer.notPorts) }),
   };
+}
+
+/**
+ * Beside a selector, a notSelector says which of the selected are not meant: what else has the same address does not
+ * matter (felix/calc/rule_scanner.go). Alone it excludes the addresses of all that it selects.
+ */
+function selectorsOf(selector: Selector | undefined, not: Selector | undefined): PeerMatch {
+  if (selector === undefined) return not === undefined ? {} : { notSelector: printSelector(not) };
+  if (not === undefined) return { selector: printSelector(selector) };
+  return { selector: printSelector({ kind: "and", operands: [selector, { kind: "not", operand: not }] }) };
 }
 
 function isSet(text: string | undefined): text is string {

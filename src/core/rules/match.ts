@@ -175,7 +175,7 @@ function withPorts(
 /** Sequences for the ports of one side, any of which may match. */
 function portChoices(peer: PeerMatch, side: Side, family: Family | undefined, uses: SetUses): Step[][] {
   const field: Field = side === "source" ? "th sport" : "th dport";
-  const not = peer.notPorts === undefined ? [] : notPortSteps(peer.notPorts, field, side, family, uses);
+  const not = notPortSteps(peer, field, side, family, uses);
   if (peer.ports === undefined || isEmpty(peer.ports)) return [not];
   const choices: Step[][] = [];
   if (peer.ports.ranges.length > 0) choices.push([rangeStep(field, peer.ports, false, uses), ...not]);
@@ -187,11 +187,13 @@ function portChoices(peer: PeerMatch, side: Side, family: Family | undefined, us
   return choices;
 }
 
-function notPortSteps(ports: PortMatch, field: Field, side: Side, family: Family | undefined, uses: SetUses): Step[] {
+function notPortSteps(peer: PeerMatch, field: Field, side: Side, family: Family | undefined, uses: SetUses): Step[] {
+  const ports = peer.notPorts;
+  if (ports === undefined) return [];
   const steps = ports.ranges.length > 0 ? [rangeStep(field, ports, true, uses)] : [];
   if (family !== undefined)
     for (const name of ports.named) {
-      const set = uses.namedPort("all()", name, family);
+      const set = uses.namedPort(peer.selector ?? "all()", name, family);
       steps.push(isNotIn([addressField(side, family), "meta l4proto", field], set));
     }
   return steps;
