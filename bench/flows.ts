@@ -121,7 +121,8 @@ async function connections(host: Host, path: Path, program: string): Promise<voi
 async function flood(host: Host, { client, address }: Path, program: string, port: number): Promise<string[]> {
   const pid = host.agentPids()[0] ?? 0;
   const [begun, before] = [performance.now(), cpuMs(pid)];
-  const flooding = [...client, program, "flood", address, String(port), String(FLOOD_SECONDS)];
+  // Before all others, or a busy machine slows the flood down.
+  const flooding = ["nice", "-n", "-15", ...client, program, "flood", address, String(port), String(FLOOD_SECONDS)];
   const argv = port === 0 ? ["sh", "-c", `sleep ${FLOOD_SECONDS}; echo 0`] : flooding;
   const sending = host.mustExec(argv, { timeoutMs: 120_000 });
   const times: number[] = [];
