@@ -8,6 +8,9 @@ export const MAP = { array: 2, lruHash: 9, queue: 22 } as const;
 const CMD = { MAP_CREATE: 0, MAP_LOOKUP: 1, PROG_LOAD: 5, RAW_TRACEPOINT_OPEN: 17, MAP_LOOKUP_AND_DELETE: 21 } as const;
 const RAW_TRACEPOINT = 17;
 const ENOENT = 2;
+const EAGAIN = 11;
+/** A signal that arrives while the verifier is at work breaks it off, and a child that ends sends one. libbpf tries as often. */
+const ATTEMPTS = 5;
 /** System call numbers of the architectures that Manx runs on. */
 const NUMBER: Readonly<Record<string, number>> = { x64: 321, arm64: 280 };
 /** The text of our programs may be used under either; some helpers are given to such programs only. */
@@ -83,14 +86,16 @@ export function createMap(type: number, keySize: number, valueSize: number, entr
 }
 
 /** @throws DriverError with what the kernel's verifier says, if it has something against the program */
-export function loadProgram(instructions: Uint8Array): number {
+export function loadProgram(instructions: Uint8Array, attempts = ATTEMPTS): number {
   const log = new Uint8Array(65_536);
   const text = Buffer.from(`${LICENSE}\0`);
   const attributes = new Attributes(72).u32(0, RAW_TRACEPOINT).u32(4, instructions.length / 8);
   attributes.address(8, instructions).address(16, text).u32(24, 1).u32(28, log.length).address(32, log);
   const fd = attributes.call(CMD.PROG_LOAD);
   if (fd >= 0) return fd;
-  const error = new SystemError(koffi.errno());
+  const errno = koffi.errno();
+  if (errno === EAGAIN && attempts > 1) return loadProgram(instructions, attempts - 1);
+  const error = new SystemError(errno);
   const said = Buffer.from(log).toString().replace(/\0.*$/s, "").trim().split("\n").slice(-3).join("; ");
   throw systemError(said === "" ? "load a BPF program" : `load a BPF program (${said})`, error);
 }
