@@ -152,12 +152,16 @@ async function build(
   }
   const lab = new Lab(name, hosts, [router, lan, internet]);
   const { docker, agent } = options;
-  if (docker !== false) await startEngines(lab, engine, docker, progress);
+  const engines = async (): Promise<void> => {
+    if (docker !== false) await startEngines(lab, engine, docker, progress);
+  };
+  // A cluster's hosts have Docker ask the agent for names of other hosts' containers: dockerd reads that when it starts.
+  const cluster = options.store === "etcd";
+  if (!cluster) await engines();
   if (agent !== false) await startAgents(lab, agent, progress);
-  if (options.store === "etcd") {
-    await makeCluster(lab, progress);
-    if (docker !== false) await restartEngines(lab, docker, progress);
-  }
+  if (!cluster) return lab;
+  await makeCluster(lab, progress);
+  await engines();
   return lab;
 }
 
@@ -183,21 +187,6 @@ async function startEngines(
     lab.hosts.map(async (host) => {
       await host.startEngine(options);
       await importBox(host.commandLine(["docker"]), ["busybox", "manx/box"]);
-    }),
-  );
-}
-
-/** A cluster's hosts have Docker ask the agent for names of other hosts' containers: dockerd reads that when it starts. */
-async function restartEngines(
-  lab: Lab,
-  options: EngineOptions | undefined,
-  progress: (line: string) => void,
-): Promise<void> {
-  progress(`${lab.name}: Docker again, which asks for names now`);
-  await Promise.all(
-    lab.hosts.map(async (host) => {
-      await host.stopEngine();
-      await host.startEngine(options);
     }),
   );
 }

@@ -128,6 +128,11 @@ export class ClusterWorld implements AsyncDisposable {
     return this.#fetch(from, (await this.#inspect(from)).pid, address, port);
   }
 
+  /** As `fetches`, for what is to come: it may take its time on a busy machine. */
+  async canFetch(from: Place, address: string, port = 80): Promise<boolean> {
+    return this.#fetch(from, (await this.#inspect(from)).pid, address, port, 5);
+  }
+
   async #fetch(from: Place, pid: number, address: string, port = 80, seconds = 1): Promise<boolean> {
     const [host] = this.#split(from);
     const probe = ["timeout", String(seconds), "bash", "-c", GET, "get", address, String(port)];

@@ -106,7 +106,8 @@ async function tryPage(lab: Lab, page: string): Promise<void> {
 const CLEAN = `set -e
 docker ps -aq | xargs -r docker rm -f
 docker network ls -q --filter driver=manx | xargs -r docker network rm
-for kind in snp sgnp np gnp netset gns; do manx get $kind -o name | xargs -r manx delete $kind; done
+found=$(manx get snp,sgnp,np,gnp,netset,gns -o yaml)
+case $found in *kind:*) echo "$found" | manx delete -f - ;; esac
 manx get tier presets -o name >/dev/null 2>&1 && manx delete tier presets || true`;
 
 async function prepare(lab: Lab): Promise<void> {

@@ -39,7 +39,7 @@ describe("an agent's outputs", () => {
   });
 
   it("metrics come over HTTP, with the drops of a real rule, and the agent says that it is ready", async () => {
-    assert.ok(await world.fetches("web", await world.address("db", 4)));
+    assert.ok(await world.canFetch("web", await world.address("db", 4)));
     assert.ok(!(await world.fetches("stranger", await world.address("db", 4))));
     const get = async (path: string): Promise<string> =>
       (await world.host.mustExec(["bash", "-c", GET, "get", path])).replaceAll("\r", "");

@@ -10,6 +10,9 @@ import { type ContainerView, inspect } from "./inspect.ts";
 /** bash(1), "REDIRECTION": /dev/tcp/HOST/PORT. */
 const GET = 'exec 3<>"/dev/tcp/$1/$2" && printf "GET / HTTP/1.0\\r\\n\\r\\n" >&3 && cat <&3';
 
+/** Seconds that an answer which is to come may take. One that is not to come is waited for a second. */
+const PATIENCE = 5;
+
 /** Where a probe starts: a container of a host, or a machine itself. */
 export type From = string | Machine;
 
@@ -80,13 +83,23 @@ export class World implements AsyncDisposable {
     return ok && out.includes("HTTP/1");
   }
 
+  /** As `pings`, for what is to come: it may take its time on a busy machine. */
+  canPing(from: From, address: string): Promise<boolean> {
+    return this.pings(from, address, PATIENCE);
+  }
+
+  /** As `fetches`, for what is to come. */
+  canFetch(from: From, address: string, port = 80): Promise<boolean> {
+    return this.fetches(from, address, port, PATIENCE);
+  }
+
   /** Ping and TCP in both families; each must come out as wanted. What is to come may take its time on a busy machine. */
   async expectReach(from: From, to: string, wanted: boolean, network?: string): Promise<void> {
     const { networks } = await this.inspect(to);
     const found = network === undefined ? [...networks.values()] : [networks.get(network)];
     const addresses = found.flatMap((on) => [on?.ipv4 ?? "", on?.ipv6 ?? ""]).filter((address) => address !== "");
     assert.ok(addresses.length > 0, `${to} has no address`);
-    const seconds = wanted ? 5 : 1;
+    const seconds = wanted ? PATIENCE : 1;
     const got = await Promise.all(
       addresses.flatMap((address) => [
         this.pings(from, address, seconds).then((ok) => `ping ${address} ${ok}`),
