@@ -23,7 +23,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   const agent = await Promise.race([startAgent(options, log, shared), stop.then(() => undefined)]);
   if (agent === undefined) {
     log.info("the agent was told to stop before it was ready");
-    process.exit(0); // a start may wait for a store that never comes; whatever it began, the next one finds
+    process.exit(0); // a start may wait for a store or an engine; whatever it began, the next one finds
   }
   await using stack = new AsyncDisposableStack();
   stack.use(agent);

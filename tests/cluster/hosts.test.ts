@@ -88,6 +88,23 @@ describe("three hosts on one etcd", { timeout: 1_800_000 }, () => {
     assert.deepEqual([found.owner, found.holder], ["h1", "h2"]);
   });
 
+  it("manx bgp diff names the blocks of other hosts that do not arrive", async () => {
+    const differences = async (): Promise<string> => (await world.host("h1").exec(["manx", "bgp", "diff"])).stdout;
+    const configuration = {
+      apiVersion: "projectcalico.org/v3",
+      kind: "BGPConfiguration",
+      metadata: { name: "default" },
+    };
+    const input = JSON.stringify({ ...configuration, spec: { nodeToNodeMeshEnabled: false } });
+    await world.eventually(async () => assert.match(await differences(), /^$/));
+    await world.host("h1").mustExec(["manx", "apply", "-f", "-"], { input });
+    await world.eventually(async () =>
+      assert.match(await differences(), /10\.77\.\S+ of host h2 .*does not arrive here/),
+    );
+    await world.host("h1").mustExec(["manx", "delete", "bgpconfiguration", "default"]);
+    await world.eventually(async () => assert.match(await differences(), /^$/));
+  });
+
   it("with etcd gone containers start and stop, and all of it is told when etcd is back", async () => {
     await world.stopEtcd();
     await world.run("h2/late", "apps");
