@@ -1,5 +1,8 @@
 /** Containers of one network on three hosts: real Docker engines, real etcd, real BIRD, real packets. */
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { text } from "node:stream/consumers";
 import { after, before, describe, it } from "node:test";
 import { ClusterWorld } from "./cluster-world.ts";
 
@@ -145,7 +148,16 @@ describe("three hosts on one etcd", { timeout: 1_800_000 }, () => {
       world.startAgent(world.host("h3"), { MANX_HOST: "h1" }),
       /Cannot be host "h1": another machine/,
     );
-    await world.startAgent(world.host("h3"));
+    // One that still waits for its store ends when it is told to.
+    const h3 = world.host("h3");
+    const waiting = { MANX_STORE: "http://10.99.0.200:2379", MANX_STATE_FILE: "/tmp/fresh.db" };
+    const [file = "", ...args] = h3.commandLine(["manx", "agent"], waiting);
+    const child = spawn(file, args, { stdio: ["ignore", "ignore", "pipe"] });
+    const said = text(child.stderr);
+    await world.eventually(() => Promise.resolve(assert.ok(existsSync(h3.path("/tmp/fresh.db")))));
+    for (const pid of h3.agentPids()) process.kill(pid, "SIGTERM");
+    assert.match(await said, /told to stop before it was ready/);
+    await world.startAgent(h3);
   });
 
   it("a host that died is forgotten, after the checks, and its blocks are free", async () => {
