@@ -1,5 +1,5 @@
 /**
- * The dashboard's page: Preact and signals, modules as they are. Everything shown comes from the agent's API on the same origin;
+ * The dashboard's page: Preact and signals. Everything shown comes from the agent's API on the same origin;
  * names of containers, networks and policies are text of strangers, so nothing is ever made from them but text.
  */
 import { h, render } from "preact";
