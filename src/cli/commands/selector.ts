@@ -69,7 +69,7 @@ export const define: Define = (command, cli) => {
       rows,
       columns: ENDPOINT_COLUMNS,
       name: ({ container, id }) => container || id,
-      empty: `It matches none of ${plural(all.length, "endpoint")}. What labels there are: manx ls -o wide`,
+      empty: `It matches none of the ${plural(all.length, "endpoint")}. What labels there are: manx ls -o wide`,
     });
   });
 };
