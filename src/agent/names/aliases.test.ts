@@ -58,7 +58,7 @@ describe("aliases of containers", () => {
       assert.ok(next !== undefined);
       return next();
     };
-    return { state, asked, aliases: new Aliases({ state, inspect, onOutcome: () => {} }) };
+    return { state, asked, aliases: new Aliases({ state, inspect, onOutcome: () => {}, pause: () => 2 }) };
   };
 
   it("are asked for once, of containers that have joined and are known", async () => {
@@ -91,5 +91,27 @@ describe("aliases of containers", () => {
     await until(() => state.endpoints.get("e1")?.aliases !== undefined);
     assert.deepEqual(state.endpoints.get("e1")?.aliases, ["www"]);
     assert.equal(asked.length, 3);
+  });
+
+  it("are asked for as long as the engine is at work, and no longer than the endpoint is there", async () => {
+    const { state, asked, aliases } = open([
+      ...Array.from({ length: 30 }, () => () => details()),
+      () => details({ endpointId: "e1", aliases: ["www"] }),
+      () => details(),
+    ]);
+    using _state = state;
+    await using _ = aliases;
+    state.putEndpoint(endpoint("e1"));
+    aliases.look();
+    await until(() => state.endpoints.get("e1")?.aliases !== undefined);
+    state.putEndpoint(endpoint("e2", { container: { id: "d".repeat(64), name: "db", labels: {} } }));
+    aliases.look();
+    await until(() => asked.length > 33);
+    state.removeEndpoint("e2");
+    const rest = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 30));
+    await rest();
+    const before = asked.length;
+    await rest();
+    assert.equal(asked.length, before);
   });
 });

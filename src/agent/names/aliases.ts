@@ -14,13 +14,20 @@ export interface AliasesOptions {
   readonly inspect: Inspect;
   /** Told why some are not known, and (undefined) when all are. */
   readonly onOutcome: (why: string | undefined) => void;
+  /** Milliseconds before the engine is asked again about a container, after so many tries; for tests. */
+  readonly pause?: (tries: number) => number;
 }
 
-/** Milliseconds before the engine is asked again about a container, and that it has for an answer. */
-const AGAIN = 200;
+/** Milliseconds that the engine has for an answer. */
 const PATIENCE = 2000;
-const MOST_TRIES = 10;
+/** After so many tries somebody should know. */
+const MANY_TRIES = 10;
 const MOST = 64;
+
+/** A start takes the engine a second, on a busy machine many: five times a second at first, at last every ten seconds. */
+function pauseAfter(tries: number): number {
+  return Math.min(200 * 2 ** Math.max(0, tries - 5), 10_000);
+}
 
 export class Aliases implements AsyncDisposable {
   readonly #options: AliasesOptions;
@@ -51,32 +58,42 @@ export class Aliases implements AsyncDisposable {
     let failure: unknown;
     for (const [container, tries] of this.#wanted.entries().toArray()) {
       if (this.#closed.signal.aborted) break;
+      if (!this.#isMissing(container)) {
+        this.#wanted.delete(container);
+        continue;
+      }
+      this.#wanted.set(container, tries + 1);
       try {
         const details = await this.#options.inspect(container, this.#limited());
         // The engine tells of a connection before it lists it.
-        if (!this.#keep(container, details) && tries + 1 < MOST_TRIES) this.#wanted.set(container, tries + 1);
-        else this.#wanted.delete(container);
+        if (this.#keep(container, details)) this.#wanted.delete(container);
       } catch (error) {
         if (error instanceof DriverError && error.code === "not-found") {
           this.#wanted.delete(container);
           this.#unknown.add(container);
-        } else if (tries + 1 < MOST_TRIES) this.#wanted.set(container, tries + 1);
-        else {
-          this.#wanted.delete(container); // the next look begins anew
-          failure = error;
-        }
+        } else if (tries + 1 >= MANY_TRIES) failure = error;
       }
     }
     this.#running = undefined;
     if (this.#closed.signal.aborted) return;
     if (failure !== undefined) this.#options.onOutcome(messageOf(failure));
     else if (this.#wanted.size === 0) this.#options.onOutcome(undefined);
-    if (this.#wanted.size === 0) return;
+    this.#runAgain();
+  }
+
+  #runAgain(): void {
     clearTimeout(this.#retry);
-    this.#retry = setTimeout(() => {
-      this.#running ??= this.#run();
-    }, AGAIN);
+    if (this.#wanted.size === 0) return;
+    const { pause = pauseAfter } = this.#options;
+    this.#retry = setTimeout(() => (this.#running ??= this.#run()), pause(Math.min(...this.#wanted.values())));
     this.#retry.unref();
+  }
+
+  /** Whether an endpoint of the container still waits for its aliases. */
+  #isMissing(container: string): boolean {
+    return this.#options.state.endpoints
+      .values()
+      .some((one) => one.joined && one.aliases === undefined && one.container?.id === container);
   }
 
   /** The engine says nothing about a container that it is at work on: the others must not wait behind it. */
