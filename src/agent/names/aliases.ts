@@ -85,7 +85,10 @@ export class Aliases implements AsyncDisposable {
     clearTimeout(this.#retry);
     if (this.#wanted.size === 0) return;
     const { pause = pauseAfter } = this.#options;
-    this.#retry = setTimeout(() => (this.#running ??= this.#run()), pause(Math.min(...this.#wanted.values())));
+    const again = (): void => {
+      this.#running ??= this.#run();
+    };
+    this.#retry = setTimeout(again, pause(Math.min(...this.#wanted.values())));
     this.#retry.unref();
   }
 
