@@ -4,11 +4,10 @@
  */
 
 import { Deriver } from "../core/calc/deriver.ts";
-import { withFelixConfiguration } from "../core/calc/felix-configuration.ts";
 import type { HostState } from "../core/calc/host-state.ts";
 import { labelPolicies } from "../core/calc/label-policies.ts";
-import type { Settings, Snapshot } from "../core/calc/snapshot.ts";
-import type { FelixConfiguration, Node } from "../core/model/resources.ts";
+import type { Snapshot } from "../core/calc/snapshot.ts";
+import type { Node } from "../core/model/resources.ts";
 import { match } from "../core/selector/match.ts";
 import { parseSelector } from "../core/selector/parse.ts";
 import { KernelConntrack } from "../drivers/conntrack/kernel-conntrack.ts";
@@ -16,12 +15,12 @@ import { EngineClient } from "../drivers/docker/engine.ts";
 import { messageOf } from "../drivers/error.ts";
 import { Nftables } from "../drivers/nftables/nftables.ts";
 import type { Store } from "../drivers/store/store.ts";
-import { hasDrifted, readSysctl } from "../drivers/system/sysctls.ts";
+import { hasDrifted } from "../drivers/system/sysctls.ts";
 import { openBgp } from "./bgp/open.ts";
 import { LiveRequests } from "./cluster/live-requests.ts";
 import { Membership } from "./cluster/membership.ts";
 import { ConnectionCutter } from "./connection-cutter.ts";
-import { Dataplane, type Outcome } from "./dataplane.ts";
+import { Dataplane, type Outcome, reportOutcome } from "./dataplane.ts";
 import { openDockerSide } from "./docker-side.ts";
 import { Health } from "./health.ts";
 import { HostNetwork } from "./host-network.ts";
@@ -46,6 +45,7 @@ import { ServiceClaims } from "./services/claims.ts";
 import { openStopGate } from "./services/gate.ts";
 import { Services } from "./services/open.ts";
 import { cutsSession, type GuardSources } from "./session-guard.ts";
+import { hostSettings } from "./settings.ts";
 import { Snapshots } from "./snapshot.ts";
 import { openStoreSide } from "./store-side.ts";
 import { SysctlOriginals } from "./sysctl-originals.ts";
@@ -181,17 +181,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
 
   const joining = openJoining({ options, shared, store, state, cluster, hostNetwork, link, health, log });
   if (joining !== undefined) undo.use(joining);
-  const forwardedBefore = state.meta("forwarded-before") ?? readSysctl("net/ipv4/ip_forward") ?? "0";
-  state.setMeta("forwarded-before", forwardedBefore);
-  const settings: Settings = {
-    endpointToHost: options.endpointToHost,
-    guardForwarding: forwardedBefore === "0",
-    failsafe: options.failsafe,
-    ...(options.names && { names: true }),
-    ...(options.logGroup === undefined ? {} : { logGroup: options.logGroup }),
-  };
-  const settingsWith = (configurations: readonly FelixConfiguration[]): Settings =>
-    withFelixConfiguration(settings, options.given, configurations, options.host);
+  const settingsWith = hostSettings(options, state);
   const thisNode = (): Node => membership?.node() ?? hostNetwork.node;
   const serving = undo.use(new Services({ state, engine, kernel, health, log, wake }));
   services = serving;
@@ -408,14 +398,4 @@ function departedOf({ remote }: Membership, { networks }: LocalState) {
     containers: (networkId: string) => remote.departed.containers(name(networkId)),
     addresses: (networkId: string, container: string) => remote.departed.addresses(name(networkId), container),
   };
-}
-
-function reportOutcome(health: Health, { failures }: Outcome): void {
-  const why = (...stages: (keyof Outcome["writes"])[]): string | undefined => {
-    const found = stages.flatMap((stage) => (failures.has(stage) ? [messageOf(failures.get(stage))] : []));
-    return found.length === 0 ? undefined : found.join("; ");
-  };
-  health.set("firewall-not-applied", why("firewall"));
-  health.set("interfaces-not-applied", why("links", "gatewayAddresses", "neighbours", "routes", "services", "proxies"));
-  health.set("settings-not-applied", why("sysctls"));
 }

@@ -6,6 +6,8 @@
 import type { HostState, LinkState, RouteState, ServiceRoute } from "../core/calc/host-state.ts";
 import { Reconciler, type Target } from "../core/reconcile/reconciler.ts";
 import type { Ruleset } from "../core/rules/ir.ts";
+import { messageOf } from "../drivers/error.ts";
+import type { Health } from "./health.ts";
 
 export interface Firewall {
   /** @returns how many kernel objects were written; 0: all was as it should be. */
@@ -131,4 +133,15 @@ async function step<V>(
 ): Promise<number> {
   const { upserts, deletes } = await reconciler.step(desired, signal);
   return upserts.size + deletes.size;
+}
+
+/** Says of each part whether it could be made right. */
+export function reportOutcome(health: Pick<Health, "set">, { failures }: Outcome): void {
+  const why = (...stages: (keyof Outcome["writes"])[]): string | undefined => {
+    const found = stages.flatMap((stage) => (failures.has(stage) ? [messageOf(failures.get(stage))] : []));
+    return found.length === 0 ? undefined : found.join("; ");
+  };
+  health.set("firewall-not-applied", why("firewall"));
+  health.set("interfaces-not-applied", why("links", "gatewayAddresses", "neighbours", "routes", "services", "proxies"));
+  health.set("settings-not-applied", why("sysctls"));
 }

@@ -7,8 +7,10 @@ import { KernelHost } from "../../src/lab/kernel-host.ts";
 import { casesOf, ENDPOINTS, HOST_ADDRESSES, ROWS, snapshotOf } from "./cases.ts";
 import { fate, run } from "./evaluated.ts";
 import { HOST_ROWS } from "./host-cases.ts";
+import { MATCH_ROWS } from "./match-cases.ts";
 import { NAMED_PORT_ROWS } from "./named-port-cases.ts";
 import { type Flow, judge } from "./oracle.ts";
+import { SELECTOR_ROWS } from "./selector-cases.ts";
 import { interfaceTo, LAN } from "./world.ts";
 
 describe("policy cases", () => {
@@ -18,7 +20,7 @@ describe("policy cases", () => {
   });
   after(() => kernel[Symbol.dispose]());
 
-  for (const row of [...ROWS, ...HOST_ROWS, ...NAMED_PORT_ROWS])
+  for (const row of [...ROWS, ...SELECTOR_ROWS, ...MATCH_ROWS, ...HOST_ROWS, ...NAMED_PORT_ROWS])
     it(row[0], async () => {
       const snapshot = snapshotOf(row);
       const state = derive(snapshot);

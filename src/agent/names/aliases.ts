@@ -44,10 +44,14 @@ export class Aliases implements AsyncDisposable {
 
   /** Looks up who has not been looked up yet. Returns at once. */
   readonly look = (): void => {
-    for (const { joined, aliases, container } of this.#options.state.endpoints.values())
-      if (joined && aliases === undefined && container?.id !== undefined && !this.#isInHand(container.id))
-        this.#wanted.set(container.id, 0);
-    if (this.#wanted.size > 0 && !this.#closed.signal.aborted) this.#running ??= this.#run();
+    let isNew = false;
+    for (const { joined, aliases, container } of this.#options.state.endpoints.values()) {
+      if (!joined || aliases !== undefined || container?.id === undefined || this.#isInHand(container.id)) continue;
+      this.#wanted.set(container.id, 0);
+      isNew = true;
+    }
+    // The others' turn comes after their pause, however often something changes.
+    if (isNew && !this.#closed.signal.aborted) this.#running ??= this.#run();
   };
 
   #isInHand(container: string): boolean {
