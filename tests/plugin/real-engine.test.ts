@@ -189,8 +189,13 @@ for (const engine of ENGINES) {
           await docker("run", "-d", "--restart", "always", "--name", name, "--network", "apps", ...SLEEPER);
         await back("made anew under the same name");
         for (const name of names) {
-          await world.host.mustExec(["kill", "-9", String((await world.inspect(name)).pid)]);
-          await world.eventually(async () => assert.equal(await addressOf(name), had.get(name), `${name} killed`), 15);
+          const { pid: killed } = await world.inspect(name);
+          await world.host.mustExec(["kill", "-9", String(killed)]);
+          await world.eventually(async () => {
+            const { pid } = await world.inspect(name);
+            assert.ok(pid !== 0 && pid !== killed, `${name} is started again`);
+            assert.equal(await addressOf(name), had.get(name), `${name} killed`);
+          }, 15);
         }
         await back("its restart policy");
       });
