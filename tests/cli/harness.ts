@@ -1,4 +1,4 @@
-/** The CLI as a child process, against a fake agent on a socket of its own. */
+/** The CLI against a fake agent on a socket of its own. */
 import { execFile } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -6,6 +6,9 @@ import { join } from "node:path";
 import { createApp } from "../../src/api/app.ts";
 import { FakeAgent } from "../../src/api/fake-agent.ts";
 import { serve } from "../../src/api/server.ts";
+import { Cli } from "../../src/cli/cli.ts";
+import { run } from "../../src/cli/run.ts";
+import { Terminal } from "../../src/cli/terminal.ts";
 
 export const MANX = join(import.meta.dirname, "../../bin/manx");
 
@@ -19,8 +22,9 @@ export interface Bench extends AsyncDisposable {
   readonly agent: FakeAgent;
   readonly socket: string;
   readonly folder: string;
-  /** Runs `manx WORDS`; `input` goes to its stdin. */
+  /** What `manx WORDS` prints and how it ends, without a process: `main.ts` only gives `run` the real arguments and streams. */
   manx(...words: readonly string[]): Promise<Ran>;
+  /** `bin/manx WORDS` as a child process; `input` goes to its stdin. */
   manxWith(
     options: { readonly input?: string; readonly env?: NodeJS.ProcessEnv },
     ...words: readonly string[]
@@ -31,19 +35,27 @@ export async function setUp(agent = new FakeAgent()): Promise<Bench> {
   const folder = await mkdtemp(join(tmpdir(), "manx-cli-"));
   const socket = join(folder, "manx.sock");
   const server = await serve(createApp(agent), socket);
-  const manxWith: Bench["manxWith"] = ({ input, env }, ...words) =>
-    execute(MANX, words, { ...environment(), MANX_SOCKET: socket, ...env }, input);
+  const own = { ...environment(), MANX_SOCKET: socket };
+  const manxWith: Bench["manxWith"] = ({ input, env }, ...words) => execute(MANX, words, { ...own, ...env }, input);
   return {
     agent,
     socket,
     folder,
     manxWith,
-    manx: (...words) => manxWith({}, ...words),
+    manx: (...words) => inProcess(words, own),
     async [Symbol.asyncDispose]() {
       await server[Symbol.asyncDispose]();
       await rm(folder, { recursive: true });
     },
   };
+}
+
+async function inProcess(words: readonly string[], env: NodeJS.ProcessEnv): Promise<Ran> {
+  let [out, err] = ["", ""];
+  const stdout = { write: (text: string) => (out += text) };
+  const stderr = { write: (text: string) => (err += text) };
+  const exit = await run(words, new Cli(new Terminal(stdout, stderr, env), env));
+  return { exit, out, err };
 }
 
 /** What of our own environment a child may see: nothing that changes its output. */
