@@ -47,6 +47,11 @@ export class Serving implements AsyncDisposable {
 
   /** Work that was done in a second or so, per CPU second. */
   async run(mode: Mode, seconds: number): Promise<number> {
+    const { done, cpuSeconds } = await this.work(mode, seconds);
+    return done / cpuSeconds;
+  }
+
+  async work(mode: Mode, seconds: number): Promise<{ readonly done: number; readonly cpuSeconds: number }> {
     const before = cpuSeconds(this.pid) + softirqSeconds();
     const { host, client, address } = this.path;
     const script = 'TIMEFORMAT="%U %S"; time "$@"';
@@ -54,7 +59,7 @@ export class Serving implements AsyncDisposable {
     const { code, stdout, stderr } = await host.exec([...client, "bash", "-c", script, "bench", ...args]);
     if (code !== 0) throw new Error(`traffic ${mode} over ${this.path.name}: ${stderr}`);
     const [user = 0, system = 0] = stderr.trim().split(/\s+/).slice(-2).map(Number);
-    return Number(stdout) / (user + system + cpuSeconds(this.pid) + softirqSeconds() - before);
+    return { done: Number(stdout), cpuSeconds: user + system + cpuSeconds(this.pid) + softirqSeconds() - before };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

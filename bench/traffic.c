@@ -8,6 +8,7 @@
  *   crr   TCP connections: connect, one byte each way, close   rr  round trips of one byte on one TCP connection
  *
  *   flood datagrams that were sent, 50,000 a second; whoever likes drops them
+ *   scan  the same, each to another port
  *
  * A connection's first byte says what it is for: B bulk, R echo, U how many datagrams have arrived so far, T bytes so far.
  */
@@ -122,19 +123,28 @@ static void rr(const char *host, const char *port, double seconds) {
 }
 
 /* So many datagrams a second, whatever becomes of them, in portions of a millisecond. */
-static void flood(const char *host, const char *port, double seconds) {
+static void flood(const char *host, const char *port, double seconds, int scan) {
   struct addrinfo *to = resolve(host, port, SOCK_DGRAM);
   int fd = socket(to->ai_family, SOCK_DGRAM, 0);
   uint64_t sent = 0;
   struct iovec iov = {"x", 1};
   struct mmsghdr batch[BATCH];
+  struct sockaddr_in6 names[BATCH]; /* the port is where that of sockaddr_in is */
+  if (fd < 0) die("udp");
   memset(batch, 0, sizeof batch);
-  for (int i = 0; i < BATCH; i++) batch[i].msg_hdr = (struct msghdr){.msg_iov = &iov, .msg_iovlen = 1};
-  if (fd < 0 || connect(fd, to->ai_addr, to->ai_addrlen) < 0) die("udp");
+  for (int i = 0; i < BATCH; i++) {
+    memcpy(&names[i], to->ai_addr, to->ai_addrlen);
+    batch[i].msg_hdr = (struct msghdr){.msg_name = &names[i], .msg_namelen = to->ai_addrlen, .msg_iov = &iov, .msg_iovlen = 1};
+  }
   for (double begin = now(), at = begin; at < begin + seconds; at = now()) {
     for (uint64_t due = (uint64_t)((at - begin) * FLOOD); sent < due;) {
+      for (int i = 0; scan && i < BATCH; i++) names[i].sin6_port = htons((uint16_t)(1 + (sent + (unsigned)i) % 65535));
       int done = sendmmsg(fd, batch, due - sent < BATCH ? (unsigned)(due - sent) : BATCH, 0);
       sent += done > 0 ? (uint64_t)done : 1; /* refused is sent, too */
+      if (scan && sent % 65535 < BATCH) { /* from another port, or they would be no new ones */
+        close(fd);
+        if ((fd = socket(to->ai_family, SOCK_DGRAM, 0)) < 0) die("udp");
+      }
     }
     usleep(1000);
   }
@@ -216,13 +226,14 @@ static void serve(const char *port) {
 
 int main(int argc, char **argv) {
   if (argc == 3 && strcmp(argv[1], "serve") == 0) serve(argv[2]);
-  if (argc != 5) return fprintf(stderr, "usage: traffic serve PORT | traffic udp|bulk|crr|rr|flood ADDRESS PORT SECONDS\n"), 2;
+  if (argc != 5) return fprintf(stderr, "usage: traffic serve PORT | traffic udp|bulk|crr|rr|flood|scan ADDRESS PORT SECONDS\n"), 2;
   double seconds = atof(argv[4]);
   if (strcmp(argv[1], "udp") == 0) udp(argv[2], argv[3], seconds);
   else if (strcmp(argv[1], "bulk") == 0) bulk(argv[2], argv[3], seconds);
   else if (strcmp(argv[1], "crr") == 0) crr(argv[2], argv[3], seconds);
   else if (strcmp(argv[1], "rr") == 0) rr(argv[2], argv[3], seconds);
-  else if (strcmp(argv[1], "flood") == 0) flood(argv[2], argv[3], seconds);
+  else if (strcmp(argv[1], "flood") == 0) flood(argv[2], argv[3], seconds, 0);
+  else if (strcmp(argv[1], "scan") == 0) flood(argv[2], argv[3], seconds, 1);
   else return fprintf(stderr, "%s is no mode\n", argv[1]), 2;
   return 0;
 }

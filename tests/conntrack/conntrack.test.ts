@@ -1,4 +1,4 @@
-/** The kernel's table of connections: read, cut, followed, in namespaces of the test's own. */
+/** The kernel's table of connections: read and cut, in namespaces of the test's own. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Tuple } from "../../src/drivers/conntrack/conntrack.ts";

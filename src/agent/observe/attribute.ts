@@ -5,9 +5,9 @@ import { stateRouting } from "../../core/calc/state-routing.ts";
 import type { Reason } from "../../core/flows/flow.ts";
 import type { LocalLink } from "../../core/flows/parties.ts";
 import { reasonOf } from "../../core/flows/reason.ts";
+import type { Family } from "../../core/net/address.ts";
 import type { Membership } from "../../core/rules/decider.ts";
 import { type Evaluation, evaluate } from "../../core/rules/evaluate.ts";
-import type { Connection } from "../../drivers/conntrack/conntrack.ts";
 
 export interface Place {
   readonly state: HostState;
@@ -18,8 +18,8 @@ export interface Place {
 }
 
 /** `link`: that of the sender, if it is a container of this host. */
-export function attribute({ family, original }: Connection, link: LocalLink | undefined, place: Place): Reason[] {
-  const evaluation = judge({ family, ...original }, link, place);
+export function attribute(first: First, link: LocalLink | undefined, place: Place): Reason[] {
+  const evaluation = judge(first, link, place);
   // A policy may have changed since: what the rules of now would drop was let through by those of then.
   return decisions(evaluation, place.state.origins, place.members).flatMap(({ verdict, origin }) =>
     verdict === "allow" && origin !== undefined ? [reasonOf(origin)] : [],
@@ -27,10 +27,15 @@ export function attribute({ family, original }: Connection, link: LocalLink | un
 }
 
 /** A packet that begins a connection. */
-export type First = Pick<Connection, "family"> &
-  Pick<Connection["original"], "source" | "destination" | "protocol" | "sourcePort" | "destinationPort"> & {
-    readonly icmp?: { readonly type: number; readonly code: number };
-  };
+export interface First {
+  readonly family: Family;
+  readonly source: string;
+  readonly destination: string;
+  readonly protocol: number;
+  readonly sourcePort?: number;
+  readonly destinationPort?: number;
+  readonly icmp?: { readonly type: number; readonly code: number };
+}
 
 /** What the rules in force make of the packet. */
 export function judge(packet: First, link: LocalLink | undefined, place: Place): Evaluation {

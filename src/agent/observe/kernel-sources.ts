@@ -1,10 +1,10 @@
-/** The observer's sources on a real host: NFLOG and conntrack of this namespace. */
+/** The observer's sources on a real host: NFLOG and nftables of this namespace. */
 
 import { DROP_REASONS } from "../../core/flows/kernel-drop.ts";
-import { KernelConntrack } from "../../drivers/conntrack/kernel-conntrack.ts";
 import { kernelDrops } from "../../drivers/drops/drops.ts";
 import { messageOf } from "../../drivers/error.ts";
 import { listen } from "../../drivers/nflog/nflog.ts";
+import { newConnections } from "../../drivers/nftables/new-connections.ts";
 import type { Health } from "../health.ts";
 import type { Logger } from "../log.ts";
 import type { HostNames } from "./host-names.ts";
@@ -23,7 +23,7 @@ export function kernelSources(given: {
   const { logGroup = 0, names, health, log, trace } = given;
   return {
     packets: (signal) => listen({ group: logGroup, maxPerSecond: MAX_PACKETS }, signal),
-    connections: (signal) => new KernelConntrack().events(signal, "beginnings"),
+    connections: (signal) => newConnections(signal),
     drops: (signal) => kernelDrops(DROP_REASONS, signal),
     trace,
     onNoDrops: (error) => log.info({ why: messageOf(error) }, "drops by others than Manx are not seen"),

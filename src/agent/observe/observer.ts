@@ -1,7 +1,7 @@
 /**
- * Watches what the kernel tells of packets and keeps it for a while: NFLOG for what rules of ours dropped, conntrack for what
- * they let through, the kernel's drop reasons for what others dropped. Bounded everywhere: the rules log so many packets a second,
- * the socket hands over so many, the ledger keeps so many flows. Nothing waits for it: what it cannot take in time is lost, and counted.
+ * Watches what the kernel tells of packets and keeps it for a while: NFLOG for what rules of ours dropped, counters of nftables for
+ * what was let through, the kernel's drop reasons for what others dropped. Bounded everywhere: the rules log so many packets a second,
+ * the socket hands over so many, the kernel counts so many kinds of connections, the ledger keeps so many flows. Nothing waits for it: what it cannot take in time is lost, and counted.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { HostState } from "../../core/calc/host-state.ts";
@@ -11,18 +11,18 @@ import type { LiveHead } from "../../core/flows/live.ts";
 import type { Parties } from "../../core/flows/parties.ts";
 import { Tally } from "../../core/flows/tally.ts";
 import type { Membership } from "../../core/rules/decider.ts";
-import type { Connection, ConnectionEvent } from "../../drivers/conntrack/conntrack.ts";
 import type { DropEvent } from "../../drivers/drops/drops.ts";
 import { messageOf } from "../../drivers/error.ts";
 import type { LogEvent } from "../../drivers/nflog/nflog.ts";
 import type { PacketHead } from "../../drivers/nflog/packet-head.ts";
+import type { ConnectionNews, NewConnections } from "../../drivers/nftables/new-connections.ts";
 import { attribute, judge, type Place } from "./attribute.ts";
 import { ForeignDrops, type ForeignSources } from "./foreign-drops.ts";
-import { concernsEndpoint, familyOf, sightingOfConnection, sightingOfPacket } from "./sightings.ts";
+import { familyOf, sightingOfConnections, sightingOfPacket } from "./sightings.ts";
 
 export interface ObserverSources {
   readonly packets: (signal: AbortSignal) => AsyncIterable<readonly LogEvent[]>;
-  readonly connections: (signal: AbortSignal) => AsyncIterable<readonly ConnectionEvent[]>;
+  readonly connections: (signal: AbortSignal) => AsyncIterable<readonly ConnectionNews[]>;
   /** What the kernel drops, whoever's doing it is. Throws where it cannot tell. */
   readonly drops: (signal: AbortSignal) => AsyncIterable<readonly DropEvent[]>;
   /** The next packet of the flows; never rejects. */
@@ -42,7 +42,7 @@ export interface ObserverSources {
   readonly now: () => number;
 }
 
-/** Connections whose rules are looked for in a second; the flows of the others stay without. */
+/** Flows whose rules are looked for in a second; the others stay without. */
 const ATTRIBUTED_PER_SECOND = 200;
 const RETRY = 5_000;
 
@@ -83,7 +83,7 @@ export class Observer {
       this.#listen(
         "connections",
         this.#sources.connections,
-        (event: ConnectionEvent) => this.#takeEvent(event),
+        (news: ConnectionNews) => this.#takeConnections(news),
         signal,
       ),
       this.#listenToDrops(signal),
@@ -170,19 +170,21 @@ export class Observer {
     this.#add(seen);
   }
 
-  #takeEvent(event: ConnectionEvent): void {
-    if (event.kind === "overrun") this.#lost++;
-    if (event.kind !== "new") return;
+  #takeConnections(news: ConnectionNews): void {
+    if (news.kind === "lost") {
+      this.#lost += news.count;
+      return;
+    }
     const parties = this.#sources.parties();
-    if (!concernsEndpoint(event.connection, parties)) return;
-    const seen = sightingOfConnection(event.connection, parties, this.#sources.now());
-    this.#add(this.ledger.has(seen) ? seen : { ...seen, reasons: this.#reasons(event.connection, parties) });
+    if (!parties.isEndpoint(news.source) && !parties.isEndpoint(news.destination)) return;
+    const seen = sightingOfConnections(news, parties);
+    this.#add(this.ledger.has(seen) ? seen : { ...seen, reasons: this.#reasons(news, parties) }, news.count);
   }
 
-  #reasons(connection: Connection, parties: Parties): Sighting["reasons"] {
+  #reasons(connections: NewConnections, parties: Parties): Sighting["reasons"] {
     const state = this.#sources.hostState();
     if (state === undefined || !this.#spend()) return [];
-    return attribute(connection, parties.linkOf(connection.original.source), { ...this.#place(), state });
+    return attribute(connections, parties.linkOf(connections.source), { ...this.#place(), state });
   }
 
   #spend(): boolean {

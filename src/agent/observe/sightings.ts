@@ -1,13 +1,13 @@
-/** From what the kernel tells (a logged packet, a new connection) to what was seen of whom. */
-import type { FlowVerdict, Reason, Sighting } from "../../core/flows/flow.ts";
+/** From what the kernel tells (a logged packet, new connections) to what was seen of whom. */
+import type { Reason, Sighting } from "../../core/flows/flow.ts";
 import type { Parties } from "../../core/flows/parties.ts";
 import { parseLogPrefix, reasonOf } from "../../core/flows/reason.ts";
 import type { Family } from "../../core/net/address.ts";
 import { decider, type Membership } from "../../core/rules/decider.ts";
 import type { Origins } from "../../core/rules/origin.ts";
-import type { Connection } from "../../drivers/conntrack/conntrack.ts";
 import type { LoggedPacket } from "../../drivers/nflog/nflog.ts";
 import { type PacketHead, parseHead } from "../../drivers/nflog/packet-head.ts";
+import type { NewConnections } from "../../drivers/nftables/new-connections.ts";
 
 export interface LogContext {
   readonly parties: Parties;
@@ -51,26 +51,19 @@ function reasonFor(id: string, head: PacketHead, { origins, members }: LogContex
 
 const GONE: Reason = { text: "a rule that is not there any more" };
 
-/** A connection that was let through; the receiver is who answers, behind a published host port too. */
-export function sightingOfConnection(connection: Connection, parties: Parties, time: number): Sighting {
-  const { family, original, reply, destinationNat } = connection;
-  const verdict: FlowVerdict = "allow";
-  const port = destinationNat ? reply.sourcePort : original.destinationPort;
+/** Connections that were let through. */
+export function sightingOfConnections(connections: NewConnections, parties: Parties): Sighting {
+  const { time, family, protocol, source, destination, sourcePort, destinationPort, icmp } = connections;
   return {
     time,
-    verdict,
+    verdict: "allow",
     family,
-    protocol: original.protocol,
-    source: parties.of(original.source),
-    destination: parties.of(destinationNat ? reply.source : original.destination),
-    ...(original.sourcePort === undefined ? {} : { sourcePort: original.sourcePort }),
-    ...(port === undefined ? {} : { destinationPort: port }),
-    ...(original.icmp === undefined ? {} : { icmp: { type: original.icmp.type, code: original.icmp.code } }),
+    protocol,
+    source: parties.of(source),
+    destination: parties.of(destination),
+    ...(sourcePort === undefined ? {} : { sourcePort }),
+    ...(destinationPort === undefined ? {} : { destinationPort }),
+    ...(icmp === undefined ? {} : { icmp }),
     reasons: [],
   };
-}
-
-/** True where one of the ends is a container. */
-export function concernsEndpoint({ original, reply }: Connection, parties: Parties): boolean {
-  return parties.isEndpoint(original.source) || parties.isEndpoint(reply.source);
 }

@@ -44,11 +44,6 @@ export interface Connection {
   readonly received?: Counter;
 }
 
-export type ConnectionEvent =
-  | { readonly kind: "new" | "end"; readonly connection: Connection }
-  /** Some events are lost. */
-  | { readonly kind: "overrun" };
-
 export interface Conntrack {
   /** Connections that `select` takes. Gives the event loop a turn every few milliseconds, so 100,000 entries are no stall. */
   list(select: (connection: Connection) => boolean, signal?: AbortSignal): Promise<Connection[]>;
@@ -59,9 +54,4 @@ export interface Conntrack {
    * connection the other way round, in which the old sender would be the one who answers. How many there were.
    */
   cutTurned(connections: readonly Connection[], signal?: AbortSignal): Promise<number>;
-  /**
-   * Beginnings and ends, those at hand together, from the call on until the signal aborts; then it ends silently. The kernel
-   * tells of no end of a connection that began while nobody listened (net.netfilter.nf_conntrack_events 2, its default).
-   */
-  events(signal: AbortSignal): AsyncGenerator<readonly ConnectionEvent[], void, undefined>;
 }

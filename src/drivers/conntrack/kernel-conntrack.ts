@@ -3,14 +3,9 @@ import { setImmediate as turn } from "node:timers/promises";
 import { type SystemError, systemError } from "../syscall/errno.ts";
 import { MessageWriter } from "../syscall/netlink-message.ts";
 import { NETLINK_NETFILTER, NetlinkSocket } from "../syscall/netlink-socket.ts";
-import { subscribe } from "../syscall/subscribe.ts";
-import type { Connection, ConnectionEvent, Conntrack } from "./conntrack.ts";
-import { parseConnection, parseEvent, writeDelete, writeDeleteTurned, writeList } from "./messages.ts";
+import type { Connection, Conntrack } from "./conntrack.ts";
+import { parseConnection, writeDelete, writeDeleteTurned, writeList } from "./messages.ts";
 
-/** NFNLGRP_CONNTRACK_NEW, NFNLGRP_CONNTRACK_DESTROY. The kernel makes no message that nobody listens to. */
-const GROUPS = { beginnings: [1], all: [1, 3] } as const;
-/** 40,000 new connections within a second were not lost with it. */
-const RECEIVE_BUFFER = 8_388_608;
 /** Entries deleted in one turn of the event loop: about 2 ms. */
 const CHUNK = 200;
 
@@ -67,13 +62,5 @@ export class KernelConntrack implements Conntrack {
     }
     if (failure !== undefined) throw systemError("cut every connection that is forbidden now", failure);
     return ended;
-  }
-
-  events(
-    signal: AbortSignal,
-    which: "beginnings" | "all" = "all",
-  ): AsyncGenerator<readonly ConnectionEvent[], void, undefined> {
-    const options = { ...this.#options, groups: GROUPS[which], receiveBuffer: RECEIVE_BUFFER };
-    return subscribe(NETLINK_NETFILTER, options, parseEvent, signal);
   }
 }

@@ -1,13 +1,12 @@
 /** Connections as ctnetlink messages: CTA_* of linux/netfilter/nfnetlink_conntrack.h. Pure. Numbers are in network order. */
 import { address, type Family, formatBytes, toBytes } from "../../core/net/address.ts";
 import { Attributes, type MessageWriter, type NetlinkMessage } from "../syscall/netlink-message.ts";
-import type { Connection, ConnectionEvent, Counter, Tuple } from "./conntrack.ts";
+import type { Connection, Counter, Tuple } from "./conntrack.ts";
 
 const NFNL_SUBSYS_CTNETLINK = 1;
 const IPCTNL_MSG_CT_NEW = (NFNL_SUBSYS_CTNETLINK << 8) | 0;
 const IPCTNL_MSG_CT_GET = (NFNL_SUBSYS_CTNETLINK << 8) | 1;
 const IPCTNL_MSG_CT_DELETE = (NFNL_SUBSYS_CTNETLINK << 8) | 2;
-const NLM_F_CREATE = 0x400;
 
 const AF_UNSPEC = 0;
 const AF_INET = 2;
@@ -126,14 +125,6 @@ export function parseConnection({ type, body }: NetlinkMessage): Connection | un
   if (sent !== undefined) connection.sent = sent;
   if (received !== undefined) connection.received = received;
   return connection;
-}
-
-/** Undefined for a change to a connection that goes on. */
-export function parseEvent(message: NetlinkMessage): ConnectionEvent | undefined {
-  const ended = message.type === IPCTNL_MSG_CT_DELETE;
-  if (!ended && (message.flags & NLM_F_CREATE) === 0) return undefined;
-  const connection = parseConnection(message);
-  return connection && { kind: ended ? "end" : "new", connection };
 }
 
 function parseTuple(type: number, family: Family): Tuple | undefined {

@@ -19,6 +19,7 @@ import {
 } from "../syscall/netlink-message.ts";
 import { NetlinkSocket } from "../syscall/netlink-socket.ts";
 import { untilAborted } from "../syscall/subscribe.ts";
+import { CONNECTION_TABLE } from "./connection-table.ts";
 import { beginBatch, deleteTable, endBatch, newChain } from "./encode.ts";
 import * as nft from "./uapi.ts";
 
@@ -58,7 +59,6 @@ export type Place = "prerouting" | "input" | "forward" | "output" | "delivered" 
 export const TRACE_TABLE = "manx-trace";
 const NFNLGRP_NFTRACE = 9;
 const NFT_MSG_TRACE = (10 << 8) | 17;
-const NFT_TABLE_F_OWNER = 2;
 const NFT_META_NFTRACE = 12;
 const TRACE = {
   TABLE: 1,
@@ -148,7 +148,7 @@ function remove(socket: NetlinkSocket, name: string): void {
 }
 
 function mark(socket: NetlinkSocket, name: string, flows: readonly TracedFlow[]): void {
-  for (const flags of [NFT_TABLE_F_OWNER, 0]) {
+  for (const flags of [nft.NFT_TABLE_F_OWNER, 0]) {
     const { failures } = socket.transaction(batch(name, flows, flags), WHAT);
     const [first] = failures;
     if (first === undefined) return;
@@ -262,13 +262,14 @@ const VERDICTS: Readonly<Record<number, TraceEvent["verdict"]>> = {
   0xfffffffb: "return",
 };
 
-/** Undefined for other messages. */
+/** Undefined for other messages, and for what is of no interest. */
 export function parseTrace(message: NetlinkMessage): TraceEvent | undefined {
   if (message.type !== NFT_MSG_TRACE) return undefined;
   attributes.read(message.body, NFGEN);
   const kind = KINDS[attributes.u32Be(TRACE.TYPE) ?? 0];
   const table = attributes.string(TRACE.TABLE);
-  if (kind === undefined || table === undefined) return undefined;
+  // The table that counts connections has no say.
+  if (kind === undefined || table === undefined || table === CONNECTION_TABLE) return undefined;
   const handle = attributes.u64Be(TRACE.RULE_HANDLE);
   const [inIndex, outIndex] = [attributes.u32Be(TRACE.IIF), attributes.u32Be(TRACE.OIF)];
   const [network, transport] = [attributes.bytes(TRACE.NETWORK), attributes.bytes(TRACE.TRANSPORT)];

@@ -30,10 +30,14 @@ export const NFT_MSG = {
   DELSETELEM: message(14),
   NEWGEN: message(15),
   GETGEN: message(16),
+  NEWOBJ: message(18),
+  GETOBJ: message(19),
 } as const;
 
 export const NFTA_GEN = { ID: 1 } as const;
 export const NFTA_TABLE = { NAME: 1, FLAGS: 2 } as const;
+/** The table goes with the socket that made it (Linux 5.12). */
+export const NFT_TABLE_F_OWNER = 2;
 export const NFTA_CHAIN = { TABLE: 1, HANDLE: 2, NAME: 3, HOOK: 4, POLICY: 5, TYPE: 7, FLAGS: 10 } as const;
 export const NFTA_HOOK = { HOOKNUM: 1, PRIORITY: 2 } as const;
 export const NFTA_RULE = {
@@ -59,9 +63,10 @@ export const NFTA_SET = {
   EXPR: 17,
   COUNT: 20,
 } as const;
+export const NFTA_SET_DESC_SIZE = 1;
 export const NFTA_SET_DESC_CONCAT = 2;
 export const NFTA_SET_FIELD_LEN = 1;
-export const NFT_SET = { ANONYMOUS: 0x1, INTERVAL: 0x4, MAP: 0x8, CONCAT: 0x80 } as const;
+export const NFT_SET = { ANONYMOUS: 0x1, INTERVAL: 0x4, MAP: 0x8, TIMEOUT: 0x10, EVAL: 0x20, CONCAT: 0x80 } as const;
 export const NFT_DATA_VERDICT = 0xffffff00;
 
 export const NFTA_LIST_ELEM = 1;
@@ -70,6 +75,7 @@ export const NFTA_SET_ELEM = {
   KEY: 1,
   DATA: 2,
   FLAGS: 3,
+  EXPIRATION: 5,
   USERDATA: 6,
   EXPR: 7,
   KEY_END: 10,
@@ -93,7 +99,15 @@ export const NFT_REG32_00 = 8;
 export const NFT_REG_VERDICT = 0;
 
 export const NFTA_META = { DREG: 1, KEY: 2, SREG: 3 } as const;
-export const NFT_META = { MARK: 3, IIFNAME: 6, OIFNAME: 7, IIFTYPE: 8, NFPROTO: 15, L4PROTO: 16 } as const;
+export const NFT_META = {
+  MARK: 3,
+  IIFNAME: 6,
+  OIFNAME: 7,
+  IIFTYPE: 8,
+  NFPROTO: 15,
+  L4PROTO: 16,
+  PRANDOM: 24,
+} as const;
 export const NFTA_PAYLOAD = { DREG: 1, BASE: 2, OFFSET: 3, LEN: 4 } as const;
 export const NFT_PAYLOAD = { LL: 0, NETWORK: 1, TRANSPORT: 2 } as const;
 export const NFTA_CT = { DREG: 1, KEY: 2 } as const;
@@ -115,6 +129,11 @@ export const NFTA_NAT = { TYPE: 1, FAMILY: 2, REG_ADDR_MIN: 3, REG_PROTO_MIN: 5 
 export const NFT_NAT_DNAT = 1;
 export const NFTA_REJECT = { TYPE: 1, ICMP_CODE: 2 } as const;
 export const NFT_REJECT = { ICMP_UNREACH: 0, ICMPX_UNREACH: 2 } as const;
+export const NFTA_DYNSET = { SET_NAME: 1, OP: 3, SREG_KEY: 4, SREG_DATA: 5, TIMEOUT: 6, EXPR: 7 } as const;
+export const NFT_DYNSET_OP_UPDATE = 1;
+export const NFTA_OBJ = { TABLE: 1, NAME: 2, TYPE: 3, DATA: 4 } as const;
+export const NFT_OBJECT_COUNTER = 1;
+export const NFTA_OBJREF = { IMM_TYPE: 1, IMM_NAME: 2 } as const;
 export const NFTA_COUNTER = { BYTES: 1, PACKETS: 2 } as const;
 
 /** linux/netfilter.h: numbers of the hooks; arp and netdev count on their own. */

@@ -120,18 +120,28 @@ export class NetlinkSocket implements Disposable {
       for (let attempt = 0; attempt < DUMP_ATTEMPTS; attempt++) {
         const out: T[] = [];
         let consistent = true;
-        let turn = performance.now();
-        for (const part of this.#dumpParts(message, what)) {
+        for await (const part of this.#slowParts(message, what, signal)) {
           consistent &&= part.consistent;
           collect(part.messages, parse, out);
-          if (performance.now() - turn < SLICE) continue;
-          await new Promise((resolve) => void setImmediate(resolve));
-          signal?.throwIfAborted();
-          turn = performance.now();
         }
         if (consistent) return out;
       }
       throw restless(what);
+    });
+  }
+
+  /**
+   * As `dumpSlowly`, for tables that change all the time: what came or went during the reading may be missing, what the kernel moved may
+   * be missing or come twice.
+   */
+  async scan(
+    message: Uint8Array,
+    what: string,
+    visit: (message: NetlinkMessage) => void,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    await this.#aloneAsync(async () => {
+      for await (const { messages } of this.#slowParts(message, what, signal)) messages.forEach(visit);
     });
   }
 
@@ -263,6 +273,21 @@ export class NetlinkSocket implements Disposable {
       }
     } finally {
       this.#port.drain();
+    }
+  }
+
+  async *#slowParts(
+    message: Uint8Array,
+    what: string,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<DumpPart, void, undefined> {
+    let turn = performance.now();
+    for (const part of this.#dumpParts(message, what)) {
+      yield part;
+      if (performance.now() - turn < SLICE) continue;
+      await new Promise((resolve) => void setImmediate(resolve));
+      signal?.throwIfAborted();
+      turn = performance.now();
     }
   }
 
