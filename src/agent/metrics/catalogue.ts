@@ -23,7 +23,9 @@ export const METRICS = {
   manx_rule_counters_age_seconds: gauge("Time since the rules' counters were read."),
   manx_endpoints: gauge("Endpoints on this host.", "network"),
   manx_flows_seen_total: counter("Connections and logged packets that were seen.", "verdict"),
-  manx_flows_lost_total: counter("Connections and logged packets that came faster than they could be taken, or were too many to keep apart."),
+  manx_flows_lost_total: counter(
+    "Connections and logged packets that came faster than they could be taken, or were too many to keep apart.",
+  ),
   manx_flows_forgotten_total: counter("Flows that went before their time for want of room."),
   manx_flows_kept: gauge("Flows that manx flows and manx drops can show."),
   manx_step_duration_seconds: histogram("Time to bring the kernel up to date.", "result"),
