@@ -91,6 +91,8 @@ export interface ReconcileReport {
   readonly collected: readonly string[];
   /** What could not be put right, one sentence each. */
   readonly problems: readonly string[];
+  /** Something looks unused, but not for long enough: another look is to come. */
+  readonly open: boolean;
 }
 
 export interface Addresses {

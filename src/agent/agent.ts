@@ -88,6 +88,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
   let snapshots: Snapshots | undefined;
   let claims: ServiceClaims | undefined;
   let lookAtEndpoints = (): void => {};
+  let lookAtEngine = (): void => {};
   const wake = (): void => loop?.wake();
   const storeSide = undo.use(
     await openStoreSide(
@@ -101,6 +102,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
         onChange: () => {
           metrics.storeChanged();
           lookAtEndpoints();
+          lookAtEngine(); // blocks of pools that are no longer in use
           wake();
         },
         judge: (after, changed) => [...judge(after, changed), ...(claims?.judge(changed) ?? [])],
@@ -311,6 +313,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
       signal,
     ),
   );
+  lookAtEngine = docker.busy;
   run(kernel.follow({ resync, onNetwork: refreshNetwork, onFilter: () => void docker.pass() }, signal));
   const traceFlows = tracer(
     hostNames,

@@ -92,7 +92,10 @@ export async function openDockerSide(parts: DockerSideParts, signal: AbortSignal
       socketPath: options.pluginSocket,
       calls: pluginCalls(context),
       log: context.log,
-      onCall: (name, milliseconds, failed) => metrics.pluginCall(name, milliseconds, failed),
+      onCall: (name, milliseconds, failed) => {
+        metrics.pluginCall(name, milliseconds, failed);
+        watch.busy();
+      },
     }),
   );
   run(watch.follow(signal));
@@ -124,6 +127,8 @@ export async function openDockerSide(parts: DockerSideParts, signal: AbortSignal
     forward,
     /** Makes other firewalls let Manx packets pass; what keeps it from that is a condition. */
     pass,
+    /** Something changed that a comparison with the engine may have to follow. */
+    busy: () => watch.busy(),
     reconcile: (callSignal: AbortSignal) => reconcile.run(callSignal),
     [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),
   };

@@ -307,7 +307,13 @@ export class LocalAddresses implements Addresses, AsyncDisposable {
         adopted.push(formatAddress(await this.#adopt(missing.grant, missing.address, until)));
       });
     }
-    return { released: report.released, adopted, collected: report.collected.map(({ id }) => id), problems };
+    return {
+      released: report.released,
+      adopted,
+      collected: report.collected.map(({ id }) => id),
+      problems,
+      open: report.open || this.#reconcile.hasIdleBlocks,
+    };
   }
 
   async #adopt(grant: GrantRecord, a: Address, signal: AbortSignal): Promise<Address> {

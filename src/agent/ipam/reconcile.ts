@@ -20,6 +20,8 @@ export interface Findings {
   readonly missing: readonly { readonly grant: GrantRecord; readonly address: Address }[];
   readonly collected: readonly GrantRecord[];
   readonly problems: readonly string[];
+  /** Addresses or grants that look dead, but not for long enough. */
+  readonly open: boolean;
 }
 
 /** A start takes as long as the engine retries a call (15 s each); well beyond that nothing is in flight. */
@@ -45,25 +47,31 @@ export class Reconcile {
   }
 
   run(live: ReadonlyMap<string, Live>, mark: number): Findings {
-    const released = this.#releaseDead(live, mark);
+    const { released, open } = this.#releaseDead(live, mark);
     const { missing, problems } = this.#findMissing(live);
-    return { released, missing, collected: this.#collect(mark), problems };
+    const unused = this.#unused();
+    const collected = unused.filter(({ id }) => this.#options.grants.madeAt(id) <= mark - GRANT_GRACE_MS);
+    for (const { id } of collected) this.#options.grants.remove(id);
+    return { released, missing, collected, problems, open: open || collected.length < unused.length };
   }
 
-  #releaseDead(live: ReadonlyMap<string, Live>, mark: number): string[] {
+  /** `open`: some may have to be released by the next call. */
+  #releaseDead(live: ReadonlyMap<string, Live>, mark: number): { released: string[]; open: boolean } {
     const { giver } = this.#options;
     const released: string[] = [];
     const suspects = new Set<string>();
+    let young = false;
     for (const use of giver.inUse()) {
       if (lentTo(use.handle) !== undefined) continue; // the loan says when it comes back
       const text = formatAddress(use.address);
       if (live.has(text) || giver.endpointWith(text) !== undefined) continue;
-      if (giver.givenAt(use.address) > mark - ADDRESS_GRACE_MS) continue;
-      if (this.#suspects.has(keyOf(use)) && giver.release(use.handle, use.address, use.sequence)) released.push(text);
+      if (giver.givenAt(use.address) > mark - ADDRESS_GRACE_MS) young = true;
+      else if (this.#suspects.has(keyOf(use)) && giver.release(use.handle, use.address, use.sequence))
+        released.push(text);
       else suspects.add(keyOf(use));
     }
     this.#suspects = suspects;
-    return released;
+    return { released, open: young || suspects.size > 0 };
   }
 
   #findMissing(live: ReadonlyMap<string, Live>) {
@@ -87,15 +95,19 @@ export class Reconcile {
     return { missing, problems };
   }
 
-  #collect(mark: number): GrantRecord[] {
+  /** Grants that no network and no address has. */
+  #unused(): GrantRecord[] {
     const { state, grants, giver } = this.#options;
     const used = new Set(giver.inUse().map(({ handle }) => handle));
-    const dead = [...grants.all.values()].filter(({ id, networkId }) => {
+    return [...grants.all.values()].filter(({ id, networkId }) => {
       const wanted = networkId !== undefined && state.networks.has(networkId);
-      return !wanted && !used.has(id) && grants.madeAt(id) <= mark - GRANT_GRACE_MS;
+      return !wanted && !used.has(id);
     });
-    for (const { id } of dead) grants.remove(id);
-    return dead;
+  }
+
+  /** The last call of `idleBlocks` found some: they go back at the next one. */
+  get hasIdleBlocks(): boolean {
+    return this.#idle.size > 0;
   }
 
   /** Blocks that can go back to their pool: nothing was in them at the call before, and they are not the host's last. */

@@ -106,7 +106,8 @@ describe("EngineReconcile", () => {
       docker.forget(web, net);
       await reconcile.run(signal);
       pass(6000);
-      assert.deepEqual((await reconcile.run(signal)).removed, []);
+      const { removed, open } = await reconcile.run(signal);
+      assert.deepEqual([removed, open], [[], true]);
     });
 
     it("about what a call is being answered for", async () => {
@@ -116,7 +117,8 @@ describe("EngineReconcile", () => {
       docker.forget(web, net);
       let finish = (): void => {};
       const call = plugin.context.inFlight.run(endpoint, () => new Promise<void>((resolve) => (finish = resolve)));
-      assert.deepEqual((await twice()).removed, []);
+      const { removed, open } = await twice();
+      assert.deepEqual([removed, open], [[], true]);
       finish();
       await call;
       assert.deepEqual((await twice()).removed, ["web"]);
@@ -140,8 +142,9 @@ describe("EngineReconcile", () => {
       const net = await docker.createNetwork(1, "apps", { ipv6: true });
       await docker.start(docker.createContainer("web", net), net);
       const before = [...plugin.host.state.endpoints.values()];
-      const { removed, adopted, corrected, problems, addresses } = await twice();
+      const { removed, adopted, corrected, problems, addresses, open } = await twice();
       assert.deepEqual([removed, adopted, corrected, problems], [[], [], [], []]);
+      assert.equal(open, false);
       assert.deepEqual([addresses.released, addresses.adopted, addresses.problems], [[], [], []]);
       assert.deepEqual([...plugin.host.state.endpoints.values()], before);
     });

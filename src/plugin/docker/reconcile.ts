@@ -26,6 +26,8 @@ export interface EngineReport {
   readonly addresses: ReconcileReport;
   /** What could not be put right, one sentence each. */
   readonly problems: readonly string[];
+  /** Something is out of step still, or too young to tell: another look is to come. */
+  readonly open: boolean;
 }
 
 /** Milliseconds between two looks that agree. */
@@ -76,7 +78,7 @@ export class EngineReconcile {
     for (const network of view.networks.values())
       findings.corrected.push(...(await refreshIdentities(this.#context, network, signal)));
     const report = await addresses.reconcile(liveAddresses(view), mark, signal);
-    return { ...findings, addresses: report };
+    return { ...findings, addresses: report, open: report.open || !this.#agrees(view) };
   }
 
   async #look(signal: AbortSignal): Promise<View> {
@@ -106,6 +108,14 @@ export class EngineReconcile {
   #isYoung(createdAt: string): boolean {
     const age = this.#context.now().getTime() - Date.parse(createdAt);
     return age >= 0 && age < GRACE; // a clock that was set back must not make it young for ever
+  }
+
+  /** Both have the same networks and endpoints. */
+  #agrees({ networks, endpoints }: View): boolean {
+    const { state } = this.#context;
+    const same = (ours: ReadonlyMap<string, unknown>, theirs: ReadonlyMap<string, unknown>): boolean =>
+      ours.size === theirs.size && ours.keys().every((id) => theirs.has(id));
+    return same(state.networks, networks) && same(state.endpoints, endpoints);
   }
 
   #dropNetworks(view: View, known: ReadonlySet<string>, doubts: Map<string, number>, findings: Findings): void {
