@@ -151,7 +151,7 @@ export const CONDITIONS = {
   "aliases-unknown": {
     title: "Docker did not tell the aliases of a container",
     severity: "warning",
-    remedy: "It is asked again every minute; the container's name can be asked for.",
+    remedy: "It is asked again every ten seconds; the container's name can be asked for.",
   },
   "reconcile-failed": {
     title: "what Docker knows could not be compared with what Manx knows",

@@ -158,27 +158,33 @@ async function become(
 
 /** etcd takes one new member at a time, and wants to have seen the others well for a while. */
 async function addPatiently(store: EtcdStore, address: string, progress: (text: string) => void) {
-  return patiently(() => store.memberAdd(peerUrl(address)), /unhealthy|too many learner|not enough started/, progress);
-}
-
-async function promote(store: EtcdStore, id: string, progress: (text: string) => void): Promise<void> {
-  await patiently(() => store.memberPromote(id), /in sync|unhealthy|cannot be reached|not a learner/, progress).catch(
-    async (error: unknown) => {
-      // An answer that got lost: it may have been promoted.
-      const member = (await store.memberList()).find((one) => one.id === id);
-      if (member === undefined || member.learner) throw error;
-    },
+  const wait = /unhealthy|too many learner|not enough started/;
+  return patiently(
+    () => store.memberAdd(peerUrl(address)),
+    wait,
+    () => progress("etcd's members get to know the last new one"),
   );
 }
 
-async function patiently<T>(work: () => Promise<T>, wait: RegExp, progress: (text: string) => void): Promise<T> {
+async function promote(store: EtcdStore, id: string, progress: (text: string) => void): Promise<void> {
+  const wait = /in sync|unhealthy|cannot be reached|not a learner/;
+  const waiting = (): void => progress("it gets its copy of the data");
+  await patiently(() => store.memberPromote(id), wait, waiting).catch(async (error: unknown) => {
+    // An answer that got lost: it may have been promoted.
+    const member = (await store.memberList()).find((one) => one.id === id);
+    if (member === undefined || member.learner) throw error;
+  });
+}
+
+/** Tries again for a while as long as etcd's reason is one of `wait`. */
+async function patiently<T>(work: () => Promise<T>, wait: RegExp, waiting: () => void): Promise<T> {
   for (const end = Date.now() + PROMOTE_MS; ; await sleep(500)) {
     try {
       return await work();
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       if (!wait.test(why) || Date.now() > end) throw error;
-      progress(why);
+      waiting();
     }
   }
 }
