@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { formatFileProblem } from "../core/model/parse.ts";
-import { type Config, parseConfig, readConfig, writeConfig } from "./config-file.ts";
+import { type Config, readConfig, writeConfig } from "./config-file.ts";
+import { parseConfig } from "./config-text.ts";
 import { agentOptions } from "./options.ts";
 import { readSecret } from "./secret-file.ts";
 

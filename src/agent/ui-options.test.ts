@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { parseConfig } from "./config-file.ts";
+import { parseConfig } from "./config-text.ts";
 import { agentOptions } from "./options.ts";
 
 const HOST = { MANX_HOST: "H1" };

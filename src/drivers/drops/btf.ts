@@ -13,16 +13,22 @@ const KIND = {
   int: 1,
   tag: 17,
 } as const;
-/** Bytes that follow the 12 of a type, for each of its parts, and once. */
-const EACH: Readonly<Record<number, number>> = {
-  [KIND.struct]: 12,
-  [KIND.union]: 12,
-  [KIND.enum]: 8,
-  [KIND.funcProto]: 8,
-  [KIND.datasec]: 12,
-  [KIND.enum64]: 12,
-};
-const ONCE: Readonly<Record<number, number>> = { [KIND.int]: 4, [KIND.array]: 12, [KIND.var]: 4, [KIND.tag]: 4 };
+/** Words of 4 bytes that follow the 3 of a type, for each of its parts, and once; by its kind, which has 5 bits. */
+const EACH = perKind(
+  [KIND.struct, 3],
+  [KIND.union, 3],
+  [KIND.enum, 2],
+  [KIND.funcProto, 2],
+  [KIND.datasec, 3],
+  [KIND.enum64, 3],
+);
+const ONCE = perKind([KIND.int, 1], [KIND.array, 3], [KIND.var, 1], [KIND.tag, 1]);
+
+function perKind(...words: readonly (readonly [kind: number, words: number])[]): Uint8Array {
+  const table = new Uint8Array(32);
+  for (const [kind, count] of words) table[kind] = count;
+  return table;
+}
 
 interface Type {
   readonly kind: number;
@@ -38,29 +44,21 @@ export class Btf {
   readonly #bytes: Uint8Array;
   readonly #strings: number;
   /** Where each type lies, by its number; the first, void, lies nowhere. */
-  readonly #places: number[] = [0];
+  readonly #places: Uint32Array;
+  readonly #found = new Map<string, Type | undefined>();
 
-  /** @throws RangeError for what is none */
+  /** `bytes` begin at a multiple of 4 in their memory, as a file that was read. @throws RangeError for what is none */
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     if (this.#view.getUint16(0, true) !== MAGIC) throw new RangeError("this is no BTF of this machine");
     const header = this.#u32(4);
-    const [types, length] = [header + this.#u32(8), this.#u32(12)];
     this.#strings = header + this.#u32(16);
-    for (let at = types; at < types + length; ) at = this.#pass(at);
+    this.#places = placesOf(bytes, header + this.#u32(8), this.#u32(12));
   }
 
   #u32(at: number): number {
     return this.#view.getUint32(at, true);
-  }
-
-  /** @returns where the next one begins */
-  #pass(at: number): number {
-    const info = this.#u32(at + 4);
-    const kind = (info >>> 24) & 31;
-    this.#places.push(at);
-    return at + 12 + (ONCE[kind] ?? 0) + (EACH[kind] ?? 0) * (info & 0xffff);
   }
 
   #type(number: number): Type | undefined {
@@ -76,15 +74,23 @@ export class Btf {
     return Buffer.from(this.#bytes.subarray(from, this.#bytes.indexOf(0, from))).toString("latin1");
   }
 
+  /** All types are looked at for one; of one structure several fields are asked. */
   #find(kind: number, name: string): Type | undefined {
+    const key = `${kind} ${name}`;
+    if (!this.#found.has(key)) this.#found.set(key, this.#search(kind, name));
+    return this.#found.get(key);
+  }
+
+  #search(kind: number, name: string): Type | undefined {
     const wanted = Buffer.from(`${name}\0`, "latin1");
-    const number = this.#places.findIndex((at) => {
+    for (let number = 1; number < this.#places.length; number++) {
+      const at = this.#places[number] ?? 0;
       const info = this.#u32(at + 4);
-      if (at === 0 || ((info >>> 24) & 31) !== kind || (info & 0xffff) === 0) return false;
+      if (((info >>> 24) & 31) !== kind || (info & 0xffff) === 0) continue;
       const from = this.#strings + this.#u32(at);
-      return wanted.every((byte, i) => this.#bytes[from + i] === byte);
-    });
-    return this.#type(number);
+      if (wanted.every((byte, i) => this.#bytes[from + i] === byte)) return this.#type(number);
+    }
+    return undefined;
   }
 
   /** Bytes from the beginning of the structure to the field, through nameless parts of it; undefined: there is none. */
@@ -117,4 +123,19 @@ export class Btf {
     }
     return out;
   }
+}
+
+/** A kernel has 150,000 types, and an agent's start waits for them: one loop over words. @throws RangeError where they are cut off */
+function placesOf(bytes: Uint8Array, from: number, length: number): Uint32Array {
+  const words = new Uint32Array(bytes.buffer, bytes.byteOffset + from, length / 4);
+  // No type is shorter than 3 words.
+  const places = new Uint32Array(1 + Math.floor(words.length / 3));
+  let count = 1;
+  for (let at = 0; at < words.length; ) {
+    places[count++] = from + at * 4;
+    const info = words[at + 1] ?? 0;
+    const kind = (info >>> 24) & 31;
+    at += 3 + (ONCE[kind] ?? 0) + (EACH[kind] ?? 0) * (info & 0xffff);
+  }
+  return places.subarray(0, count);
 }
