@@ -10,6 +10,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { DriverError } from "../drivers/error.ts";
 import { findBinary } from "../drivers/exec.ts";
 import {
+  childrenOf,
   kill,
   type Process,
   pidNamespace,
@@ -45,7 +46,8 @@ export async function startHolder(lab: string, name: string): Promise<Holder> {
   });
   child.unref();
   for (let waited = 0; waited < 5000; waited += 10) {
-    const found = findHolders(lab).find((holder) => holder.name === name);
+    const begun = childrenOf(child.pid ?? 0).flatMap((process) => holderOf(process) ?? []);
+    const found = begun.find((holder) => holder.lab === lab && holder.name === name);
     if (found !== undefined) return found;
     if (child.exitCode !== null) break;
     await sleep(10);

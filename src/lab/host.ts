@@ -28,6 +28,14 @@ export interface AgentOptions {
 /** `manx` itself, as an installed host has it in its PATH. */
 const OWN = join(import.meta.dirname, "../../bin");
 const PATH = [OWN, "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+/** Variables of ours that mean nothing inside. */
+const FOREIGN: readonly string[] = [
+  "DOCKER_HOST",
+  "DOCKER_CONTEXT",
+  "NOTIFY_SOCKET",
+  "NODE_CHANNEL_FD",
+  "NODE_TEST_CONTEXT",
+];
 const DOCKER_SOCKET = "/run/docker.sock";
 
 /** A machine of the lab: a host, the router, or one outside. */
@@ -46,18 +54,12 @@ export class Machine {
 
   /** Runs a command inside to its end; its exit status is the caller's to judge. It dies with the caller. */
   exec(argv: readonly string[], options: RunOptions = {}): Promise<Result> {
-    return run(
-      this.commandLine(argv, options.env),
-      options.env === undefined ? options : { ...options, env: process.env },
-    );
+    return run(this.#dying(argv), { ...options, env: this.#variables(options.env) });
   }
 
   /** Like `exec`, but a failure is an error. Returns standard output. */
   mustExec(argv: readonly string[], options: RunOptions = {}): Promise<string> {
-    return mustRun(
-      this.commandLine(argv, options.env),
-      options.env === undefined ? options : { ...options, env: process.env },
-    );
+    return mustRun(this.#dying(argv), { ...options, env: this.#variables(options.env) });
   }
 
   /** Runs a command inside with this process's own terminal. Returns the exit status. */
@@ -84,14 +86,28 @@ export class Machine {
 
   /** The whole command line that runs `argv` inside; for a caller that spawns by itself. */
   commandLine(argv: readonly string[], env: RunOptions["env"] = {}): string[] {
-    return enter(this.holder, ["setpriv", "--pdeathsig", "KILL", ...this.environment(env), ...argv]);
+    return this.#dying([...this.environment(env), ...argv]);
+  }
+
+  #dying(argv: readonly string[]): string[] {
+    return enter(this.holder, ["setpriv", "--pdeathsig", "KILL", ...argv]);
   }
 
   protected environment(env: RunOptions["env"] = {}): string[] {
+    const set = Object.entries(this.#own(env));
+    return ["env", ...FOREIGN.flatMap((name) => ["-u", name]), ...set.map(([name, value]) => `${name}=${value}`)];
+  }
+
+  /** What `environment` does, for who can give a process its variables at once. */
+  #variables(env: RunOptions["env"]): NonNullable<RunOptions["env"]> {
+    const kept = Object.entries(process.env).filter(([name]) => !FOREIGN.includes(name));
+    return { ...Object.fromEntries(kept), ...this.#own(env) };
+  }
+
+  #own(env: RunOptions["env"] = {}): Record<string, string> {
     const path = [...(this.engine?.folders ?? []), ...PATH].join(":");
-    const drop = ["DOCKER_HOST", "DOCKER_CONTEXT", "NOTIFY_SOCKET", "NODE_CHANNEL_FD", "NODE_TEST_CONTEXT"];
-    const set = Object.entries({ PATH: path, HOME: "/root", ...env });
-    return ["env", ...drop.flatMap((name) => ["-u", name]), ...set.map(([name, value]) => `${name}=${value ?? ""}`)];
+    const given = Object.entries(env).map(([name, value]) => [name, value ?? ""]);
+    return { PATH: path, HOME: "/root", ...Object.fromEntries(given) };
   }
 }
 

@@ -171,7 +171,6 @@ async function buildHost(lab: string, index: number, engine: Engine, router: Hol
   await mkdir(folder, { recursive: true });
   const holder = await startHolder(lab, name);
   await makeRoot(holder, { folder, source: SOURCE });
-  await mustRun(enter(holder, ["hostname", name]));
   await plugIn(router, holder, hostAddresses(index));
   return new Host(holder, hostAddresses(index), engine, folder, SOURCE);
 }

@@ -42,46 +42,60 @@ export async function makeRoot(holder: Holder, options: RootOptions): Promise<vo
   for (const path of [root, memory, ...Object.keys(ON_DISK).map((name) => join(folder, name))]) {
     await mkdir(path, { recursive: true });
   }
-  const inside = (argv: readonly string[]): Promise<string> => mustRun(enter(holder, argv));
-  const mount = (...argv: readonly string[]): Promise<string> => inside(["mount", ...argv]);
-  const bind = async (from: string, to: string): Promise<void> => {
-    await inside(["mkdir", "-p", join(root, to)]);
-    await mount("--bind", from, join(root, to));
+  const script: string[] = [];
+  const inside = (...argv: readonly string[]): void => void script.push(line(argv));
+  const mount = (...argv: readonly string[]): void => inside("mount", ...argv);
+  const bind = (from: string, to: string): void => {
+    inside("mkdir", "-p", join(root, to));
+    mount("--bind", from, join(root, to));
+  };
+  const overlay = (name: string, lower: string): readonly string[] => {
+    const upper = join(memory, name, "upper");
+    const work = join(memory, name, "work");
+    inside("mkdir", "-p", upper, work);
+    const layers = `lowerdir=${escaped(lower)},upperdir=${escaped(upper)},workdir=${escaped(work)}`;
+    return ["mount", "-t", "overlay", "-o", layers, "manx-lab", join(root, lower)];
   };
 
   // /proc first: mount(8) itself looks at /proc/self, which the machine's /proc does not have for this PID namespace.
-  await mount("-t", "proc", "proc", "/proc");
-  await mount("-t", "tmpfs", "-o", "mode=755", "manx-lab", memory);
-  const overlay = async (name: string, lower: string): Promise<void> => {
-    const upper = join(memory, name, "upper");
-    const work = join(memory, name, "work");
-    await inside(["mkdir", "-p", upper, work]);
-    const layers = `lowerdir=${escaped(lower)},upperdir=${escaped(upper)},workdir=${escaped(work)}`;
-    await mount("-t", "overlay", "-o", layers, "manx-lab", join(root, lower));
-  };
-  await overlay("root", "/");
+  mount("-t", "proc", "proc", "/proc");
+  mount("-t", "tmpfs", "-o", "mode=755", "manx-lab", memory);
+  inside(...overlay("root", "/"));
   for (const [index, path] of (await otherFilesystems()).entries()) {
-    await overlay(`other${index}`, path).catch(() => mount("--bind", "-o", "ro", path, join(root, path)));
+    const instead = line(["mount", "--bind", "-o", "ro", path, join(root, path)]);
+    script.push(`${line(overlay(`other${index}`, path))} 2>/dev/null || ${instead}`);
   }
-  await mount("--rbind", "/dev", join(root, "dev"));
-  await mount("-t", "sysfs", "sysfs", join(root, "sys"));
-  await mount("--rbind", "/sys/fs/cgroup", join(root, "sys/fs/cgroup"));
-  await mount("-t", "tmpfs", "-o", "mode=755", "manx-lab", join(root, "run"));
-  await inside(["mkdir", "-p", join(root, "run/lock")]);
-  await bind(source, source);
-  for (const [name, path] of Object.entries(ON_DISK)) await bind(join(folder, name), path);
-  await inside(["rm", "-rf", ...ABSENT.map((path) => join(root, path))]);
-  await inside(["mkdir", "-p", join(root, "etc/docker")]);
-  await mustRun(enter(holder, ["tee", join(root, "etc/docker/daemon.json")]), { input: engineSettings(holder) });
-  await mount("-t", "proc", "proc", join(root, "proc"));
-  await inside(["pivot_root", root, join(root, "mnt")]);
-  await inside(["umount", "-l", "/mnt"]);
+  mount("--rbind", "/dev", join(root, "dev"));
+  mount("-t", "sysfs", "sysfs", join(root, "sys"));
+  mount("--rbind", "/sys/fs/cgroup", join(root, "sys/fs/cgroup"));
+  mount("-t", "tmpfs", "-o", "mode=755", "manx-lab", join(root, "run"));
+  inside("mkdir", "-p", join(root, "run/lock"));
+  bind(source, source);
+  for (const [name, path] of Object.entries(ON_DISK)) bind(join(folder, name), path);
+  inside("rm", "-rf", ...ABSENT.map((path) => join(root, path)));
+  inside("mkdir", "-p", join(root, "etc/docker"));
+  script.push(`echo ${quoted(engineSettings(holder))} >${quoted(join(root, "etc/docker/daemon.json"))}`);
+  mount("-t", "proc", "proc", join(root, "proc"));
+  inside("hostname", holder.name);
+  inside("pivot_root", root, join(root, "mnt"));
+  inside("umount", "-l", "/mnt");
+  // One shell for all: a process that enters the namespaces costs more than what it does there.
+  await mustRun(enter(holder, ["sh", "-e"]), { input: `${script.join("\n")}\n` });
+}
+
+/** Of a shell: each word as it is (POSIX.1-2017, Shell Command Language, 2.2.2). */
+function line(argv: readonly string[]): string {
+  return argv.map(quoted).join(" ");
+}
+
+function quoted(word: string): string {
+  return `'${word.replaceAll("'", "'\\''")}'`;
 }
 
 /** However dockerd is started here: its containers' control groups lie below ours, where `down` finds them. */
 function engineSettings({ lab, name }: Holder): string {
   const settings = { "cgroup-parent": `/manx-lab/${lab}/${name}`, "exec-opts": ["native.cgroupdriver=cgroupfs"] };
-  return `${JSON.stringify(settings)}\n`;
+  return JSON.stringify(settings);
 }
 
 /** File systems of their own below the root, which an overlay of the root does not show. */

@@ -10,12 +10,11 @@ import { findEtcd } from "../../src/lab/etcd.ts";
 import type { AgentOptions, Host } from "../../src/lab/host.ts";
 import { type Lab, type LabOptions, up } from "../../src/lab/lab.ts";
 import { inspect } from "../e2e/inspect.ts";
+import { fetches } from "../e2e/probe.ts";
 import { listens } from "../e2e/world.ts";
 
 /** `host/container`, as in `h1/web`. */
 export type Place = `${string}/${string}`;
-
-const GET = 'exec 3<>"/dev/tcp/$1/$2" && printf "GET / HTTP/1.0\\r\\n\\r\\n" >&3 && cat <&3';
 
 export class ClusterWorld implements AsyncDisposable {
   readonly lab: Lab;
@@ -133,11 +132,8 @@ export class ClusterWorld implements AsyncDisposable {
     return this.#fetch(from, (await this.#inspect(from)).pid, address, port, 5);
   }
 
-  async #fetch(from: Place, pid: number, address: string, port = 80, seconds = 1): Promise<boolean> {
-    const [host] = this.#split(from);
-    const probe = ["timeout", String(seconds), "bash", "-c", GET, "get", address, String(port)];
-    const { code, stdout } = await host.exec(["nsenter", "-t", String(pid), "-n", ...probe]);
-    return code === 0 && stdout.includes("HTTP/1");
+  #fetch(from: Place, pid: number, address: string, port = 80, seconds = 1): Promise<boolean> {
+    return fetches({ machine: this.#split(from)[0], pid }, address, port, seconds);
   }
 
   /** Every cell of the table: rows reach columns or not, on port 80. What is to come may take its time on a busy machine. */

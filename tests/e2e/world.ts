@@ -6,9 +6,7 @@ import type { EngineName } from "../../src/lab/engines.ts";
 import type { Host, Machine } from "../../src/lab/host.ts";
 import { type Lab, type LabOptions, up } from "../../src/lab/lab.ts";
 import { type ContainerView, inspect } from "./inspect.ts";
-
-/** bash(1), "REDIRECTION": /dev/tcp/HOST/PORT. */
-const GET = 'exec 3<>"/dev/tcp/$1/$2" && printf "GET / HTTP/1.0\\r\\n\\r\\n" >&3 && cat <&3';
+import { fetches, inNetwork } from "./probe.ts";
 
 /** Seconds that an answer which is to come may take. One that is not to come is waited for a second. */
 const PATIENCE = 5;
@@ -63,24 +61,24 @@ export class World implements AsyncDisposable {
 
   /** Runs a command where the probe starts: in a container's network only, or on a machine. */
   async at(from: From, argv: readonly string[]): Promise<{ ok: boolean; out: string }> {
-    const line =
-      typeof from === "string"
-        ? this.host.exec(["nsenter", "-t", String((await this.inspect(from)).pid), "-n", ...argv])
-        : from.exec(argv);
-    const { code, stdout, stderr } = await line;
+    const { code, stdout, stderr } =
+      typeof from === "string" ? await inNetwork(await this.#start(from), argv) : await from.exec(argv);
     return { ok: code === 0, out: `${stdout}${stderr}` };
+  }
+
+  async #start(from: From): Promise<{ readonly machine: Machine; readonly pid?: number }> {
+    return typeof from === "string" ? { machine: this.host, pid: (await this.inspect(from)).pid } : { machine: from };
   }
 
   /** One echo request, answered in time. */
   async pings(from: From, address: string, seconds = 1): Promise<boolean> {
-    return (await this.at(from, ["ping", "-n", "-c", "1", "-W", String(seconds), address])).ok;
+    const ping = ["ping", "-n", "-c", "1", "-W", String(seconds), address];
+    return (await inNetwork(await this.#start(from), ping)).code === 0;
   }
 
   /** A page of the address's web server, in time. */
   async fetches(from: From, address: string, port = 80, seconds = 1): Promise<boolean> {
-    const probe = ["timeout", String(seconds), "bash", "-c", GET, "get", address, String(port)];
-    const { ok, out } = await this.at(from, probe);
-    return ok && out.includes("HTTP/1");
+    return fetches(await this.#start(from), address, port, seconds);
   }
 
   /** As `pings`, for what is to come: it may take its time on a busy machine. */

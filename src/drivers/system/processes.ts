@@ -1,5 +1,5 @@
 /** Processes as /proc shows them (proc(5)). */
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { DriverError } from "../error.ts";
 
@@ -21,6 +21,13 @@ export function processes(): Process[] {
 /** Those that share this PID namespace (`pidNamespace`), so without containers. */
 export function processesIn(namespace: string | undefined): Process[] {
   return processes().filter(({ pid }) => pidNamespace(pid) === namespace);
+}
+
+/** Those that a process has started and that it may wait for (proc_pid_task(5)); all processes, where the kernel does not tell. */
+export function childrenOf(parent: number): Process[] {
+  if (!existsSync(`/proc/self/task/${process.pid}/children`)) return processes();
+  const pids = readProc(parent, `task/${parent}/children`).split(" ").filter(Boolean).map(Number);
+  return pids.map((pid) => ({ pid, argv: commandLine(pid) })).filter(({ argv }) => argv.length > 0);
 }
 
 function commandLine(pid: number): string[] {
