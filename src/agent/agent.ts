@@ -165,7 +165,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
         const parsed = parseSelector(text);
         return parsed.ok && match(parsed.selector, nodeLabels());
       },
-      routes: () => hostNetwork.routes,
+      routes: () => hostNetwork.routesNow(),
       onTrouble: (why) => health.set("store-unavailable", why, "addresses"),
       ...(membership !== undefined && {
         departed: departedOf(membership, state),

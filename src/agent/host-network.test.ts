@@ -8,10 +8,12 @@ import { HostNetwork } from "./host-network.ts";
 /** A kernel whose routes change faster than they can be read (NLM_F_DUMP_INTR, again and again). */
 class Restless extends FakeRtnetlink {
   error: Error | undefined;
+  route: Route | undefined;
 
   override routes(filter: RouteFilter): readonly Route[] {
     if (this.error !== undefined) throw this.error;
-    return super.routes(filter);
+    const more = this.route !== undefined && filter.family === 4 ? [this.route] : [];
+    return [...super.routes(filter), ...more];
   }
 }
 
@@ -26,6 +28,15 @@ describe("the host's network", () => {
     assert.deepEqual(network.routes, []);
     kernel.error = undefined;
     assert.equal(network.refresh(), false);
+  });
+
+  it("tells of a route that came after the last look", () => {
+    const kernel = new Restless();
+    const network = new HostNetwork("h1", kernel);
+    kernel.route = { type: "unicast", destination: "10.77.0.0/16", protocol: 2, metric: 0 };
+    assert.deepEqual([network.routes, network.routesNow()], [[], ["10.77.0.0/16"]]);
+    kernel.error = new DriverError("busy", "Cannot list routes: they keep changing");
+    assert.deepEqual(network.routesNow(), []);
   });
 
   it("hides no other trouble", () => {

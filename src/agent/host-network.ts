@@ -54,6 +54,17 @@ export class HostNetwork {
     return this.#routes;
   }
 
+  /** `routes` of this moment, for what a route that came or went just now decides. Where they cannot be read, the last ones. */
+  routesNow(): readonly string[] {
+    try {
+      const routes = FAMILIES.flatMap((family) => this.#rtnetlink.routes({ family }));
+      return routes.filter(isTheHosts).map(({ destination }) => destination);
+    } catch (error) {
+      if (error instanceof DriverError && error.code === "busy") return this.#routes;
+      throw error;
+    }
+  }
+
   /** CIDRs of the networks that the host is connected to, its own addresses among them; not those of our veths. */
   get connected(): readonly string[] {
     return this.#connected;

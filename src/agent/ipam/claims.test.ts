@@ -97,6 +97,18 @@ describe("claims at once", () => {
     assert.equal((await host.store.list("/manx/v1/resources/IPPool/")).entries.length, 1);
   });
 
+  it("of the pool of one subnet: it is made once, and serves all", async () => {
+    await using first = await Host.with([]);
+    const hosts = Array.from({ length: 4 }, (_, i) => new Host(`x${i}`, first.store, { answerMs: 5 }));
+    try {
+      const ids = await Promise.all(hosts.map((host) => host.network("n1", { pool: "10.7.0.0/24" })));
+      assert.equal(ids.length, 4);
+      assert.equal((await first.store.list("/manx/v1/resources/IPPool/")).entries.length, 1);
+    } finally {
+      for (const host of hosts) await host[Symbol.asyncDispose]();
+    }
+  });
+
   it("are for one host each, however many hosts want the same block", async () => {
     await using first = await Host.with([pool("v4", "10.65.0.0/28", { blockSize: 30 })]);
     const hosts = Array.from({ length: 6 }, (_, i) => new Host(`x${i}`, first.store, { answerMs: 20 }));

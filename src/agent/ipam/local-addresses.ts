@@ -46,7 +46,7 @@ export interface AddressesOptions {
   readonly reservations: () => readonly IPReservation[];
   /** Whether a pool's nodeSelector matches this host. */
   readonly selects: (nodeSelector: string) => boolean;
-  /** CIDRs of the host's routes, without ours and without those that BGP brought. */
+  /** CIDRs of the host's routes at this moment, without ours and without those that BGP brought. */
   readonly routes: () => readonly string[];
   /** The IPAMConfiguration's; absent: the defaults. */
   readonly rules?: () => BlockRules;

@@ -22,6 +22,13 @@ export interface PoolStoreOptions {
   readonly vacate: (pool: string, signal: AbortSignal) => Promise<string[]>;
 }
 
+/** Who typed `--subnet` knows nothing of the pool that it makes. */
+function refusal(pool: IPPool, range: Cidr, why: string): string {
+  const text = formatCidr(range);
+  if (isSubnetPool(pool)) return `Cannot use the subnet "${text}": it ${why}`;
+  return `Cannot add the pool "${pool.metadata.name}": ${text} ${why}`;
+}
+
 export class PoolStore {
   readonly #options: PoolStoreOptions;
 
@@ -37,11 +44,13 @@ export class PoolStore {
     for (let attempt = 0; attempt < TRIES; attempt++) {
       const guard = await store.get(POOLS_GUARD, signal);
       const others = await this.#stored(signal);
-      if (others.some(({ metadata }) => metadata.name === name))
+      const isThere = others.some(({ metadata }) => metadata.name === name);
+      if (isThere && isSubnetPool(pool)) return this.forSubnet(parsed.cidr, signal); // another host made it meanwhile
+      if (isThere)
         throw new AddressError("conflict", `Cannot add the pool "${name}": there is one of that name`);
       const why = poolConflict(parsed.cidr, others, routesBeside(pool, routes()));
       if (why !== undefined)
-        throw new AddressError("conflict", `Cannot add the pool "${name}": ${formatCidr(parsed.cidr)} ${why}`);
+        throw new AddressError("conflict", refusal(pool, parsed.cidr, why));
       const key = resourceKey(pool);
       const compares = [
         { key: POOLS_GUARD, modRevision: guard?.modRevision ?? 0 },

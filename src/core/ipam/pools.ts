@@ -76,11 +76,12 @@ export function isSubnetPool(pool: IPPool): boolean {
   return pool.metadata.annotations?.[SUBNET_POOL] === "true";
 }
 
-/** Addresses that no container can have (RFC 6890, RFC 4291). */
+/** Addresses that no container can have (RFC 6890, RFC 4291, RFC 7600). */
 const SPECIAL = [
   ["0.0.0.0/8", "this network"],
   ["127.0.0.0/8", "loopback"],
   ["169.254.0.0/16", "link-local"],
+  ["192.0.0.8/32", "IPv4 dummy"], // RFC 7600 section 4.8: what an IPv6-only network has in its place
   ["224.0.0.0/4", "multicast"],
   ["240.0.0.0/4", "reserved"],
   ["::/96", "unspecified, loopback and IPv4-compatible"],
