@@ -76,6 +76,7 @@ export class PluginHost implements AsyncDisposable {
       calls: pluginCalls(this.context),
       log: this.context.log,
       bodyLimit: 200,
+      maxBody: 1024 * 1024,
     });
   }
 

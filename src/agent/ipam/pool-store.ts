@@ -46,11 +46,9 @@ export class PoolStore {
       const others = await this.#stored(signal);
       const isThere = others.some(({ metadata }) => metadata.name === name);
       if (isThere && isSubnetPool(pool)) return this.forSubnet(parsed.cidr, signal); // another host made it meanwhile
-      if (isThere)
-        throw new AddressError("conflict", `Cannot add the pool "${name}": there is one of that name`);
+      if (isThere) throw new AddressError("conflict", `Cannot add the pool "${name}": there is one of that name`);
       const why = poolConflict(parsed.cidr, others, routesBeside(pool, routes()));
-      if (why !== undefined)
-        throw new AddressError("conflict", refusal(pool, parsed.cidr, why));
+      if (why !== undefined) throw new AddressError("conflict", refusal(pool, parsed.cidr, why));
       const key = resourceKey(pool);
       const compares = [
         { key: POOLS_GUARD, modRevision: guard?.modRevision ?? 0 },

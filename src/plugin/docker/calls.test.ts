@@ -366,6 +366,16 @@ describe("the plugin", () => {
       assert.equal(plugin.host.state.networks.size, 0);
     });
 
+    it("is not open to the outside where it cannot be told whether it is to be", async () => {
+      const { PoolID, Pool } = await plugin.ok("IpamDriver.RequestPool", { AddressSpace: "manx-local", V6: false });
+      const IPv4Data = [{ AddressSpace: "manx-local", Pool }];
+      for (const internal of ["maybe", 1, {}]) {
+        const message = { NetworkID: id(1), Options: { "com.docker.network.internal": internal }, IPv4Data };
+        assert.match(await plugin.refused("NetworkDriver.CreateNetwork", message), /must be true or false/);
+      }
+      await plugin.ok("IpamDriver.ReleasePool", { PoolID });
+    });
+
     it("uses a second subnet where the first is full", async () => {
       const message = { AddressSpace: "manx-local", SubPool: "", Options: {}, V6: false };
       const pools: Readonly<Record<string, unknown>>[] = [];
@@ -383,6 +393,36 @@ describe("the plugin", () => {
       assert.match(await plugin.refused("IpamDriver.RequestAddress", { PoolID, Address: "" }), /10\.66/);
       for (const Address of got) await plugin.ok("IpamDriver.ReleaseAddress", { PoolID, Address });
       assert.deepEqual(inUse(), []);
+    });
+  });
+
+  describe("an endpoint that is refused its IPv6 address", () => {
+    fresh();
+    /** What Docker sends: it forgets the IPv4 address. */
+    const ask = async (net: string, ipv4: string, ipv6: string) => {
+      const [first, second] = docker.pools.get(net) ?? [];
+      await plugin.ok("IpamDriver.RequestAddress", { PoolID: first?.PoolID, Address: ipv4, Options: {} });
+      return plugin.call("IpamDriver.RequestAddress", { PoolID: second?.PoolID, Address: ipv6, Options: {} });
+    };
+
+    for (const ipv4 of ["10.65.0.7", ""])
+      it(`does not keep its IPv4 address, ${ipv4 === "" ? "chosen by Manx" : "asked for"}`, async () => {
+        const net = await docker.createNetwork(1, "apps", { ipv6: true });
+        const web = docker.createContainer("web", net);
+        await docker.start(web, net);
+        const before = inUse();
+        assert.ok("Err" in (await ask(net, ipv4, before.find((held) => held.includes(":")) ?? "")).body);
+        assert.deepEqual(inUse(), before);
+      });
+
+    it("does not take the address of an endpoint that was made", async () => {
+      const net = await docker.createNetwork(1, "apps", { ipv6: true });
+      const web = docker.createContainer("web", net);
+      await docker.start(web, net);
+      const before = inUse();
+      const PoolID = docker.pools.get(net)?.[1]?.PoolID;
+      await plugin.refused("IpamDriver.RequestAddress", { PoolID, Address: "10.1.1.1" });
+      assert.deepEqual(inUse(), before);
     });
   });
 

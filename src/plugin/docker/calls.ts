@@ -9,7 +9,7 @@
 import type { PluginContext } from "./context.ts";
 import { createEndpoint, deleteEndpoint, join, leave } from "./endpoints.ts";
 import { PluginError } from "./errors.ts";
-import { releaseAddress, releasePool, requestAddress, requestPool } from "./ipam.ts";
+import { type FirstHalves, releaseAddress, releasePool, requestAddress, requestPool } from "./ipam.ts";
 import { parseBody } from "./json.ts";
 import { type Messages, readMessage } from "./messages.ts";
 import { ADDRESS_SPACES, createNetwork, deleteNetwork } from "./networks.ts";
@@ -25,7 +25,7 @@ const NOTHING: Answer = {};
 /** All calls by name. */
 export function pluginCalls(context: PluginContext): ReadonlyMap<string, Call> {
   const calls = new Map<string, Call>();
-  const sticky = new Sticky(context);
+  const memory = { sticky: new Sticky(context), halves: new Map() as FirstHalves };
   const { inFlight } = context;
 
   /** `subject`: what calls about the same thing wait for each other on. */
@@ -129,7 +129,7 @@ export function pluginCalls(context: PluginContext): ReadonlyMap<string, Call> {
     return NOTHING;
   });
   add("IpamDriver.RequestAddress", "requestAddress", async (message, signal) => ({
-    Address: await requestAddress(context, sticky, message, signal),
+    Address: await requestAddress(context, memory, message, signal),
     Data: NOTHING,
   }));
   add("IpamDriver.ReleaseAddress", "releaseAddress", (message) => {

@@ -6,7 +6,7 @@ import { networkOfPool, type PluginContext, poolsOf, requireWelcome } from "./co
 import { PluginError, quote } from "./errors.ts";
 import type { Messages } from "./messages.ts";
 import { NO_IPV4 } from "./names.ts";
-import { ADDRESS_SPACES } from "./networks.ts";
+import { ADDRESS_SPACES, releaseFrom } from "./networks.ts";
 import type { Sticky } from "./sticky.ts";
 
 /** Keeps every engine from asking for a gateway address, and wastes none. */
@@ -66,10 +66,16 @@ export async function releasePool({ addresses }: PluginContext, poolId: string, 
   if (poolId !== NO_IPV4.poolId) await addresses.releasePool(poolId, signal);
 }
 
-/** @returns the address with its prefix length. @throws AddressError */
+/**
+ * Docker asks for an endpoint's IPv4 address and then for its IPv6 address, for one endpoint of a network at a time. Where it is
+ * refused the second, it forgets that it has the first: that is given back here. By network: the IPv4 address that was given last.
+ */
+export type FirstHalves = Map<string, string>;
+
+/** @returns the address with its prefix length. @throws PluginError, AddressError */
 export async function requestAddress(
   context: PluginContext,
-  sticky: Sticky,
+  { sticky, halves }: { readonly sticky: Sticky; readonly halves: FirstHalves },
   message: Messages["requestAddress"],
   signal: AbortSignal,
 ): Promise<string> {
@@ -77,10 +83,32 @@ export async function requestAddress(
   if (poolId === NO_IPV4.poolId) return dummyAddress(address);
   const isGateway = message.Options.get(ADDRESS_TYPE) === GATEWAY_TYPE;
   const network = networkOfPool(context, poolId);
-  if (address !== "" || isGateway || network === undefined) {
-    const ask = { poolId, isGateway, ...(address !== "" && { address }) };
-    return context.addresses.request(ask, signal);
+  const ask = { poolId, isGateway, ...(address !== "" && { address }) };
+  if (isGateway || network === undefined) return context.addresses.request(ask, signal);
+  const isSecond = network.ipv6Pools.includes(poolId);
+  const first = halves.get(network.id);
+  halves.delete(network.id);
+  try {
+    const given =
+      address === ""
+        ? await choose(context, sticky, network, poolId, signal)
+        : await context.addresses.request(ask, signal);
+    if (!isSecond) halves.set(network.id, bare(given));
+    return given;
+  } catch (error) {
+    const isLost = isSecond && first !== undefined && context.state.endpointsWith(first).length === 0;
+    if (isLost) releaseFrom(context, network, first);
+    throw error;
   }
+}
+
+async function choose(
+  context: PluginContext,
+  sticky: Sticky,
+  network: NetworkRecord,
+  poolId: string,
+  signal: AbortSignal,
+): Promise<string> {
   requireWelcome(context, network.id);
   const family: Family = network.ipv4Pools.includes(poolId) ? 4 : 6;
   const prefer = await sticky.prefer(network, family, signal);

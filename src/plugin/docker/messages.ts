@@ -52,7 +52,7 @@ const REPEATED =
 export function readMessage<K extends keyof Messages>(kind: K, call: string, body: unknown): Messages[K] {
   const result = messages[kind].safeParse(body);
   if (result.success) return result.data as Messages[K];
-  if (typeof body === "object" && body !== null && Object.keys(body).length === 0)
+  if (typeof body === "object" && body !== null && !Array.isArray(body) && Object.keys(body).length === 0)
     throw new PluginError(`Cannot answer ${call}: ${REPEATED}`);
   const issue = result.error.issues[0];
   const where = issue === undefined || issue.path.length === 0 ? "the request" : quote(issue.path.join("."));

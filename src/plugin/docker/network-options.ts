@@ -35,7 +35,19 @@ const INSTEAD: ReadonlyMap<string, string> = new Map([
   ],
   ["com.docker.network.bridge.enable_ip_masquerade", "Outgoing NAT is a property of the IP pool: natOutgoing"],
   ["com.docker.network.bridge.name", "Manx needs no bridge"],
+  [
+    "com.docker.network.bridge.gateway_mode_ipv4",
+    "Manx routes every address; outgoing NAT is a property of the IP pool",
+  ],
+  [
+    "com.docker.network.bridge.gateway_mode_ipv6",
+    "Manx routes every address; outgoing NAT is a property of the IP pool",
+  ],
+  ["com.docker.network.internal", "Type --internal"],
+  ["com.docker.network.enable_ipv6", "Type --ipv6"],
   ["parent", "Manx needs no parent interface"],
+  ["macvlan_mode", "Manx needs no parent interface"],
+  ["ipvlan_mode", "Manx needs no parent interface"],
 ]);
 
 /** @throws PluginError */

@@ -96,9 +96,11 @@ function genericOptions(options: ReadonlyMap<string, unknown>): ReadonlyMap<stri
   throw new PluginError(`Cannot create the network: "${GENERIC}" must be an object`);
 }
 
+/** @throws PluginError: what is not understood must not open the network */
 function isInternal(options: ReadonlyMap<string, unknown>): boolean {
-  const value = options.get(INTERNAL);
-  return value === true || value === "true";
+  const value = String(options.get(INTERNAL) ?? false);
+  if (value === "true" || value === "false") return value === "true";
+  throw new PluginError(`Cannot create the network: "${INTERNAL}" must be true or false`);
 }
 
 /** Docker's default IPAM gives addresses with the mask of a whole subnet, which is the opposite of an address each. */

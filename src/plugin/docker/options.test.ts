@@ -27,6 +27,16 @@ describe("network options", () => {
   const refused: [string, Record<string, unknown>, RegExp][] = [
     ["an unknown one, naming the known", { colour: "x" }, /no option "colour".*pools.*mtu.*publish.*isolation.*sticky/],
     ["one of the bridge driver", { "com.docker.network.bridge.name": "br0" }, /no bridge/],
+    [
+      "one of the bridge driver that Manx does by itself",
+      { "com.docker.network.bridge.gateway_mode_ipv6": "routed" },
+      /routes every address/,
+    ],
+    [
+      "an option that is a flag of docker's, saying which",
+      { "com.docker.network.internal": "true" },
+      /Type --internal$/,
+    ],
     ["icc, saying what to type", { "com.docker.network.bridge.enable_icc": "false" }, /isolation=endpoint/],
     ["an MTU that no link has", { mtu: "67" }, /68 to 65535/],
     ["an MTU that is no number", { mtu: "1e3" }, /"1e3"/],

@@ -7,7 +7,7 @@ import fc from "fast-check";
 import { Docker, id, PluginHost, post } from "../../../tests/plugin/plugin-fixture.ts";
 import { DriverError } from "../../drivers/error.ts";
 import { pluginCalls } from "./calls.ts";
-import { PluginServer } from "./server.ts";
+import { MAX_BODY, PluginServer } from "./server.ts";
 
 describe("the plugin on its socket", () => {
   let plugin: PluginHost;
@@ -154,7 +154,18 @@ describe("the plugin on its socket", () => {
       await unharmed();
     });
 
-    it("refuses more than 1 MiB, announced or not", async () => {
+    it("has room for a container that publishes every port", () => {
+      const ports = Array.from({ length: 65_535 }, (_, index) => index + 1);
+      const message = {
+        "com.docker.network.endpoint.exposedports": ports.map((Port) => ({ Proto: 17, Port })),
+        "com.docker.network.portmap": ports.map((Port) => {
+          return { Proto: 17, IP: "", Port, HostIP: "192.168.100.100", HostPort: Port, HostPortEnd: Port };
+        }),
+      };
+      assert.ok(JSON.stringify(message).length < MAX_BODY);
+    });
+
+    it("refuses more than its limit, announced or not", async () => {
       const big = `{"PoolID":"${"x".repeat(1024 * 1024)}"}`;
       assert.equal((await post(plugin.socketPath, "IpamDriver.ReleasePool", big)).status, 413);
       const text = await raw((socket) => {

@@ -11,8 +11,8 @@ import type { Log } from "./context.ts";
 import { sentenceOf } from "./errors.ts";
 import { listenAlone } from "./socket.ts";
 
-/** Bytes. The largest real message (CreateEndpoint with thousands of ports) has a tenth of it. */
-const MAX_BODY = 1024 * 1024;
+/** Bytes. The largest real message has 7 MiB: a container that publishes all ports of a protocol (`-p 1-65535:1-65535`). */
+export const MAX_BODY = 16 * 1024 * 1024;
 /** Milliseconds for a message to arrive, and for an answer to be made. */
 const BODY_LIMIT = 10_000;
 const ANSWER_LIMIT = 30_000;
@@ -26,6 +26,8 @@ export interface ServerOptions {
   readonly onCall?: (name: string, milliseconds: number, failed: boolean) => void;
   /** Milliseconds, for tests. */
   readonly bodyLimit?: number;
+  /** Bytes of a message, for tests. */
+  readonly maxBody?: number;
 }
 
 const PLUGIN_SOCKET = "/run/docker/plugins/manx.sock";
@@ -68,7 +70,8 @@ export class PluginServer implements AsyncDisposable {
     const begun = performance.now();
     let failed = false;
     try {
-      const body = await readBody(request, this.#options.bodyLimit ?? BODY_LIMIT);
+      const { bodyLimit = BODY_LIMIT, maxBody = MAX_BODY } = this.#options;
+      const body = await readBody(request, bodyLimit, maxBody);
       const limit = AbortSignal.any([this.#abort.signal, AbortSignal.timeout(ANSWER_LIMIT)]);
       reply(response, 200, await call(body, limit));
     } catch (error) {
@@ -114,9 +117,9 @@ class BodyError extends Error {
 }
 
 /** The whole body as text. @throws BodyError */
-async function readBody(request: IncomingMessage, limit: number): Promise<string> {
-  if (Number(request.headers["content-length"] ?? 0) > MAX_BODY) throw tooLarge();
-  const whole = await gather(request, limit);
+async function readBody(request: IncomingMessage, limit: number, most: number): Promise<string> {
+  if (Number(request.headers["content-length"] ?? 0) > most) throw tooLarge(most);
+  const whole = await gather(request, limit, most);
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(whole);
   } catch {
@@ -125,7 +128,7 @@ async function readBody(request: IncomingMessage, limit: number): Promise<string
 }
 
 /** Nothing is destroyed on the way: who sends too much or too slowly gets an answer. @throws BodyError */
-function gather(request: IncomingMessage, limit: number): Promise<Buffer> {
+function gather(request: IncomingMessage, limit: number, most: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let length = 0;
@@ -141,7 +144,7 @@ function gather(request: IncomingMessage, limit: number): Promise<Buffer> {
     const late = setTimeout(() => refuse(new BodyError(408, "Cannot read the request: it took too long")), limit);
     const take = (chunk: Buffer): void => {
       length += chunk.length;
-      if (length > MAX_BODY) refuse(tooLarge());
+      if (length > most) refuse(tooLarge(most));
       else chunks.push(chunk);
     };
     const broken = (): void => refuse(new BodyError(400, "Cannot read the request: the connection broke"));
@@ -150,8 +153,8 @@ function gather(request: IncomingMessage, limit: number): Promise<Buffer> {
   });
 }
 
-function tooLarge(): BodyError {
-  return new BodyError(413, `Cannot read the request: it is larger than ${MAX_BODY} bytes`);
+function tooLarge(most: number): BodyError {
+  return new BodyError(413, `Cannot read the request: it is larger than ${most} bytes`);
 }
 
 function errorAnswer(message: string): Answer {
