@@ -98,8 +98,9 @@ function genericOptions(options: ReadonlyMap<string, unknown>): ReadonlyMap<stri
 
 /** @throws PluginError: what is not understood must not open the network */
 function isInternal(options: ReadonlyMap<string, unknown>): boolean {
-  const value = String(options.get(INTERNAL) ?? false);
-  if (value === "true" || value === "false") return value === "true";
+  const value = options.get(INTERNAL) ?? false;
+  if (value === true || value === "true") return true;
+  if (value === false || value === "false") return false;
   throw new PluginError(`Cannot create the network: "${INTERNAL}" must be true or false`);
 }
 
