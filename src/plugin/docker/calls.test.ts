@@ -237,6 +237,17 @@ describe("the plugin", () => {
     const refusedOptions: [string, Record<string, unknown>, RegExp][] = [
       ["an unknown --driver-opt", { colour: "red" }, /no --driver-opt "colour"\. Known is: addresses/],
       ["a driver-opt of Docker's that nobody honours", { "com.docker.network.endpoint.ifname": "lan0" }, /ifname/],
+      [
+        "a MAC address as a driver-opt",
+        { "com.docker.network.endpoint.macaddress": "02:42:ac:11:00:98" },
+        /--mac-address/,
+      ],
+      ["name servers as a driver-opt", { "com.docker.network.endpoint.dnsservers": "1.1.1.1" }, /--dns/],
+      [
+        "settings that this Docker ignores",
+        { "com.docker.network.endpoint.sysctls": "net.ipv4.conf.IFNAME.log_martians=1" },
+        /Docker 20\.10\.24 ignores .*--sysctl/,
+      ],
       ["__proto__ as a driver-opt", JSON.parse('{"__proto__": "x"}') as Record<string, unknown>, /__proto__/],
       ["addresses that are none", { addresses: "10.65.0.9,$(reboot)" }, /not an IP address/],
       ["an address outside of the pool", { addresses: "192.168.0.1" }, /192\.168\.0\.1/],

@@ -100,13 +100,36 @@ export interface DriverOptions {
 /** Docker's own entries among an endpoint's options, by what the reference and the engines' sources have. */
 const DOCKERS =
   /^com\.docker\.network\.(endpoint\.(exposedports|macaddress|dnsservers|sysctls)|portmap|driver\.private\..*)$/;
+/** The same names typed by a user are texts, which nobody honours; Docker's own MAC address is one as well: base64 of its bytes. */
+const TYPED: readonly (readonly [name: string, isTyped: RegExp, instead: string])[] = [
+  ["com.docker.network.endpoint.macaddress", /[^A-Za-z0-9+/=]/, "--mac-address"],
+  ["com.docker.network.endpoint.dnsservers", /^/, "--dns"],
+];
 const MAX_ADDRESSES = 64;
+
+/** Settings of the kernel for the interface: Docker sets them by itself, from 27 on. */
+const SYSCTLS = "com.docker.network.endpoint.sysctls";
+const FIRST_WITH_SYSCTLS = 27;
+
+/** @throws PluginError where the engine would ignore them */
+export async function requireSysctls(
+  options: ReadonlyMap<string, unknown>,
+  version: () => Promise<string>,
+): Promise<void> {
+  if (!options.has(SYSCTLS)) return;
+  const found = await version();
+  if (Number.parseInt(found, 10) >= FIRST_WITH_SYSCTLS) return;
+  throw new PluginError(
+    `Cannot connect the container: Docker ${found} ignores --driver-opt ${quote(SYSCTLS)}. Use --sysctl, or Docker ${FIRST_WITH_SYSCTLS} or later`,
+  );
+}
 
 /** @throws PluginError for an option that nobody would honour */
 export function readDriverOptions(options: ReadonlyMap<string, unknown>): DriverOptions {
   let addresses: Address[] = [];
   const given: Record<string, string> = {};
   for (const [name, value] of options) {
+    refuseTyped(name, value);
     if (DOCKERS.test(name)) continue;
     if (name !== "addresses") throw unknown(name);
     if (typeof value !== "string") throw new PluginError('Cannot connect the container: "addresses" must be a text');
@@ -114,6 +137,14 @@ export function readDriverOptions(options: ReadonlyMap<string, unknown>): Driver
     given["addresses"] = value;
   }
   return { addresses, given };
+}
+
+function refuseTyped(name: string, value: unknown): void {
+  const typed = TYPED.find(([known]) => known === name);
+  if (typed === undefined || typeof value !== "string" || !typed[1].test(value)) return;
+  throw new PluginError(
+    `Cannot connect the container: --driver-opt ${quote(name)} is for Docker itself. Type ${typed[2]}`,
+  );
 }
 
 function readAddresses(text: string): Address[] {

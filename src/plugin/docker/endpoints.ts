@@ -2,7 +2,13 @@
 import type { EndpointRecord, NetworkRecord } from "../../agent/records.ts";
 import { type Address, type Family, formatAddress, parseAddress } from "../../core/net/address.ts";
 import { type PluginContext, poolsOf, requireEndpoint, requireNetwork, requireWelcome } from "./context.ts";
-import { extraAddresses, readDriverOptions, readExposedPorts, readPortBindings } from "./endpoint-options.ts";
+import {
+  extraAddresses,
+  readDriverOptions,
+  readExposedPorts,
+  readPortBindings,
+  requireSysctls,
+} from "./endpoint-options.ts";
 import { PluginError, quote } from "./errors.ts";
 import { notPublishing, publish } from "./host-ports.ts";
 import { identify, keepIdentity } from "./identity.ts";
@@ -29,6 +35,7 @@ export async function createEndpoint(
   requireWelcome(context, network.id);
   const own = ownAddresses(context, network, message);
   const options = readDriverOptions(message.Options);
+  await requireSysctls(message.Options, async () => (await context.engine.version(signal)).version);
   if (network.spec.publish === "off" && readPortBindings(message.Options).length > 0) throw notPublishing();
   const before = earlier(context, message);
   const given = message.Interface?.MacAddress ?? "";
