@@ -72,16 +72,24 @@ export class ServiceClaims {
   /** All service addresses of the cluster; the same array while none comes or goes. */
   announced(snapshots: Snapshots, remote: Journal<Endpoint> | undefined): () => readonly string[] {
     let last: readonly string[] = [];
-    let elsewhere: { readonly version: number; readonly addresses: readonly string[] } | undefined;
+    /** Of the few of 50,000 endpoints that have any, by their keys. */
+    const elsewhere = new Map<string, readonly string[]>();
+    let version = -1;
     return () => {
-      if (remote !== undefined && elsewhere?.version !== remote.version) {
-        const all = [...remote.keys()].flatMap((key) => remote.get(key)?.serviceAddresses ?? []);
-        elsewhere = { version: remote.version, addresses: [...new Set(all)] };
+      if (remote !== undefined && remote.version !== version) {
+        const changed = version < 0 ? undefined : remote.changedSince(version);
+        if (changed === undefined) elsewhere.clear();
+        for (const key of changed ?? remote.keys()) {
+          const addresses = remote.get(key)?.serviceAddresses ?? [];
+          if (addresses.length > 0) elsewhere.set(key, addresses);
+          else elsewhere.delete(key);
+        }
+        version = remote.version;
       }
       const now = new Set([
         ...this.#options.services().flatMap(({ spec }) => spec.addresses),
         ...snapshots.services().members.flatMap(({ addresses }) => addresses),
-        ...(elsewhere?.addresses ?? []),
+        ...elsewhere.values().flatMap((addresses) => addresses),
       ]);
       const sorted = [...now].sort();
       if (sorted.join() !== last.join()) last = sorted;

@@ -146,6 +146,22 @@ describe("what a container is told", () => {
   });
 });
 
+describe("NameBook", () => {
+  it("asks a snapshot in parts for them, never for all endpoints together: making that list costs what there is", () => {
+    const own = [endpoint({ container: "web", network: "apps", addresses: ["10.65.0.1"] })];
+    const remote = { version: 0, get: () => undefined, keys: () => [], changedSince: () => [] };
+    const book = new NameBook();
+    book.take({
+      host: HOST,
+      parts: { own, remote },
+      get endpoints(): never {
+        return assert.fail("made for nobody");
+      },
+    });
+    assert.deepEqual(book.find("apps", "web"), own);
+  });
+});
+
 describe("any world of containers", () => {
   const names = fc.constantFrom("a", "b", "a.b", "x.n1", "n1");
   const rows = fc.array(

@@ -31,8 +31,9 @@ export class NameBook {
   }
 
   /** Takes over what has changed since the last snapshot. */
-  take({ endpoints, parts, host }: Pick<Snapshot, "endpoints" | "parts" | "host">): void {
-    if (parts === undefined) return this.#change(this.#own.update(endpoints), host);
+  take(snapshot: Pick<Snapshot, "endpoints" | "parts" | "host">): void {
+    const { parts, host } = snapshot;
+    if (parts === undefined) return this.#change(this.#own.update(snapshot.endpoints), host);
     this.#change(this.#own.update(parts.own), host);
     this.#change(this.#remote.update(parts.remote), host);
   }
