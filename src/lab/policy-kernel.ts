@@ -14,7 +14,7 @@ import { DriverError } from "../drivers/error.ts";
 import { findBinary } from "../drivers/exec.ts";
 import { KernelHost, type Shot } from "./kernel-host.ts";
 
-const NEEDED = { ip: "iproute2", conntrack: "conntrack" } as const;
+const NEEDED = { ip: "iproute2" } as const;
 /** A packet that did not arrive is sent again: on a busy machine it may just have been late. */
 const ATTEMPTS = 3;
 
