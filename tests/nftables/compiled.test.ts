@@ -39,10 +39,27 @@ describe("a compiled ruleset", () => {
   });
 });
 
-/** Sets and chains in any order, rules in theirs: those of one chain stay as they stand. */
+/** Sets and chains in any order, rules in theirs: those of one chain stay as they stand, but for matches (`matchesSorted`). */
 function sorted(listing: readonly unknown[]): unknown[] {
-  const keyed = listing.map((one): [string, unknown] => [place(one), one]);
+  const keyed = listing.map(matchesSorted).map((one): [string, unknown] => [place(one), one]);
   return keyed.toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)).map(([, one]) => one);
+}
+
+/** Matches next to each other in any order: all of them must hold, and nft(8) moves two that look at the same header together. */
+function matchesSorted(one: unknown): unknown {
+  const { rule } = one as { rule?: { expr: readonly unknown[] } };
+  if (rule === undefined) return one;
+  const runs: unknown[][] = [];
+  let before = false;
+  for (const expr of rule.expr) {
+    const isMatch = typeof expr === "object" && expr !== null && "match" in expr;
+    if (isMatch && before) runs.at(-1)?.push(expr);
+    else runs.push([expr]);
+    before = isMatch;
+  }
+  const text = (expr: unknown): string => JSON.stringify(expr);
+  const expr = runs.flatMap((run) => run.toSorted((a, b) => (text(a) < text(b) ? -1 : 1)));
+  return { rule: { ...rule, expr } };
 }
 
 function place(one: unknown): string {

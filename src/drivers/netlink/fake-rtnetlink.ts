@@ -338,7 +338,7 @@ export class FakeRtnetlink implements Rtnetlink {
     const family = familyOf(destination);
     if (canonical(destination) !== destination) refuse("EINVAL", "Invalid prefix for given prefix length");
     this.#checkNextHop(route);
-    if (source !== undefined && !this.#isLocal(source)) refuse("EINVAL", "Invalid prefsrc address");
+    if (source !== undefined && !this.#isSource(source, index)) refuse("EINVAL", "Invalid prefsrc address");
     const metric = route.metric ?? (family === 4 ? 0 : 1024);
     const same = this.#routes.findIndex((other) => other.destination === destination && other.metric === metric);
     if (same >= 0 && !replace) refuse("EEXIST", "File exists");
@@ -368,6 +368,12 @@ export class FakeRtnetlink implements Rtnetlink {
     if (index !== undefined && !this.#byIndex(index).up) refuse("ENETDOWN");
   }
 
+  /** A link-local address of IPv6 is one on its own interface only (ipv6_chk_addr). */
+  #isSource(address: string, index: number | undefined): boolean {
+    if (!address.startsWith("fe80:")) return this.#isLocal(address);
+    return this.#addresses.some((entry) => entry.index === (index ?? 1) && entry.address.startsWith(`${address}/`));
+  }
+
   #isLocal(address: string): boolean {
     return address.startsWith("127.") || this.#addresses.some((entry) => entry.address.split("/")[0] === address);
   }
@@ -375,14 +381,14 @@ export class FakeRtnetlink implements Rtnetlink {
   #deleteRoute({ destination, protocol, metric }: Change & { readonly kind: "delete-route" }): void {
     splitPrefix(destination);
     if (canonical(destination) !== destination) refuse("EINVAL", "Invalid prefix for given prefix length");
-    const at = this.#routes.findIndex(
-      (route) =>
-        route.destination === destination &&
-        route.protocol === protocol &&
-        (metric === undefined || metric === 0 || route.metric === metric),
-    );
-    if (at < 0) refuse("ESRCH");
-    this.#routes.splice(at, 1);
+    const named = this.#routes.filter((route) => route.destination === destination && route.protocol === protocol);
+    // Without a metric it is the first in the kernel's order, which is that of metrics.
+    const gone =
+      metric === undefined || metric === 0
+        ? named.toSorted((a, b) => (a.metric ?? 0) - (b.metric ?? 0))[0]
+        : named.find((route) => route.metric === metric);
+    if (gone === undefined) refuse("ESRCH");
+    this.#routes.splice(this.#routes.indexOf(gone), 1);
   }
 
   #setNeighbour(index: number, text: string, mac: string): void {
