@@ -58,9 +58,17 @@ describe("LAN mode while the LAN changes", { timeout: 1_800_000 }, () => {
 
   it("takes everybody on the LAN along when a container moves to another host", async () => {
     const [one, two] = hosts as [Host, Host];
-    const pools = JSON.parse(await one.mustExec(["manx", "lan", "enable", "-o", "json"])) as { cidr: string }[];
-    const [four = "", six = ""] = pools.map(({ cidr }) => cidr);
-    assert.match(six, /^2001:db8:a:/);
+    // An address that the interface has just got is no address before it was looked for elsewhere (RFC 4862 section 5.4).
+    await world.eventually(async () => {
+      const ready = await one.mustExec(["ip", "-6", "addr", "show", "dev", "eth0", "-tentative"]);
+      assert.match(ready, /2001:db8:a:/);
+    }, 20);
+    let [four, six] = ["", ""];
+    await world.eventually(async () => {
+      const pools = JSON.parse(await one.mustExec(["manx", "lan", "enable", "-o", "json"])) as { cidr: string }[];
+      [four = "", six = ""] = pools.map(({ cidr }) => cidr);
+      assert.match(six, /^2001:db8:a:/);
+    }, 20);
     await world.network("lan", "--ipv6", "--subnet", four, "--subnet", six);
     await world.eventually(async () => void (await two.docker("network", "inspect", "lan")), 30);
     const [ipv4, ipv6] = [four.replace(/\d+\/.*/, "198"), six.replace(/\/.*/, "77")] as [string, string];

@@ -30,7 +30,8 @@ async function traces(machine: Machine): Promise<string[]> {
   ] as const;
   const answers = await Promise.all(asked.map((argv) => machine.mustExec(argv)));
   const changes = / (packets|bytes) \d+|expires \d+\w+|valid_lft \d+sec preferred_lft \d+sec|ffff[0-9a-f]{12} .*/g;
-  return answers.join("\n").replaceAll(changes, "").split("\n").sort();
+  const counted = /^table inet manx-connections \{[^]*?^\}$/gm; // who talks, at this moment
+  return answers.join("\n").replaceAll(counted, "").replaceAll(changes, "").split("\n").sort();
 }
 
 /** Everything of ARP and of neighbour advertisements that the machine hears while `work` runs, one line a packet. */
