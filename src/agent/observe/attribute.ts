@@ -1,5 +1,6 @@
 /** Which rules let a connection pass: the packet that began it, through the rules as they are now. */
 import { decisions } from "../../core/calc/decision.ts";
+import type { FlowTuple } from "../../core/calc/flow-judge.ts";
 import type { HostState } from "../../core/calc/host-state.ts";
 import { stateRouting } from "../../core/calc/state-routing.ts";
 import type { Reason } from "../../core/flows/flow.ts";
@@ -27,14 +28,8 @@ export function attribute(first: First, link: LocalLink | undefined, place: Plac
 }
 
 /** A packet that begins a connection. */
-export interface First {
+export interface First extends FlowTuple {
   readonly family: Family;
-  readonly source: string;
-  readonly destination: string;
-  readonly protocol: number;
-  readonly sourcePort?: number;
-  readonly destinationPort?: number;
-  readonly icmp?: { readonly type: number; readonly code: number };
 }
 
 /** What the rules in force make of the packet. */

@@ -1,7 +1,8 @@
 /**
  * Watches what the kernel tells of packets and keeps it for a while: NFLOG for what rules of ours dropped, counters of nftables for
  * what was let through, the kernel's drop reasons for what others dropped. Bounded everywhere: the rules log so many packets a second,
- * the socket hands over so many, the kernel counts so many kinds of connections, the ledger keeps so many flows. Nothing waits for it: what it cannot take in time is lost, and counted.
+ * the socket hands over so many, the kernel counts so many kinds of connections, the ledger keeps so many flows. Nothing waits for
+ * it: what it cannot take in time is lost, and counted.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { HostState } from "../../core/calc/host-state.ts";

@@ -5,7 +5,8 @@
  * Chains of type nat see the first packet of each connection and no other, so what is established passes by for nothing; they come behind
  * all filters, and in front of others' NAT of the source. The table belongs to the socket that made it: the kernel takes both away together.
  */
-import { formatBytes } from "../../core/net/address.ts";
+import type { FlowTuple } from "../../core/calc/flow-judge.ts";
+import { type Family, formatBytes } from "../../core/net/address.ts";
 import {
   Attributes,
   forEachAttribute,
@@ -18,18 +19,12 @@ import { beginBatch, endBatch, newChain } from "./encode.ts";
 import { writeCounter, writeVerdict } from "./expressions.ts";
 import * as nft from "./uapi.ts";
 
-/** Connections that are alike but for the sender's port, while there are such: one element of a map. */
-export interface CountedConnections {
-  readonly family: 4 | 6;
-  readonly source: string;
-  /** Behind translation of the destination. */
-  readonly destination: string;
-  /** IANA's number. */
-  readonly protocol: number;
-  /** Of the first one. */
-  readonly sourcePort?: number;
-  readonly destinationPort?: number;
-  readonly icmp?: { readonly type: number; readonly code: number };
+/**
+ * Connections that are alike but for the sender's port, while there are such: one element of a map. The port is that of the first one,
+ * the destination the one behind translation.
+ */
+export interface CountedConnections extends FlowTuple {
+  readonly family: Family;
 }
 
 /** An element as it was read. */
