@@ -31,7 +31,7 @@ describe("dashboard", () => {
     assert.equal((await stat(join(folder, "token"))).mode & 0o777, 0o600);
     assert.equal((await readFile(join(folder, "token"), "utf8")).trim(), token);
     const page = await fetch(url);
-    assert.match(await page.text(), /modulepreload" href="\/app\/main\.js"/);
+    assert.match(await page.text(), /<script type="module" src="\/app\/main\.js">/);
     const etag = page.headers.get("etag") ?? "";
     assert.equal((await fetch(url, { headers: { "if-none-match": etag } })).status, 304);
     const login = await fetch(`${url}login`, { method: "POST", body: token, headers: { origin: url.slice(0, -1) } });

@@ -21,6 +21,8 @@ export const silent = signal<readonly string[]>([]);
 const FLOWS = 10_000;
 /** Of them, for the first picture. */
 const FIRST_FLOWS = 500;
+/** Milliseconds after which the page is shown empty: drawing it twice costs more than the agent mostly takes to answer. */
+const PATIENCE = 300;
 let streams: EventSource[] = [];
 
 export async function start(): Promise<void> {
@@ -56,18 +58,26 @@ function loggedOut(): void {
 }
 
 async function enter(): Promise<void> {
+  const show = (): void => void (session.value = "in");
+  let patience: ReturnType<typeof setTimeout> | undefined;
   try {
-    await refresh(() => {
-      session.value = "in";
+    const first = refresh(() => {
       follow(); // before the first look is over: nothing that happens is missed
+      patience = setTimeout(show, PATIENCE);
     });
-    await lookBack({ limit: String(FIRST_FLOWS) }); // of this host: those of others take a moment
+    const newest = api.flows({ limit: String(FIRST_FLOWS) }); // of this host: those of others take a moment
+    newest.catch(() => {}); // what fails both is told once
+    await first;
+    show();
+    flows.add((await newest).flows);
     await lookBack({ limit: String(FLOWS), hosts: "all" });
   } catch (error) {
     if (error instanceof Refusal && error.status === 401) return;
     online.value = false;
-    session.value = "in"; // the shell says that the agent is away
+    show(); // the shell says that the agent is away
     setTimeout(() => void enter(), 3_000);
+  } finally {
+    clearTimeout(patience);
   }
 }
 

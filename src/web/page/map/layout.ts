@@ -36,12 +36,15 @@ export function layOut(nodes: readonly MapNode[], by: "network" | "host", ratio:
     .sort((a, b) => b.radius - a.radius || (a.name < b.name ? -1 : 1));
   const places = new Map<string, Point>();
   const discs: Disc[] = [];
-  for (const { name, members, radius } of sized) {
-    const centre = freePlace(radius, discs, ratio);
+  let turn = 0;
+  for (const [index, { name, members, radius }] of sized.entries()) {
+    if (radius !== sized[index - 1]?.radius) turn = 0; // for the same radius all places before the last one are taken
+    turn = freeTurn(radius, discs, ratio, turn);
+    const centre = onSpiral(turn, ratio);
     const gone = members.every((one) => one.gone === true);
     discs.push({ name, radius, count: members.length, gone, ...centre });
-    for (const [index, { id }] of members.sort((a, b) => (a.label < b.label ? -1 : 1)).entries())
-      places.set(id, petal(centre, index, members.length));
+    for (const [nth, { id }] of members.sort((a, b) => (a.label < b.label ? -1 : 1)).entries())
+      places.set(id, petal(centre, nth, members.length));
   }
   const box = boxOf(discs);
   row(
@@ -69,15 +72,19 @@ function petal({ x, y }: Point, index: number, count: number): Point {
   return { x: x + distance * Math.cos(index * GOLDEN), y: y + distance * Math.sin(index * GOLDEN) };
 }
 
-/** The first place on a spiral from the middle where nobody is. */
-function freePlace(radius: number, discs: readonly Disc[], ratio: number): Point {
-  if (discs.length === 0) return { x: 0, y: 0 };
-  for (let turn = 0; ; turn += 0.35) {
-    const distance = 9 * turn;
-    const place = { x: distance * ratio * Math.cos(turn), y: distance * Math.sin(turn) };
-    if (discs.every((disc) => Math.hypot(disc.x - place.x, disc.y - place.y) >= disc.radius + radius + GAP))
-      return place;
+/** The first place on the spiral, from a turn on, where a disc has room. */
+function freeTurn(radius: number, discs: readonly Disc[], ratio: number, from: number): number {
+  let turn = from;
+  for (;;) {
+    const { x, y } = onSpiral(turn, ratio);
+    if (discs.every((disc) => Math.hypot(disc.x - x, disc.y - y) >= disc.radius + radius + GAP)) return turn;
+    turn += 0.35;
   }
+}
+
+function onSpiral(turn: number, ratio: number): Point {
+  const distance = 9 * turn;
+  return { x: distance * ratio * Math.cos(turn), y: distance * Math.sin(turn) };
 }
 
 function boxOf(discs: readonly Disc[]): Layout["box"] {
