@@ -289,19 +289,25 @@ class Wire {
       return new UnreachableError("denied", `${begin}: permission denied.`, "Run it as root: sudo manx ...", error);
     if (code === "ETIMEDOUT") {
       const message = `${begin}: no answer within ${Math.round(this.#timeout / 1000)} s.`;
-      return new UnreachableError("timeout", message, "See what it does: journalctl -u manx", error);
+      return new UnreachableError("timeout", message, `See what it does: ${logPlace()}`, error);
     }
     return this.#broken(error instanceof Error ? error.message : String(error), error);
   }
 
   #broken(why: string, cause?: unknown): UnreachableError {
     const message = `Cannot talk to the agent at ${this.#socket}: ${why}.`;
-    return new UnreachableError("broken", message, "See what it does: journalctl -u manx", cause);
+    return new UnreachableError("broken", message, `See what it does: ${logPlace()}`, cause);
   }
 }
 
+const hasSystemd = (): boolean => existsSync("/run/systemd/system");
+
 function startCommand(): string {
-  return existsSync("/run/systemd/system") ? "Start it: systemctl start manx" : "Start it: manx agent";
+  return `Start it: ${hasSystemd() ? "systemctl start manx" : "manx agent"}. Why it ended: manx doctor, ${logPlace()}`;
+}
+
+function logPlace(): string {
+  return hasSystemd() ? "journalctl -u manx" : "/var/log/manx/agent.log";
 }
 
 function isErrorBody(body: unknown): body is ErrorBody {

@@ -23,8 +23,8 @@ export function serviceText({ protocol, destinationPort, icmp }: FlowView): stri
 }
 
 /** What decided; where both ends had a say, the receiver's. */
-export function reasonText({ reasons }: FlowView): string {
-  return reasons.at(-1)?.text ?? "";
+export function reasonText({ reasons, verdict }: FlowView): string {
+  return reasons.at(-1)?.text ?? (verdict === "allow" ? "no rule stands in the way" : "no rule matched");
 }
 
 /** `now`, `5s`, `12m`, `3h`: how long ago. */

@@ -5,6 +5,8 @@
 import { existsSync } from "node:fs";
 import { readFile, statfs } from "node:fs/promises";
 import { hostname, release } from "node:os";
+import { CONFIG_FILE, readConfig } from "../agent/config-file.ts";
+import { agentOptions } from "../agent/options.ts";
 import type { HostFacts } from "../api/doctor/facts.ts";
 import { EngineClient } from "../drivers/docker/engine.ts";
 import { findBinary } from "../drivers/exec.ts";
@@ -34,7 +36,7 @@ export async function localFacts(why: string): Promise<HostFacts> {
   const [nft, bird] = [findBinary("nft"), findBinary("bird")];
   return {
     host: hostname(),
-    agent: { running: false, why },
+    agent: { running: false, why, ...(await badSettings()) },
     kernel: {
       release: release(),
       ...(process.getuid?.() === 0 && { nfTables: await hasNfTables() }),
@@ -56,6 +58,16 @@ export async function localFacts(why: string): Promise<HostFacts> {
     ...(space !== undefined && { freeBytes: space.bavail * space.bsize }),
     errors,
   };
+}
+
+/** Of the file alone: the environment of the agent is not ours. */
+async function badSettings(): Promise<{ badSettings?: string }> {
+  try {
+    agentOptions({}, await readConfig(CONFIG_FILE));
+    return {};
+  } catch (error) {
+    return { badSettings: (error instanceof Error ? error.message : String(error)).replaceAll(/\s*\n\s*/g, " ") };
+  }
 }
 
 async function hasNfTables(): Promise<boolean> {

@@ -22,6 +22,9 @@ export interface FlowLogOptions {
 /** Messages to syslog at a time, and of one batch; the rest of it is not told there. */
 const AT_ONCE = 100;
 const MOST = 1_000;
+/** Milliseconds until it is tried again where its queue is full, and for which that goes on. */
+const FULL = 5;
+const PATIENCE = 2_000;
 /** Milliseconds until it is tried again where it failed. */
 const RETRY = 5_000;
 
@@ -59,12 +62,17 @@ async function tell(
   flows: readonly FlowView[],
   { socket, facility }: NonNullable<FlowLogOptions["syslog"]>,
 ): Promise<void> {
-  for (let from = 0; from < Math.min(flows.length, MOST); from += AT_ONCE) {
-    const messages = flows.slice(from, from + AT_ONCE).map((flow) => ({
+  const end = Math.min(flows.length, MOST);
+  const until = Date.now() + PATIENCE;
+  for (let from = 0; from < end; ) {
+    const messages = flows.slice(from, Math.min(from + AT_ONCE, end)).map((flow) => ({
       severity: flow.verdict === "deny" ? ("warning" as const) : ("info" as const),
       text: JSON.stringify(flow),
     }));
-    sendToSyslog(socket, facility, messages, new Date());
-    await turn();
+    const taken = sendToSyslog(socket, facility, messages, new Date());
+    from += taken;
+    if (taken === messages.length) await turn();
+    else if (Date.now() < until) await sleep(FULL);
+    else throw new Error(`Cannot send to ${socket}: its queue is full, and nobody empties it`);
   }
 }

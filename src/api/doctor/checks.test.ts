@@ -7,6 +7,13 @@ import type { HostFacts } from "./facts.ts";
 /** What is wrong with the host -> the check that says so, its state, and whether it can be repaired. */
 const cases: readonly [string, Partial<HostFacts>, string, string, string | undefined][] = [
   ["a dead agent", { agent: { running: false } }, "agent", "failed", undefined],
+  [
+    "an agent that cannot read its settings",
+    { agent: { running: false, badSettings: "agent.yaml:1:1 wrong" } },
+    "agent",
+    "failed",
+    undefined,
+  ],
   ["no nftables", { kernel: { release: "6", nfTables: false } }, "nf-tables", "failed", undefined],
   [
     "a kernel that gives no reasons",

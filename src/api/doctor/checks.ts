@@ -76,11 +76,11 @@ function dropReasons({ kernel: { dropReasons: told } }: HostFacts): Verdict {
 
 function agent({ agent, unit }: HostFacts): Verdict {
   if (agent.running) return ok(agent.version === undefined ? "it answers" : `version ${agent.version}`);
-  return {
-    state: "failed",
-    found: agent.why ?? "it does not answer",
-    remedy: unit?.systemd === false ? "manx agent" : "systemctl start manx",
-  };
+  const { why = "it does not answer", badSettings } = agent;
+  const start = unit?.systemd === false ? "manx agent" : "systemctl start manx";
+  return badSettings === undefined
+    ? { state: "failed", found: why, remedy: start }
+    : { state: "failed", found: `${why} ${badSettings}`, remedy: `Mend /etc/manx/agent.yaml, then: ${start}` };
 }
 
 function unit({ unit }: HostFacts): Verdict {

@@ -4,7 +4,13 @@
  */
 export interface HostFacts {
   readonly host: string;
-  readonly agent: { readonly running: boolean; readonly version?: string; readonly why?: string };
+  readonly agent: {
+    readonly running: boolean;
+    readonly version?: string;
+    readonly why?: string;
+    /** Why it cannot start with its settings. */
+    readonly badSettings?: string;
+  };
   readonly kernel: {
     /** `uname -r` */
     readonly release: string;

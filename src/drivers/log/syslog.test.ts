@@ -31,11 +31,12 @@ void describe("syslog", () => {
       const length = recvfrom(fd, buffer, MSG_DONTWAIT, new Uint8Array(110));
       assert.match(Buffer.from(buffer.subarray(0, length)).toString(), /^<134>\w+ [ \d]\d [\d:]+ manx\[\d+\]: hello$/);
       const many = Array.from({ length: 5_000 }, () => ({ severity: "info", text: "x" }) as const);
-      assert.throws(() => sendToSyslog(path, "local0", many, new Date()), /EWOULDBLOCK|EAGAIN/);
+      const taken = sendToSyslog(path, "local0", many, new Date());
+      assert.ok(taken > 0 && taken < many.length, `it took ${taken}`);
     } finally {
       closeSync(fd);
       await rm(folder, { recursive: true });
     }
-    assert.throws(() => sendToSyslog(path, "local0", [{ severity: "info", text: "x" }], new Date()), /ENOENT/);
+    assert.throws(() => sendToSyslog(path, "local0", [{ severity: "info", text: "x" }], new Date()), /log: ENOENT/);
   });
 });

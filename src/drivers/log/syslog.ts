@@ -1,5 +1,7 @@
 /** The host's syslog (RFC 3164 as syslog(3) writes it to /dev/log): datagrams over a unix socket, which never wait. */
 import { closeSync } from "node:fs";
+import { DriverError, messageOf } from "../error.ts";
+import { errnoOf } from "../syscall/errno.ts";
 import { SOCK_CLOEXEC, SOCK_NONBLOCK, sendto, socket } from "../syscall/libc.ts";
 
 const AF_UNIX = 1;
@@ -40,15 +42,22 @@ export function syslogLine({ severity, text }: SyslogMessage, facility: Facility
   return `<${NUMBERS[facility] * 8 + SEVERITY[severity]}>${date} manx[${pid}]: ${text}`;
 }
 
-/** Sends what the receiver takes at once. @throws DriverError at the first that it does not take: the rest is not sent */
-export function sendToSyslog(path: string, facility: Facility, messages: readonly SyslogMessage[], time: Date): void {
+/** Sends what the receiver takes at once. @returns how many: fewer than there are where its queue is full. @throws DriverError */
+export function sendToSyslog(path: string, facility: Facility, messages: readonly SyslogMessage[], time: Date): number {
   const address = new Uint8Array(2 + PATH);
   address[0] = AF_UNIX;
   address.set(Buffer.from(path).subarray(0, PATH - 1), 2);
   const fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  let sent = 0;
   try {
-    for (const message of messages)
+    for (const message of messages) {
       sendto(fd, Buffer.from(syslogLine(message, facility, time, process.pid)).subarray(0, MOST), address);
+      sent++;
+    }
+    return sent;
+  } catch (error) {
+    if (error instanceof DriverError && error.code === "busy") return sent;
+    throw new DriverError("unavailable", `Cannot send to ${path}: ${errnoOf(error) ?? messageOf(error)}`, error);
   } finally {
     closeSync(fd);
   }

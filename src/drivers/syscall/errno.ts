@@ -5,6 +5,8 @@ import { DriverError, type DriverErrorCode } from "../error.ts";
 
 const NAMES = new Map<number, string>([
   ...Object.entries(constants.errno).map(([name, value]): [number, string] => [value, name]),
+  // Of two names the one that the manual pages use.
+  [11, "EAGAIN"],
   // Known to the kernel, unknown to Node.
   [19, "ENODEV"],
   [94, "ESOCKTNOSUPPORT"],
