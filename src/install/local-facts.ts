@@ -6,7 +6,6 @@ import { existsSync } from "node:fs";
 import { readFile, statfs } from "node:fs/promises";
 import { hostname, release } from "node:os";
 import { CONFIG_FILE, readConfig } from "../agent/config-file.ts";
-import { agentOptions } from "../agent/options.ts";
 import type { HostFacts } from "../api/doctor/facts.ts";
 import { EngineClient } from "../drivers/docker/engine.ts";
 import { findBinary } from "../drivers/exec.ts";
@@ -60,10 +59,9 @@ export async function localFacts(why: string): Promise<HostFacts> {
   };
 }
 
-/** Of the file alone: the environment of the agent is not ours. */
 async function badSettings(): Promise<{ badSettings?: string }> {
   try {
-    agentOptions({}, await readConfig(CONFIG_FILE));
+    await readConfig(CONFIG_FILE);
     return {};
   } catch (error) {
     return { badSettings: (error instanceof Error ? error.message : String(error)).replaceAll(/\s*\n\s*/g, " ") };

@@ -11,10 +11,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { deflateRaw, inflateRaw } from "node:zlib";
 import * as z from "zod";
-import { FLOW_VERDICTS } from "../../api/schema/flow.ts";
 import type { Flow } from "../../core/flows/flow.ts";
 import { Elsewhere } from "../../core/flows/seen.ts";
 import type { Store } from "../../drivers/store/store.ts";
+import { FlowRecord } from "../observe/flow-record.ts";
 import { follow } from "./follow.ts";
 
 const ASK = "/manx/v1/flows/ask/";
@@ -28,39 +28,7 @@ const MOST_BYTES = 16 * 1024;
 const MOST_TEXT = 1024 * 1024;
 const RETRY = 1_000;
 
-const text = z.string().max(512);
-const Party = z.union([
-  z.object({ kind: z.literal("endpoint"), address: text, container: text, network: text, namespace: text, host: text }),
-  z.object({ kind: z.literal("host"), address: text, host: text }),
-  z.object({ kind: z.literal("outside"), address: text }),
-]);
-const Reason = z.object({
-  text,
-  direction: z.enum(["ingress", "egress"]).exactOptional(),
-  tier: text.exactOptional(),
-  policy: text.exactOptional(),
-  namespace: text.exactOptional(),
-  rule: text.exactOptional(),
-});
-const port = z.int().min(0).max(65_535);
-const Flows: z.ZodType<readonly Flow[]> = z
-  .array(
-    z.object({
-      time: z.number(),
-      first: z.number(),
-      count: z.int().min(0),
-      verdict: z.enum(FLOW_VERDICTS),
-      family: z.union([z.literal(4), z.literal(6)]),
-      protocol: z.int().min(0).max(255).exactOptional(),
-      source: Party,
-      destination: Party,
-      sourcePort: port.exactOptional(),
-      destinationPort: port.exactOptional(),
-      icmp: z.object({ type: z.int(), code: z.int() }).exactOptional(),
-      reasons: z.array(Reason).max(16),
-    }),
-  )
-  .max(MOST);
+const Flows: z.ZodType<readonly Flow[]> = z.array(FlowRecord).max(MOST);
 
 export interface FlowExchangeOptions {
   readonly store: Store;

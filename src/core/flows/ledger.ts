@@ -20,6 +20,7 @@ export class Ledger {
   readonly #options: LedgerOptions;
   /** In the order in which they were seen last. */
   readonly #flows = new Map<string, Entry>();
+  #last: Flow | undefined;
   #forgotten = 0;
 
   constructor(options: LedgerOptions = LEDGER_OPTIONS) {
@@ -56,8 +57,22 @@ export class Ledger {
     };
     this.#flows.delete(key);
     this.#flows.set(key, entry);
+    this.#last = entry;
     this.#makeRoom(sighting.time);
     return entry;
+  }
+
+  /** The one that was seen last. */
+  get last(): Flow | undefined {
+    return this.#last;
+  }
+
+  /** Takes a flow that was kept, those seen last at the end, before anything is added. */
+  restore(flow: Flow, now: number): void {
+    if (flow.time > now || flow.time < now - this.#options.keepFor) return;
+    this.#last = flow;
+    this.#flows.set(flowKey(flow), flow);
+    this.#makeRoom(now);
   }
 
   /** Those that `select` takes, seen last first, so many at the most. */
