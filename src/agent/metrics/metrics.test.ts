@@ -83,6 +83,7 @@ describe("metrics", () => {
       'manx_bgp_routes{session="peer-1",peer="192.0.2.1",family="ipv4",direction="refused"} 1',
       'manx_kernel_writes_total{part="firewall"} 3',
       'manx_kernel_failures_total{part="sysctls"} 1',
+      'manx_kernel_failures_total{part="firewall"} 0',
       'manx_step_duration_seconds_count{result="ok"} 2',
       "manx_store_to_kernel_seconds_count 1",
       'manx_plugin_call_duration_seconds_bucket{le="0.025",call="NetworkDriver.Join",result="ok"} 1',
@@ -108,7 +109,11 @@ describe("metrics", () => {
     }
   });
 
-  it("are named as the conventions want", () => {
+  it("are named as the conventions want", async () => {
+    for (const line of await exported()) {
+      const [, name = "", type] = /^# TYPE (\S+) (\S+)$/.exec(line) ?? [];
+      if (type !== undefined) assert.equal(name.endsWith("_total"), type === "counter", line);
+    }
     for (const [name, { type, help }] of Object.entries(METRICS)) {
       assert.match(name, /^manx_[a-z]+(_[a-z]+)*$/);
       assert.equal(name.endsWith("_total"), type === "counter", name);

@@ -36,11 +36,14 @@ export class Metrics {
     }
   }
 
-  /** Those of the process; without those of the event loop's monitor, for which the process would wake up a hundred times a second. */
+  /**
+   * Those of the process; without those of the event loop's monitor, for which the process would wake up a hundred times a second, and
+   * without gauges whose names say that they are counters (`promtool check metrics`).
+   */
   #addDefaults(): void {
     collectDefaultMetrics({ register: this.#registry, eventLoopMonitoringPrecision: 2 ** 31 - 1 });
     for (const { name } of this.#registry.getMetricsAsArray())
-      if (/^nodejs_eventloop_lag_\w+_seconds$/.test(name)) this.#registry.removeSingleMetric(name);
+      if (/^nodejs_(eventloop_lag_\w+_seconds|active_\w+_total)$/.test(name)) this.#registry.removeSingleMetric(name);
   }
 
   /** Prometheus' text format, version 0.0.4. */
@@ -72,7 +75,10 @@ export class Metrics {
   }
 
   wrote({ writes, failures }: Outcome): void {
-    for (const [part, count] of Object.entries(writes)) this.#counter("manx_kernel_writes_total").inc({ part }, count);
+    for (const [part, count] of Object.entries(writes)) {
+      this.#counter("manx_kernel_writes_total").inc({ part }, count);
+      this.#counter("manx_kernel_failures_total").inc({ part }, 0); // rate() sees no first one that comes from nowhere
+    }
     for (const part of failures.keys()) this.#counter("manx_kernel_failures_total").inc({ part });
   }
 
