@@ -28,6 +28,7 @@ const NOT_TYPED: Readonly<Record<string, string>> = {
   "addresses.md": "reference; its commands are in tests/cli and tests/e2e/addresses.test.ts",
   "bgp.md": "needs routers: tests/bgp",
   "cli.md": "made out of the commands: tests/cli/docs.test.ts",
+  "resources.md": "made out of the schemas: tests/cli/docs.test.ts",
   "cluster.md": "the lab itself types it to make a cluster; failures: tests/cluster",
   "dashboard.md": "needs a browser: tests/web",
   "host-endpoints.md": "tests/policy/hosts.test.ts",

@@ -99,5 +99,11 @@ function typeOf(schema: JsonSchema): string {
   if (values.length > 0 && membersOf(schema).length === 0) return values.map(String).join(" | ");
   if (membersOf(schema).length > 0) return [...new Set(membersOf(schema).map(typeOf))].join(" or ");
   if (typeof schema["additionalProperties"] === "object") return "a map of names to text";
-  return TYPES[textOf(schema, "type")] ?? "anything";
+  return (
+    [schema["type"]]
+      .flat()
+      .filter((name) => typeof name === "string")
+      .map((name) => TYPES[name] ?? name)
+      .join(" or ") || "anything"
+  );
 }
