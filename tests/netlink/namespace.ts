@@ -5,7 +5,7 @@ import { freshSettings } from "../../src/lab/fresh.ts";
 let made = 0;
 
 export class Namespace implements Disposable {
-  readonly name = `mnx-nl-${process.pid}-${made++}`;
+  readonly name = `mnx-${process.pid}-${made++}`;
   readonly path = `/run/netns/${this.name}`;
 
   constructor() {

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { KernelRtnetlink } from "../../src/drivers/netlink/kernel-rtnetlink.ts";
 import { type LogEvent, type LoggedPacket, listen, type NflogOptions } from "../../src/drivers/nflog/nflog.ts";
 import { parseHead } from "../../src/drivers/nflog/packet-head.ts";
+import { collect as collectFrom } from "../netlink/collect.ts";
 import { Namespace } from "../netlink/namespace.ts";
 
 const GROUP = 5;
@@ -54,27 +55,12 @@ class Drops implements Disposable {
 
 const chosenLogger = (netns: Namespace): string => netns.run("cat", "/proc/sys/net/netfilter/nf_log/2");
 
-/** What comes while the work is done, and afterwards until it is enough; a wait in vain ends after 20 s. */
-async function collect(
+/** What comes while the work is done, and afterwards until it is enough. */
+const collect = (
   options: NflogOptions,
   work: (seen: readonly LogEvent[]) => Promise<void> | void,
   isEnough: (seen: readonly LogEvent[]) => boolean,
-): Promise<LogEvent[]> {
-  const abort = new AbortController();
-  const source = listen(options, abort.signal);
-  const seen: LogEvent[] = [];
-  const loop = (async (): Promise<void> => {
-    for await (const batch of source) seen.push(...batch);
-  })();
-  try {
-    await work(seen);
-    for (const end = Date.now() + 20_000; !isEnough(seen) && Date.now() < end; ) await sleep(10);
-  } finally {
-    abort.abort();
-    await loop;
-  }
-  return seen;
-}
+): Promise<LogEvent[]> => collectFrom((signal) => listen(options, signal), work, isEnough);
 
 const packetsOf = (events: readonly LogEvent[]): LoggedPacket[] =>
   events.flatMap((event) => (event.kind === "packet" ? [event] : []));

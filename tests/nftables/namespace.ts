@@ -1,29 +1,10 @@
-/** Network namespaces of a test's own, and nft(8) inside them. They are gone when the test ends, however it ends. */
-import { execFileSync } from "node:child_process";
+/** Network namespaces with nft(8) inside. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freshSettings } from "../../src/lab/fresh.ts";
+import { Namespace as Plain } from "../netlink/namespace.ts";
 
-let made = 0;
-
-export class Namespace implements Disposable {
-  readonly name = `mnx-nft-${process.pid}-${made++}`;
-  readonly path = `/run/netns/${this.name}`;
-
-  constructor() {
-    execFileSync("ip", ["netns", "add", this.name]);
-    this.run("busybox", "sysctl", "-qw", ...freshSettings());
-  }
-
-  run(command: string, ...args: string[]): string {
-    return execFileSync("ip", ["netns", "exec", this.name, command, ...args], {
-      encoding: "utf8",
-      maxBuffer: 1 << 28,
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-  }
-
+export class Namespace extends Plain {
   /** Loads text as `nft -f` does. */
   nft(text: string): string {
     const folder = mkdtempSync(join(tmpdir(), "mnx-nft-"));
@@ -39,10 +20,6 @@ export class Namespace implements Disposable {
   listing(): unknown[] {
     const parsed = JSON.parse(this.run("nft", "-j", "list", "ruleset")) as { nftables: unknown[] };
     return normalize(parsed.nftables.filter((one) => !isMetainfo(one))) as unknown[];
-  }
-
-  [Symbol.dispose](): void {
-    execFileSync("ip", ["netns", "delete", this.name]);
   }
 }
 

@@ -8,6 +8,7 @@ import {
   type NewConnections,
   newConnections,
 } from "../../src/drivers/nftables/new-connections.ts";
+import { collect as collectFrom } from "../netlink/collect.ts";
 import { Namespace } from "../netlink/namespace.ts";
 
 /** Datagrams from a port each, beginning at the first, to so many ports in turn. */
@@ -63,27 +64,12 @@ const countOf = (news: readonly ConnectionNews[]): number =>
 const lostOf = (news: readonly ConnectionNews[]): number =>
   news.reduce((sum, one) => sum + (one.kind === "lost" ? one.count : 0), 0);
 
-/** What is told from before the work is done until it is enough; a wait in vain ends after 20 s. */
-async function collect(
+/** What comes while the work is done, and afterwards until it is enough. */
+const collect = (
   pair: Pair,
   work: (seen: readonly ConnectionNews[]) => Promise<void> | void,
   isEnough: (seen: readonly ConnectionNews[]) => boolean,
-): Promise<ConnectionNews[]> {
-  const abort = new AbortController();
-  const source = newConnections(abort.signal, pair.host.path);
-  const seen: ConnectionNews[] = [];
-  const loop = (async (): Promise<void> => {
-    for await (const news of source) seen.push(...news);
-  })();
-  try {
-    await work(seen);
-    for (const end = Date.now() + 20_000; !isEnough(seen) && Date.now() < end; ) await sleep(10);
-  } finally {
-    abort.abort();
-    await loop;
-  }
-  return seen;
-}
+): Promise<ConnectionNews[]> => collectFrom((signal) => newConnections(signal, pair.host.path), work, isEnough);
 
 void describe("new connections that the kernel counts", () => {
   void it("come with who and how many, in both families, to the host and from it", async () => {

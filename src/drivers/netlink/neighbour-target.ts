@@ -1,12 +1,9 @@
 /** Permanent neighbours on our links: nothing that a container says in ARP or NDP changes where its packets go. */
 import type { Delta } from "../../core/reconcile/delta.ts";
 import type { Target } from "../../core/reconcile/reconciler.ts";
-import { DriverError } from "../error.ts";
-import { indexesOf } from "./link-index.ts";
-import { Failures, isOurs, pause } from "./ownership.ts";
-import type { Change, Rtnetlink } from "./rtnetlink.ts";
-
-const CHUNK = 128;
+import { applyByAddress } from "./interface-address.ts";
+import { isOurs } from "./ownership.ts";
+import type { Rtnetlink } from "./rtnetlink.ts";
 
 export interface NeighbourState {
   readonly mac: string;
@@ -39,49 +36,15 @@ export class NeighbourTarget implements Target<string, NeighbourState> {
   }
 
   async apply(delta: Delta<string, NeighbourState>, signal: AbortSignal): Promise<void> {
-    const failures = new Failures();
-    const keys = [...delta.upserts.keys(), ...delta.deletes];
-    const indexes = indexesOf(this.#rtnetlink, keys.map(nameOf));
-    const items: { key: string; change: Change }[] = [];
-    for (const [key, { mac }] of delta.upserts) {
-      const index = indexes.get(nameOf(key));
-      if (index === undefined) failures.add(`set the neighbour "${key}"`, missing(key));
-      else items.push({ key, change: { kind: "set-neighbour", index, address: addressOf(key), mac } });
-    }
-    for (const key of delta.deletes) {
-      const index = indexes.get(nameOf(key));
-      if (index !== undefined)
-        items.push({ key, change: { kind: "delete-neighbour", index, address: addressOf(key) } });
-    }
-    await this.#write(items, failures, signal);
-    failures.throwAny();
+    await applyByAddress(
+      this.#rtnetlink,
+      delta,
+      {
+        what: "set the neighbour",
+        set: (place, { mac }) => ({ kind: "set-neighbour", ...place, mac }),
+        remove: (place) => ({ kind: "delete-neighbour", ...place }),
+      },
+      signal,
+    );
   }
-
-  async #write(
-    items: readonly { readonly key: string; readonly change: Change }[],
-    failures: Failures,
-    signal: AbortSignal,
-  ): Promise<void> {
-    for (let at = 0; at < items.length; at += CHUNK) {
-      if (at > 0) await pause(signal);
-      const chunk = items.slice(at, at + CHUNK);
-      for (const { index, error } of this.#rtnetlink.apply(chunk.map(({ change }) => change))) {
-        const item = chunk[index];
-        const gone = item?.change.kind === "delete-neighbour" && (error.errno === "ENOENT" || error.errno === "ENODEV");
-        if (item !== undefined && !gone) failures.add(`set the neighbour "${item.key}"`, error);
-      }
-    }
-  }
-}
-
-function nameOf(key: string): string {
-  return key.slice(0, Math.max(0, key.indexOf(" ")));
-}
-
-function addressOf(key: string): string {
-  return key.slice(key.indexOf(" ") + 1);
-}
-
-function missing(key: string): DriverError {
-  return new DriverError("not-found", `Cannot set the neighbour "${key}": there is no interface "${nameOf(key)}"`);
 }
