@@ -7,7 +7,7 @@ import { Deriver } from "../core/calc/deriver.ts";
 import type { HostState } from "../core/calc/host-state.ts";
 import { labelPolicies } from "../core/calc/label-policies.ts";
 import type { Snapshot } from "../core/calc/snapshot.ts";
-import type { Node } from "../core/model/resources.ts";
+import type { AnyResource, Node } from "../core/model/resources.ts";
 import { match } from "../core/selector/match.ts";
 import { parseSelector } from "../core/selector/parse.ts";
 import { KernelConntrack } from "../drivers/conntrack/kernel-conntrack.ts";
@@ -19,6 +19,8 @@ import { hasDrifted } from "../drivers/system/sysctls.ts";
 import { openBgp } from "./bgp/open.ts";
 import { LiveRequests } from "./cluster/live-requests.ts";
 import { Membership } from "./cluster/membership.ts";
+import { mergeNode } from "./cluster/node.ts";
+import { resourceKey } from "./cluster-cache.ts";
 import { ConnectionCutter } from "./connection-cutter.ts";
 import { Dataplane, type Outcome, reportOutcome } from "./dataplane.ts";
 import { openDockerSide } from "./docker-side.ts";
@@ -28,6 +30,7 @@ import { openAddresses } from "./ipam/local-addresses.ts";
 import { isEtcd, openJoining } from "./joining.ts";
 import { judge } from "./judge.ts";
 import { Kernel } from "./kernel.ts";
+import { labelComplaints } from "./label-complaints.ts";
 import { LanMode } from "./lan/open.ts";
 import { type LocalState, openLocalState } from "./local-state.ts";
 import type { Logger } from "./log.ts";
@@ -46,7 +49,7 @@ import { openStopGate } from "./services/gate.ts";
 import { Services } from "./services/open.ts";
 import { cutsSession, type GuardSources } from "./session-guard.ts";
 import { hostSettings } from "./settings.ts";
-import { Snapshots } from "./snapshot.ts";
+import { memo, Snapshots } from "./snapshot.ts";
 import { openStoreSide } from "./store-side.ts";
 import { SysctlOriginals } from "./sysctl-originals.ts";
 
@@ -184,7 +187,8 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
   const joining = openJoining({ options, shared, store, state, cluster, hostNetwork, link, health, log });
   if (joining !== undefined) undo.use(joining);
   const settingsWith = hostSettings(options, state);
-  const thisNode = (): Node => membership?.node() ?? hostNetwork.node;
+  const mergedNode = memo((stored: Node | undefined, detected: Node) => mergeNode(stored, detected, {}));
+  const thisNode = (): Node => membership?.node() ?? mergedNode(storedNode(), hostNetwork.node);
   const serving = undo.use(new Services({ state, engine, kernel, health, log, wake }));
   services = serving;
   snapshots = new Snapshots({
@@ -198,14 +202,14 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     settings: () => settingsWith(cluster.all("FelixConfiguration")),
     ...(membership !== undefined && { remote: membership.remote }),
     made: (endpoints) => {
-      const { policies, problems } = labelPolicies(endpoints);
-      for (const { path, message } of problems) log.debug({ path }, message);
-      return policies;
+      const written = (policy: AnyResource): boolean => cluster.get(resourceKey(policy)) !== undefined;
+      return labelPolicies(endpoints, written).policies;
     },
     serviceAddresses: () => announced(),
     memberState: (member) => serving.health.stateOf(member),
   });
   const made = snapshots;
+  const lookAtLabels = labelComplaints(health);
   const announced = owners.announced(made, membership?.remote);
   membership?.start(() => made.own(), addresses);
   // Nothing before in-sync: rules without the endpoints of the other hosts would cut their connections.
@@ -260,6 +264,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
           metrics.wrote(outcome);
           reportOutcome(health, outcome);
           names?.take(snapshot);
+          lookAtLabels(made.own());
           serving.follow(made.services(), snapshot.serviceMembers ?? []);
           if (!outcome.failures.has("routes")) bgp?.stage.wake(); // BIRD announces what the kernel has
           if (!outcome.failures.has("proxies")) lan.follow(hostState.proxies);

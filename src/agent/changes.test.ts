@@ -82,11 +82,45 @@ describe("Changes", () => {
       f.make("apply", [{ ...set("bare", []), metadata: old.metadata }]),
       (error) => error instanceof ChangeRefused && /has changed since/.test(error.problems[0]?.message ?? ""),
     );
-    assert.deepEqual(outcomes(await f.make("apply", [set("own", [])])), ["created"]);
+    await assert.rejects(f.make("delete", [own]), (error) => {
+      assert.ok(error instanceof ChangeRefused);
+      assert.match(error.problems[0]?.message ?? "", /cannot be deleted: it is always there/);
+      return true;
+    });
+    assert.deepEqual(outcomes(await f.make("replace", [set("own", [])], { confirmWithin: 60 })), ["updated"]);
+    const pending = JSON.parse((await f.store.get("/manx/v1/pending-change", f.signal))?.value ?? "{}");
+    assert.deepEqual(pending.undo, [{ key: resourceKey(own), value: null }]); // undone, it is not stored
     const pool = makePool("p", cidr("10.65.0.0/16"));
     await f.store.commit({ ops: [{ kind: "put", key: resourceKey(pool), value: JSON.stringify(pool) }] }, f.signal);
     await f.cluster.refresh(f.signal);
     assert.deepEqual(outcomes(await f.make("apply", [complete("IPPool", pool)])), ["unchanged"]);
+  });
+
+  it("tells of a change that waits for its confirmation, whoever changes what", async () => {
+    await using f = await fixture();
+    const { confirmBefore } = await f.make("apply", [set("a", [])], { confirmWithin: 60 });
+    assert.ok(confirmBefore);
+    assert.deepEqual((await f.make("apply", [set("a", [])])).confirmBefore, confirmBefore);
+    assert.deepEqual((await f.make("apply", [set("b", [])])).confirmBefore, confirmBefore);
+    await f.changes.confirm(f.signal);
+    assert.equal((await f.make("apply", [set("a", [])])).confirmBefore, undefined);
+  });
+
+  it("takes no policy for its own that container labels made", async () => {
+    const made = set("made", ["10.0.0.0/8"], { annotations: { "manx/made-from": "container labels" } });
+    await using f = await fixture({ unstored: ({ metadata }) => (metadata.name === "made" ? made : undefined) });
+    assert.deepEqual(outcomes(await f.make("apply", [made])), ["unchanged"]);
+    for (const [mode, resource] of [
+      ["apply", { ...made, spec: {} }],
+      ["create", { ...made, metadata: { ...made.metadata, name: "gone" } }],
+      ["delete", made],
+    ] as const)
+      await assert.rejects(f.make(mode, [resource as AnyResource]), (error) => {
+        assert.ok(error instanceof ChangeRefused);
+        assert.match(error.problems[0]?.message ?? "", /comes from the labels of a container/);
+        return true;
+      });
+    assert.deepEqual(f.nets(), []);
   });
 
   it("stores nothing of a change of which one part is refused", async () => {

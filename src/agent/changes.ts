@@ -3,6 +3,7 @@
  * undone by themselves unless confirmed. What it takes to undo them is stored with the change, so a crash in between changes nothing.
  */
 import { isDeepStrictEqual } from "node:util";
+import { isMadeFromLabels } from "../core/calc/label-policies.ts";
 import type { Session } from "../core/calc/session.ts";
 import { complete } from "../core/model/complete.ts";
 import type { AnyResource } from "../core/model/resources.ts";
@@ -38,7 +39,7 @@ export interface ChangedResource {
 export interface Changed {
   readonly revision: number;
   readonly resources: readonly ChangedResource[];
-  /** When an unconfirmed change is undone. */
+  /** When an unconfirmed change is undone: this one, or one before. */
   readonly confirmBefore?: Date;
 }
 
@@ -101,8 +102,9 @@ export class Changes implements Disposable {
     for (let attempt = 1; ; attempt++) {
       const changed = this.#plan(change);
       const ops = changed.flatMap(toOp);
-      if (change.dryRun === true || ops.length === 0)
-        return { revision: this.#options.cluster.revision, resources: changed };
+      const unchanged = { revision: this.#options.cluster.revision, resources: changed };
+      if (change.dryRun === true) return unchanged;
+      if (ops.length === 0) return { ...unchanged, ...(await this.#waiting(signal)) };
       const done = await this.#commit(change, changed, ops, signal);
       if (done !== undefined) return done;
       if (attempt === RETRIES)
@@ -170,28 +172,35 @@ export class Changes implements Disposable {
     refusals: Problem[],
   ): ChangedResource {
     const path = titleOf(wanted);
-    const before = have?.resource;
+    const stored = have?.resource;
+    const made = this.#options.unstored?.(wanted);
+    const refuse = (message: string): void => void refusals.push({ path, message });
     if (change.mode === "delete") {
       this.#checkVersion(wanted, have, refusals);
-      if (before !== undefined) return { key, outcome: "deleted", before };
-      if (change.ignoreMissing !== true) refusals.push({ path, message: "does not exist" });
+      if (stored !== undefined) return { key, outcome: "deleted", before: stored };
+      if (made !== undefined) {
+        refuse(`cannot be deleted: it ${whereFrom(made)}`);
+        return { key, outcome: "unchanged", before: made };
+      }
+      if (change.ignoreMissing !== true) refuse("does not exist");
       return { key, outcome: "absent" };
     }
-    if (change.mode === "create" && before !== undefined) {
-      if (change.ignoreExisting === true) return { key, outcome: "unchanged", before, after: before };
-      refusals.push({ path, message: "exists already: use apply or replace" });
+    if (change.mode === "create" && stored !== undefined) {
+      if (change.ignoreExisting === true) return { key, outcome: "unchanged", before: stored, after: stored };
+      refuse("exists already: use apply or replace");
     }
-    const made = before === undefined && change.mode === "apply" ? this.#options.unstored?.(wanted) : undefined;
-    if (made !== undefined && sameButStamps(wanted, made))
-      return { key, outcome: "unchanged", before: made, after: made };
-    if (before === undefined) {
-      if (change.mode === "replace") {
-        refusals.push({ path, message: "does not exist: use apply or create" });
-        return { key, outcome: "absent" };
-      }
-      return { key, outcome: "created", after: this.#stamped(wanted, undefined) };
+    const same = change.mode === "create" ? undefined : [stored, made].find((one) => one && sameButStamps(wanted, one));
+    if (same !== undefined) return { key, outcome: "unchanged", before: same, after: same };
+    if (isMadeFromLabels(wanted.metadata.annotations))
+      refuse("comes from the labels of a container: change those, or take its annotation manx/made-from away");
+    // Labels of a container keep making theirs, of another name.
+    const isOwn = made !== undefined && !isMadeFromLabels(made.metadata.annotations) && change.mode !== "create";
+    const before = stored ?? (isOwn ? made : undefined);
+    if (before === undefined && change.mode === "replace") {
+      refuse("does not exist: use apply or create");
+      return { key, outcome: "absent" };
     }
-    if (sameButStamps(wanted, before)) return { key, outcome: "unchanged", before, after: before };
+    if (before === undefined) return { key, outcome: "created", after: this.#stamped(wanted, undefined) };
     this.#checkVersion(wanted, have, refusals);
     return { key, outcome: "updated", before, after: this.#stamped(wanted, before) };
   }
@@ -231,7 +240,7 @@ export class Changes implements Disposable {
     }
     if (confirmBefore !== undefined) this.#schedule(confirmBefore);
     await cluster.until(revision, signal);
-    return { revision, resources: changed, ...(confirmBefore === undefined ? {} : { confirmBefore }) };
+    return { revision, resources: changed, ...(await this.#waiting(signal)) };
   }
 
   /** Of more resources than can be compared one by one: that none at all was put since. */
@@ -246,12 +255,18 @@ export class Changes implements Disposable {
       throw new ChangeRefused("conflict", "Another change waits for its confirmation: manx confirm keeps it");
     }
     const touched = changed.filter(({ outcome }) => outcome !== "unchanged" && outcome !== "absent");
-    const undo = touched.map(({ key, before }) => ({
-      key,
-      value: before === undefined ? null : JSON.stringify(before),
-    }));
+    const undo = touched.map(({ key }) => {
+      const stored = this.#options.cluster.get(key)?.resource;
+      return { key, value: stored === undefined ? null : JSON.stringify(stored) };
+    });
     const pending: Pending = { deadline: deadline.toISOString(), count: touched.length, undo };
     return { kind: "put", key: PENDING, value: JSON.stringify(pending) };
+  }
+
+  /** Also of a change before: whoever makes another may think that he keeps it. */
+  async #waiting(signal: AbortSignal): Promise<Pick<Changed, "confirmBefore">> {
+    const pending = await this.#pending(signal);
+    return pending === undefined ? {} : { confirmBefore: new Date(pending.value.deadline) };
   }
 
   async #pending(signal: AbortSignal): Promise<{ value: Pending; modRevision: number } | undefined> {
@@ -285,6 +300,13 @@ export class Changes implements Disposable {
   [Symbol.dispose](): void {
     clearTimeout(this.#timer);
   }
+}
+
+/** Of what is there without being stored. */
+function whereFrom({ kind, metadata }: AnyResource): string {
+  if (isMadeFromLabels(metadata.annotations)) return "comes from the labels of a container";
+  if (kind === "Node") return "is this host";
+  return kind === "Network" ? "is Docker's: docker network rm" : "is always there";
 }
 
 function toOp({ key, outcome, after }: ChangedResource): Op[] {

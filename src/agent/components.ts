@@ -23,6 +23,7 @@ const PARTS: readonly { name: Component["name"]; codes: readonly ConditionCode[]
       "foreign-firewall",
       "flows-not-seen",
       "flow-log-failed",
+      "label-unreadable",
       "service-refused",
       "service-address-not-set",
     ],

@@ -18,6 +18,17 @@ describe("Health", () => {
     ]);
   });
 
+  it("has one condition for each reason of a code, and forgets the others", () => {
+    const health = new Health(() => {});
+    const whys = (): string[] => health.list().map(({ why }) => why);
+    health.raise("engine-unreachable", "no socket");
+    health.setAll("label-unreadable", ["a", "b"]);
+    health.setAll("label-unreadable", ["b", "c"]);
+    assert.deepEqual(whys(), ["no socket", "b", "c"]);
+    health.setAll("label-unreadable", []);
+    assert.deepEqual(whys(), ["no socket"]);
+  });
+
   it("keeps the time of the first raise, and lists errors before warnings", () => {
     let now = 0;
     const health = new Health(

@@ -95,6 +95,11 @@ export const CONDITIONS = {
     severity: "warning",
     remedy: "manx pool ls shows the pools; manx pool rm CIDR and manx pool add CIDR replace one.",
   },
+  "label-unreadable": {
+    title: "a policy label of a container cannot be read, so nothing passes in its direction",
+    severity: "warning",
+    remedy: "Make the container again with a label as docs/policy.md has it.",
+  },
   "service-refused": {
     title: "a container does not get a service address",
     severity: "warning",
@@ -207,6 +212,12 @@ export class Health {
   set(code: ConditionCode, why: string | undefined, subject = ""): void {
     if (why === undefined) this.clear(code, subject);
     else this.raise(code, why, subject);
+  }
+
+  /** One condition for each reason, and no other of this code. */
+  setAll(code: ConditionCode, whys: readonly string[]): void {
+    for (const { code: other, why } of this.list()) if (other === code && !whys.includes(why)) this.clear(code, why);
+    for (const why of whys) this.raise(code, why, why);
   }
 
   /** Errors first, then the oldest. */

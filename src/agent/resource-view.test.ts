@@ -58,4 +58,23 @@ describe("resources", () => {
       ],
     );
   });
+
+  it("shows what is always there, until somebody stores it", async () => {
+    const agent = await fixture();
+    const names = (kind: "Tier" | "Profile") => resources(agent, kind).map(({ metadata }) => metadata.name);
+    assert.deepEqual(
+      [names("Tier"), names("Profile")],
+      [
+        ["default", "one"],
+        ["projectcalico-default-allow", "one"],
+      ],
+    );
+    const stored = make("Tier", "default");
+    const { cluster } = agent;
+    const withIt = { ...agent, cluster: { ...cluster, all: () => [stored], revisionOf: () => 7 } };
+    assert.deepEqual(
+      resources(withIt as unknown as typeof agent, "Tier").map(({ metadata }) => metadata.resourceVersion),
+      ["7"],
+    );
+  });
 });

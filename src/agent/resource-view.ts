@@ -3,6 +3,7 @@ import { ApiError } from "../api/error.ts";
 import type { ChangeReport, ChangeRequest, ResourceFrame } from "../api/schema/resource.ts";
 import { isMadeFromLabels } from "../core/calc/label-policies.ts";
 import type { Endpoint } from "../core/calc/snapshot.ts";
+import { BUILT_IN } from "../core/model/built-in.ts";
 import type { AnyResource, Kind, WorkloadEndpoint } from "../core/model/resources.ts";
 import { validateResource } from "../core/model/validate.ts";
 import { formatProblems, type Problem } from "../core/problem.ts";
@@ -25,6 +26,9 @@ export function resources(agent: Pick<Agent, "takeSnapshot" | "cluster">, kind: 
       return snapshot.policies
         .filter(({ kind }) => kind === "NetworkPolicy")
         .map((policy) => versioned(cluster, policy));
+    case "Profile":
+    case "Tier":
+      return [...builtIn(cluster, kind), ...cluster.all(kind).map((resource) => versioned(cluster, resource))];
     case "BGPConfiguration":
     case "BGPFilter":
     case "BGPPeer":
@@ -36,13 +40,16 @@ export function resources(agent: Pick<Agent, "takeSnapshot" | "cluster">, kind: 
     case "IPPool":
     case "IPReservation":
     case "NetworkSet":
-    case "Profile":
     case "Service":
     case "StagedGlobalNetworkPolicy":
     case "StagedNetworkPolicy":
-    case "Tier":
       return cluster.all(kind).map((resource) => versioned(cluster, resource));
   }
+}
+
+/** Until somebody stores it, as labels on it are. */
+function builtIn(cluster: Agent["cluster"], kind: Kind): readonly AnyResource[] {
+  return BUILT_IN.filter((one) => one.kind === kind && cluster.revisionOf(one) === undefined);
 }
 
 function versioned<R extends AnyResource>(cluster: Agent["cluster"], resource: R): R {
@@ -101,10 +108,10 @@ export async function change(
     );
     if (dryRun !== true) {
       await agent.settle();
-      return report(changed);
+      return report(changed, resources);
     }
     const { verdicts, complete } = await verdictsOf(agent.takeSnapshot(), changed.resources, signal);
-    return { ...report(changed), verdicts, verdictsComplete: complete };
+    return { ...report(changed, resources), verdicts, verdictsComplete: complete };
   } catch (error) {
     throw refusal(error);
   }
@@ -139,15 +146,15 @@ export function refusal(error: unknown): unknown {
   return new ApiError(error.code, error.message, { problems: error.problems, cause: error });
 }
 
-function report({ revision, resources, confirmBefore }: Changed): ChangeReport {
+function report({ revision, resources, confirmBefore }: Changed, asked: readonly AnyResource[]): ChangeReport {
   return {
     revision,
-    results: resources.map(({ outcome, before, after }) => {
-      const shown = (after ?? before) as AnyResource;
+    results: resources.map(({ outcome, before, after }, index) => {
+      const { kind, metadata } = (after ?? before ?? asked[index]) as AnyResource; // the latter of what was not there to delete
       return {
-        kind: shown.kind,
-        name: shown.metadata.name,
-        ...(shown.metadata.namespace === undefined ? {} : { namespace: shown.metadata.namespace }),
+        kind,
+        name: metadata.name,
+        ...(metadata.namespace === undefined ? {} : { namespace: metadata.namespace }),
         outcome,
         ...(before === undefined ? {} : { before: before as unknown as ResourceFrame }),
         ...(after === undefined ? {} : { after: after as unknown as ResourceFrame }),

@@ -9,6 +9,7 @@ import {
 } from "../core/calc/services.ts";
 import type { Endpoint, HostInterface, LocalEndpoint, MemberState, Settings, Snapshot } from "../core/calc/snapshot.ts";
 import { type Journal, JournalTracker } from "../core/calc/tracker.ts";
+import { BUILT_IN } from "../core/model/built-in.ts";
 import type { AnyResource, Network, Node, Service } from "../core/model/resources.ts";
 import type { ClusterCache } from "./cluster-cache.ts";
 import { endpointLabels, namespaceOf, otherNames } from "./labels.ts";
@@ -100,11 +101,15 @@ export class Snapshots {
     return this.#take((speaking, remote) => [...speaking, ...remote]);
   }
 
-  /** What is so by itself: this host's own node, and Docker's networks. */
+  /** What is so by itself: this host's own node, Docker's networks, policies of container labels, what is built in. */
   unstored({ kind, metadata }: AnyResource): AnyResource | undefined {
-    const { nodes, networks } = this.take();
-    const known = kind === "Node" ? nodes : kind === "Network" ? networks : [];
-    return known.find(({ metadata: { name } }) => name === metadata.name);
+    const { nodes, networks, policies } = this.take();
+    const known: readonly AnyResource[] =
+      kind === "Node" ? nodes : kind === "Network" ? networks : kind === "NetworkPolicy" ? policies : BUILT_IN;
+    return known.find(
+      (one) =>
+        one.kind === kind && one.metadata.name === metadata.name && one.metadata.namespace === metadata.namespace,
+    );
   }
 
   #take(heard: (speaking: readonly Endpoint[], remote: Iterable<Endpoint>) => readonly Endpoint[]): PartedSnapshot {
@@ -232,10 +237,10 @@ function joined<T>(a: readonly T[], b: readonly T[]): readonly T[] {
 }
 
 /** The same result as long as both are the same objects. */
-function memo<A, B, R>(make: (a: A, b: B) => R): (a: A, b: B) => R {
+export function memo<A, B, R>(make: (a: A, b: B) => R): (a: A, b: B) => R {
   let last: { readonly a: A; readonly b: B; readonly result: R } | undefined;
   return (a, b) => {
-    if (last?.a !== a || last.b !== b) last = { a, b, result: make(a, b) };
+    if (last === undefined || last.a !== a || last.b !== b) last = { a, b, result: make(a, b) };
     return last.result;
   };
 }

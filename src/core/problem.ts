@@ -10,6 +10,10 @@ export type Result<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
+export function formatProblem({ path, message }: Problem): string {
+  return path === "" ? message : `${path}: ${message}`;
+}
+
 export function formatProblems(problems: readonly Problem[]): string {
-  return problems.map(({ path, message }) => (path === "" ? message : `${path}: ${message}`)).join("\n");
+  return problems.map(formatProblem).join("\n");
 }

@@ -17,13 +17,14 @@ export function mergeNode(stored: Node | undefined, detected: Node, facts: NodeF
   const { ipv4Address: _4, ipv6Address: _6, ...bgp } = stored?.spec.bgp ?? {};
   const merged = { ...bgp, ...detected.spec.bgp, ...(asNumber === undefined ? {} : { asNumber }) };
   const { name } = detected.metadata;
+  const annotations = { ...stored?.metadata.annotations, ...facts };
   return {
     ...detected,
     metadata: {
       ...stored?.metadata,
       name,
       labels: { ...stored?.metadata.labels, "kubernetes.io/hostname": name },
-      annotations: { ...stored?.metadata.annotations, ...facts },
+      ...(Object.keys(annotations).length > 0 && { annotations }),
     },
     spec: { ...stored?.spec, ...detected.spec, ...(Object.keys(merged).length === 0 ? {} : { bgp: merged }) },
   };

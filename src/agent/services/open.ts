@@ -8,6 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { HostState } from "../../core/calc/host-state.ts";
 import { addressesByEndpoint, type Membership, type Resolved } from "../../core/calc/services.ts";
 import type { ServiceMember } from "../../core/calc/snapshot.ts";
+import { formatProblem } from "../../core/problem.ts";
 import { parseRoutes } from "../../drivers/bird/routes.ts";
 import { check } from "../../drivers/check/check.ts";
 import type { EngineClient } from "../../drivers/docker/engine.ts";
@@ -54,7 +55,6 @@ export class Services implements Disposable {
   readonly #inside: ServiceInside;
   readonly #stack = new DisposableStack();
   #members: readonly Membership[] = [];
-  #problems: readonly string[] = [];
   /** Set once the agent has its parts together. */
   #loop: Attached | undefined;
 
@@ -89,7 +89,7 @@ export class Services implements Disposable {
     if (members !== this.#members) {
       this.#members = members;
       this.#inside.follow(addressesByEndpoint(members));
-      this.#complain(problems.map(({ path, message }) => `${path}: ${message}`));
+      this.#parts.health.setAll("service-refused", problems.map(formatProblem));
     }
     this.health.follow(members);
     this.health.keep(states);
@@ -165,13 +165,6 @@ export class Services implements Disposable {
     const address = record?.joined === true ? record.addresses[0] : undefined;
     if (address === undefined) return false;
     return check({ address, port, ...(path !== undefined && { path }) }, timeout * 1000, signal);
-  }
-
-  #complain(problems: readonly string[]): void {
-    const { health } = this.#parts;
-    for (const old of this.#problems) if (!problems.includes(old)) health.clear("service-refused", old);
-    for (const problem of problems) health.set("service-refused", problem, problem);
-    this.#problems = problems;
   }
 
   [Symbol.dispose](): void {

@@ -2,7 +2,7 @@
  * Snapshot -> HostState, all at once: the plain version, which says what the answer is. `Deriver` gives the same answer and
  * does only the work that a change asks for.
  */
-import { DEFAULT_ALLOW } from "../model/default-allow.ts";
+import { DEFAULT_ALLOW } from "../model/built-in.ts";
 import { cidr } from "../net/cidr.ts";
 import { DEFAULT_FAILSAFE } from "../rules/failsafe.ts";
 import { arpChain, FIXED_ORIGINS } from "../rules/fixed.ts";

@@ -53,7 +53,34 @@ describe("labelPolicies", () => {
       endpoint("db-1", { "manx/service": "db", "manx.egress": "none" }),
       endpoint("db-2", { "manx/service": "db", "manx.egress": "all" }),
     ]);
-    assert.deepEqual(policies.map(({ metadata }) => metadata.name).sort(), ["db", "db-2"]);
+    // One of the service would let db-1 go where only db-2 may.
+    assert.deepEqual(policies.map(({ metadata }) => metadata.name).sort(), ["db-1", "db-2"]);
+  });
+
+  it("gives no policy the name of another", () => {
+    const names = (written: string[]) =>
+      labelPolicies(
+        [endpoint("my_db", { "manx.egress": "none" }), endpoint("my-db", { "manx.egress": "all" })],
+        ({ metadata }) => written.includes(metadata.name),
+      ).policies.map(({ metadata, spec }) => [metadata.name, spec.selector]);
+    const [first, second = []] = names([]);
+    assert.deepEqual(first, ["my-db", 'manx/container == "my_db"']);
+    assert.match(second[0] ?? "", /^my-db-[0-9a-z]+$/);
+    assert.equal(second[1], 'manx/container == "my-db"');
+    const [renamed, kept] = names(["my-db"]);
+    assert.match(renamed?.[0] ?? "", /^my-db-[0-9a-z]+$/);
+    assert.deepEqual(kept, second);
+    // Even where somebody has written one of the second choice.
+    assert.equal(new Set([...names(["my-db", renamed?.[0] ?? ""]).map(([name]) => name), renamed?.[0]]).size, 3);
+  });
+
+  it("lets in the members of each network of a container that says only ports", () => {
+    const onBoth = endpoint("web", { "manx.ports": "80" });
+    const { policies } = labelPolicies([onBoth, { ...onBoth, id: "other", network: "backend" }]);
+    assert.deepEqual(
+      policies.map(({ spec }) => spec.ingress?.map(({ source }) => source?.selector)),
+      [['manx/network == "apps"', 'manx/network == "backend"']],
+    );
   });
 
   it("closes the direction of a label that it cannot read, and says so", () => {

@@ -10,7 +10,7 @@
  */
 import type { NetworkPolicy, PolicyRule } from "../model/resources.ts";
 import type { Problem } from "../problem.ts";
-import { allowRules, egressRules, isName, parsePorts, peers } from "./policy-words.ts";
+import { allowRules, egressRules, hash, isName, parsePorts, peers } from "./policy-words.ts";
 import type { Endpoint } from "./snapshot.ts";
 
 const ALLOW_FROM = "manx.allow-from";
@@ -26,21 +26,77 @@ export interface LabelPolicies {
 /** Where such a policy stands among others: after what people order explicitly, before what they leave unordered. */
 const ORDER = 1_000_000;
 
-export function labelPolicies(endpoints: readonly Endpoint[]): LabelPolicies {
+/** @param written whether people wrote a NetworkPolicy of that name: theirs stays, the container's gets another name */
+export function labelPolicies(
+  endpoints: readonly Endpoint[],
+  written: (policy: NetworkPolicy) => boolean = () => false,
+): LabelPolicies {
   const byName = new Map<string, NetworkPolicy>();
   const problems: Problem[] = [];
-  for (const endpoint of endpoints.filter(speaks).sort((a, b) => (a.id < b.id ? -1 : 1))) {
-    const service = endpoint.labels.get("manx/service");
-    const preferred = service !== undefined && isName(service) ? { label: "manx/service", name: service } : undefined;
-    const own = { label: "manx/container", name: endpoint.container };
-    const policy = policyFor(endpoint, preferred ?? own, problems);
-    const other = byName.get(keyOf(policy));
+  const add = (policy: NetworkPolicy): void => {
+    const placed = withFreeName(policy, (one) => {
+      const other = byName.get(keyOf(one));
+      return !written(one) && (other === undefined || other.spec.selector === one.spec.selector);
+    });
+    byName.set(keyOf(placed), withRulesOf(byName.get(keyOf(placed)), placed));
+  };
+  const speaking = endpoints.filter(speaks).sort((a, b) => (a.id < b.id ? -1 : 1));
+  for (const replicas of Map.groupBy(speaking, (one) => keyOfSubject(one)).values()) {
+    const policies = replicas.map((one) => policyFor(one, subjectOf(one), problems));
     // Replicas of a service carry the same labels; where they differ, each container has its own policy.
-    const differs = other !== undefined && JSON.stringify(other.spec) !== JSON.stringify(policy.spec);
-    const kept = differs ? policyFor(endpoint, own, []) : policy;
-    byName.set(keyOf(kept), kept);
+    const agree = policies.every((policy) => policies[0] !== undefined && sameSpec(policy, policies[0]));
+    for (const policy of agree ? policies : replicas.map((one) => policyFor(one, itself(one), []))) add(policy);
   }
   return { policies: [...byName.values()], problems };
+}
+
+interface Subject {
+  readonly label: string;
+  readonly name: string;
+}
+
+/** The service that the container is a replica of, or the container. */
+function subjectOf(endpoint: Endpoint): Subject {
+  const service = endpoint.labels.get("manx/service");
+  return service !== undefined && isName(service) ? { label: "manx/service", name: service } : itself(endpoint);
+}
+
+function keyOfSubject(endpoint: Endpoint): string {
+  const { label, name } = subjectOf(endpoint);
+  return `${endpoint.namespace} ${label} ${name}`;
+}
+
+function itself({ container }: Endpoint): Subject {
+  return { label: "manx/container", name: container };
+}
+
+/** Two policies of one name would be one: `my-db` of the container my_db, of the container my-db, and what somebody wrote. */
+function withFreeName(policy: NetworkPolicy, isFree: (policy: NetworkPolicy) => boolean): NetworkPolicy {
+  const { metadata, spec } = policy;
+  let named = policy;
+  for (let turn = 0; !isFree(named); turn++) {
+    const name = `${metadata.name}-${hash(`${spec.selector} ${turn}`)}`;
+    named = { ...policy, metadata: { ...metadata, name } };
+  }
+  return named;
+}
+
+function sameSpec(a: NetworkPolicy, b: NetworkPolicy): boolean {
+  return JSON.stringify(a.spec) === JSON.stringify(b.spec);
+}
+
+/** A container on several networks is one, and the members of each of them may be those that its ports are for. */
+function withRulesOf(other: NetworkPolicy | undefined, policy: NetworkPolicy): NetworkPolicy {
+  if (other === undefined || sameSpec(other, policy)) return policy;
+  const joined = (key: "ingress" | "egress"): { readonly [key in "ingress" | "egress"]?: readonly PolicyRule[] } => {
+    if (other.spec[key] === undefined && policy.spec[key] === undefined) return {};
+    const rules = [...(other.spec[key] ?? []), ...(policy.spec[key] ?? [])];
+    return { [key]: [...new Map(rules.map((rule) => [JSON.stringify(rule), rule])).values()] };
+  };
+  const types = (["Ingress", "Egress"] as const).filter((type) =>
+    [other, policy].some(({ spec }) => spec.types.includes(type)),
+  );
+  return { ...policy, spec: { ...policy.spec, types, ...joined("ingress"), ...joined("egress") } };
 }
 
 /** Whether its labels make a policy: most say nothing. */
@@ -60,11 +116,7 @@ export function isMadeFromLabels(annotations: Readonly<Record<string, string>> |
   return annotations?.[MADE_FROM] === LABELS_OF_CONTAINERS;
 }
 
-function policyFor(
-  endpoint: Endpoint,
-  subject: { readonly label: string; readonly name: string },
-  problems: Problem[],
-): NetworkPolicy {
+function policyFor(endpoint: Endpoint, subject: Subject, problems: Problem[]): NetworkPolicy {
   const { labels } = endpoint;
   const closesIngress = labels.has(ALLOW_FROM) || labels.has(PORTS);
   const closesEgress = labels.has(EGRESS);

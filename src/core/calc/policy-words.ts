@@ -144,3 +144,10 @@ export function egressRules(text: string, path: string): Result<readonly PolicyR
   }
   return { ok: true, value: rules };
 }
+
+/** FNV-1a, 32 bits, in base 36. */
+export function hash(text: string): string {
+  let value = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) value = Math.imul(value ^ text.charCodeAt(i), 0x01000193) >>> 0;
+  return value.toString(36);
+}

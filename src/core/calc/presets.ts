@@ -10,6 +10,7 @@ import type { Problem, Result } from "../problem.ts";
 import {
   allowRules,
   egressRules,
+  hash,
   isEgressWord,
   isName,
   namedSelector,
@@ -125,11 +126,4 @@ function resourceName(words: readonly string[]): string {
   const text = words.join("-").toLowerCase();
   const plain = text.replaceAll(/[^a-z0-9-]+/g, "-").replaceAll(/^-+|-+$/g, "");
   return plain === text && plain.length <= 120 ? plain : `${plain.slice(0, 100)}-${hash(text)}`;
-}
-
-/** FNV-1a, 32 bits, in base 36. */
-function hash(text: string): string {
-  let value = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) value = Math.imul(value ^ text.charCodeAt(i), 0x01000193) >>> 0;
-  return value.toString(36);
 }

@@ -2,7 +2,7 @@
  * Which programs decide about each local endpoint and host endpoint, and the compiled pieces of all programs in use, kept while endpoints,
  * policies, profiles and networks come and go. A piece is compiled again only when something that it was made from changed.
  */
-import { DEFAULT_ALLOW } from "../model/default-allow.ts";
+import { DEFAULT_ALLOW } from "../model/built-in.ts";
 import type { Network, Profile, Tier } from "../model/resources.ts";
 import type { Verdict } from "../rules/ir.ts";
 import type { Direction } from "../rules/origin.ts";

@@ -1,8 +1,8 @@
 /** What the fields of a resource demand of each other, kind by kind. Runs on unchecked input: see loose.ts. */
 import { width } from "../net/address.ts";
 import { type Cidr, cidr, covers, formatCidr, overlaps, parseCidr, parseNet } from "../net/cidr.ts";
+import { DEFAULT_ALLOW } from "./built-in.ts";
 import { checkAnnotations, checkRules } from "./check-rule.ts";
-import { DEFAULT_ALLOW } from "./default-allow.ts";
 import { plainNet } from "./fields.ts";
 import { checkLanAnnotations } from "./lan-annotations.ts";
 import { entriesOf, field, isTrue, listField, type Report, textField } from "./loose.ts";
