@@ -15,6 +15,7 @@ import type { Membership } from "../core/rules/decider.ts";
 import { evaluate, type Routing } from "../core/rules/evaluate.ts";
 import type { Direction, Origin } from "../core/rules/origin.ts";
 import type { Packet } from "../core/rules/packet.ts";
+import { WITH_PORTS } from "../core/rules/protocol.ts";
 import type { Agent } from "./agent.ts";
 import { probe } from "./probe.ts";
 
@@ -231,7 +232,8 @@ export function packetOf(query: WhyQuery, { from, to }: Pick<Scene, "from" | "to
   const protocol = name === "icmp" && family === 6 ? 58 : asked;
   const isIcmp = protocol === 1 || protocol === 58;
   const echo = protocol === 58 ? 128 : 8;
-  const ports = isIcmp ? {} : { sourcePort: SOURCE_PORT, destinationPort: query.port ?? 80 };
+  const hasPorts = WITH_PORTS.includes(protocol) || protocol === PROTOCOLS["udplite"];
+  const ports = hasPorts ? { sourcePort: SOURCE_PORT, destinationPort: query.port ?? 80 } : {};
   return {
     family,
     protocol,

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import type { PublishedPort, Snapshot } from "../core/calc/snapshot.ts";
 import type { Network, PolicyRule } from "../core/model/resources.ts";
 import { type FakeEndpoint, fakeEndpoint, fakeNetwork, fakePool, fakeSnapshot } from "./fake-agent.ts";
-import { ingressPolicies, type PolicyInfluence } from "./ingress-policies.ts";
+import { type PolicyInfluence, policyInfluences } from "./policy-influence.ts";
 import { isPublic } from "./public-address.ts";
 import { outgoing, reachability, type Surroundings } from "./reachability.ts";
 
@@ -208,7 +208,7 @@ describe("reachability", () => {
         },
       ],
     });
-    const found = ingressPolicies(snapshot)(web({ labels: { role: "web" } }));
+    const found = policyInfluences(snapshot, "ingress")(web({ labels: { role: "web" } }));
     assert.deepEqual(
       found.map(({ name }) => name),
       ["by-label", "by-profile", "by-namespace"],
@@ -230,7 +230,10 @@ describe("reachability", () => {
         metadata: { name: "p" },
         spec: { tier: tierName, selector: "all()", types: ["Ingress"], ingress: [rule] },
       } as const;
-      const [found] = ingressPolicies(fakeSnapshot({ tiers: [tier], policies: [policy], networkSets }))(web());
+      const [found] = policyInfluences(
+        fakeSnapshot({ tiers: [tier], policies: [policy], networkSets }),
+        "ingress",
+      )(web());
       return [found?.closes, found?.outside, found?.total];
     };
     const selector = { source: { selector: "has(a)" } };
@@ -256,6 +259,25 @@ describe("reachability", () => {
     assert.equal(routed.brief, "if routed");
     assert.equal(routed.change, "manx pool set p --nat-outgoing on");
     assert.equal(outgoing(web({ addresses: ["2a01:4f8::2"] }), around({}, false, { pools })).brief, "yes");
+  });
+
+  it("says whether policies let a container out", () => {
+    const out = (...egress: PolicyRule[]) => {
+      const policy = {
+        apiVersion: "projectcalico.org/v3",
+        kind: "GlobalNetworkPolicy",
+        metadata: { name: "p" },
+        spec: { tier: "default", selector: "all()", types: ["Egress"], egress },
+      } as const;
+      const snapshot = fakeSnapshot({ policies: [policy] });
+      return outgoing(web(), { ...around(), egressPolicies: policyInfluences(snapshot, "egress") });
+    };
+    assert.deepEqual([out().brief, out().why], ["no", "policy p lets nothing out to there"]);
+    assert.equal(out({ action: "Allow", destination: { selector: "has(a)" } }).brief, "no");
+    assert.equal(out({ action: "Allow", destination: { nets: ["0.0.0.0/0"] } }).brief, "policy");
+    assert.equal(out({ action: "Pass" }).brief, "policy");
+    const opens = [{ ...SAYS_NOTHING, name: "opens", opens: true }];
+    assert.equal(outgoing(web(), { ...around(), egressPolicies: () => opens }).brief, "yes");
   });
 
   it("knows public addresses from private ones", () => {

@@ -10,7 +10,7 @@ import type { Endpoint, PublishedPort, Snapshot } from "../core/calc/snapshot.ts
 import type { Network } from "../core/model/resources.ts";
 import { type Address, parseAddress } from "../core/net/address.ts";
 import { contains, parseCidr } from "../core/net/cidr.ts";
-import type { PolicyInfluence } from "./ingress-policies.ts";
+import type { PolicyInfluence } from "./policy-influence.ts";
 import { isPublic } from "./public-address.ts";
 import type { Reach, Reachability } from "./schema/endpoint.ts";
 
@@ -20,6 +20,8 @@ export interface Surroundings {
   readonly announcing: boolean;
   /** Policies that have a say in what comes in to the endpoint. */
   readonly ingressPolicies?: (endpoint: Endpoint) => readonly PolicyInfluence[];
+  /** And in what goes out. */
+  readonly egressPolicies?: (endpoint: Endpoint) => readonly PolicyInfluence[];
 }
 
 const yes = (why: string): Reach => ({ answer: "yes", brief: "yes", why });
@@ -257,6 +259,21 @@ export function outgoing(endpoint: Endpoint, around: Surroundings): Reach {
   const closed = closedToAll(endpoint, network);
   if (closed !== undefined) return closed;
   if (network?.spec.internal) return no(`"${endpoint.network}" is internal: nothing gets in or out`);
+  return outByPolicy(endpoint, around.egressPolicies?.(endpoint) ?? []) ?? outByRoute(endpoint, snapshot);
+}
+
+/** Undefined where no policy can stop it. */
+function outByPolicy(endpoint: Endpoint, policies: readonly PolicyInfluence[]): Reach | undefined {
+  if (!policies.some(({ closes }) => closes)) return undefined;
+  const names = policyNames(policies.map(({ name }) => name));
+  const shut = policies.some(({ total }) => total) && !policies.some(({ passes, outside }) => passes || outside);
+  const who = endpoint.container;
+  if (shut) return no(`${names} ${policies.length === 1 ? "lets" : "let"} nothing out to there`);
+  const verb = policies.length === 1 ? "decides" : "decide";
+  return partly("policy", `${names} ${verb}; manx why ${who || endpoint.id} internet PORT tells how`);
+}
+
+function outByRoute(endpoint: Endpoint, snapshot: Snapshot): Reach {
   const routable = endpoint.addresses.find(isPublic);
   if (routable !== undefined) return yes(`from its public address ${routable}`);
   const masked = endpoint.addresses.find((text) => poolOf(text, snapshot)?.spec.natOutgoing === true);

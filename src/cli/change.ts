@@ -86,8 +86,14 @@ async function printReport(
   }
   if (flags.output === "name") return;
   if (flags.dryRun) return;
-  if (report.results.every(({ outcome }) => outcome === "unchanged" || outcome === "absent"))
-    terminal.say("Nothing to change: it is so already.");
-  if (report.confirmBefore !== undefined && flags.confirm !== undefined)
-    terminal.say(`It is undone in ${formatDuration(flags.confirm)}, unless you type: manx confirm`, "warn");
+  const isSame = report.results.every(({ outcome }) => outcome === "unchanged" || outcome === "absent");
+  if (isSame) terminal.say("Nothing to change: it is so already.");
+  if (report.confirmBefore === undefined) return;
+  const left = Math.max(0, Math.round((Date.parse(report.confirmBefore) - Date.now()) / 1000));
+  terminal.say(
+    flags.confirm === undefined || isSame
+      ? `A change before this one is undone in ${formatDuration(left)}, unless you type: manx confirm`
+      : `It is undone in ${formatDuration(flags.confirm)}, unless you type: manx confirm`,
+    "warn",
+  );
 }

@@ -7,6 +7,9 @@ import { EXIT } from "./exit-codes.ts";
 export function kindCalled(name: string): KindInfo {
   const info = findKind(name);
   if (info !== undefined) return info;
+  const [kind = "", ...rest] = name.split("/");
+  if (rest.length > 0 && findKind(kind) !== undefined)
+    throw new CliError(EXIT.usage, `Cannot find the kind "${name}"`, `Write two words: ${kind} ${rest.join("/")}`);
   const near = KINDS.find(({ kind, aliases }) =>
     [kind.toLowerCase(), ...aliases].some((one) => one.startsWith(name.toLowerCase())),
   );

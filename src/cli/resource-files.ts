@@ -28,13 +28,16 @@ export async function readFiles(paths: readonly string[], endings: RegExp = /\.(
       for (const name of await expand(path, endings)) files.push({ name, text: await readFile(name, "utf8") });
     } catch (error) {
       if (error instanceof CliError) throw error;
-      throw new CliError(
-        EXIT.usage,
-        `Cannot read "${path}": ${error instanceof Error ? error.message : String(error)}`,
-      );
+      throw new CliError(EXIT.usage, `Cannot read "${path}": ${whyNotRead(error)}`);
     }
   }
   return files;
+}
+
+function whyNotRead(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === "ENOENT") return "there is no such file or folder";
+  return code === "EACCES" ? "you may not read it" : message;
 }
 
 async function expand(path: string, endings: RegExp): Promise<string[]> {

@@ -7,7 +7,7 @@ import {
   patchResource,
   patchResourceBySteps,
 } from "../../core/model/patch.ts";
-import type { AnyResource } from "../../core/model/resources.ts";
+import type { AnyResource, Kind } from "../../core/model/resources.ts";
 import { formatProblems, type Result } from "../../core/problem.ts";
 import { type ChangeFlags, changeOptions, makeChange } from "../change.ts";
 import { agentOptions, type Cli, type Define, examples } from "../cli.ts";
@@ -75,6 +75,11 @@ export const label: Define = (command, cli) => {
   );
 };
 
+/** Where the labels of what cannot be changed come from. */
+const OWN_LABELS: { readonly [kind in Kind]?: string } = {
+  WorkloadEndpoint: "Its labels are its container's: docker run --label.",
+};
+
 async function edit(
   kind: string,
   word: string,
@@ -85,6 +90,8 @@ async function edit(
 ): Promise<void> {
   const info = kindCalled(kind);
   checkNamespace([info], flags.namespace);
+  if (info.readOnly)
+    throw new CliError(EXIT.usage, `Cannot ${verb} a ${info.kind}: it is kept by Manx itself`, OWN_LABELS[info.kind]);
   const { name, namespace } = nameOf(word, info, flags.namespace);
   const before = await cli.agent(flags).resource(info.kind, name, namespace);
   const edited = change(before);

@@ -2,6 +2,7 @@
 import { InvalidArgumentError, Option } from "commander";
 import type { AgentClient } from "../../api/client.ts";
 import { isMadeFromLabels } from "../../core/calc/label-policies.ts";
+import { BUILT_IN } from "../../core/model/built-in.ts";
 import { type KindInfo, kindInfo } from "../../core/model/kinds.ts";
 import { labelsOf } from "../../core/model/labels.ts";
 import type { AnyResource } from "../../core/model/resources.ts";
@@ -136,8 +137,13 @@ async function find(agent: AgentClient, info: KindInfo, names: readonly string[]
  * networks are Docker's.
  */
 function written(found: Found): Found {
-  const items = found.items.filter(({ metadata }) => !isMadeFromLabels(metadata.annotations));
+  const items = found.items.filter((one) => !isMadeFromLabels(one.metadata.annotations) && !isBuiltIn(one));
   return { ...found, items: found.info.kind === "Network" ? [] : items.map(withoutVersion) };
+}
+
+function isBuiltIn({ kind, metadata }: AnyResource): boolean {
+  const isOne = BUILT_IN.some((one) => one.kind === kind && one.metadata.name === metadata.name);
+  return isOne && metadata.resourceVersion === undefined;
 }
 
 function exported(found: Found): Found {

@@ -105,8 +105,8 @@ function inRange(text: string, most: number, whole: string): number {
 function notAPort(text: string): CliError {
   return new CliError(
     EXIT.usage,
-    `Cannot ask about the port "${text}": it is a number up to 65535`,
-    "Write 5432, 53/udp, icmp or icmp/8.",
+    `Cannot ask about "${text}": it is neither a port up to 65535, nor ICMP with numbers up to 255, nor a protocol by number`,
+    "Write 5432, 53/udp, 9/sctp, icmp, icmp/8 or 47/proto.",
   );
 }
 
