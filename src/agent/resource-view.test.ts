@@ -70,8 +70,7 @@ describe("resources", () => {
       ],
     );
     const stored = make("Tier", "default");
-    const { cluster } = agent;
-    const withIt = { ...agent, cluster: { ...cluster, all: () => [stored], revisionOf: () => 7 } };
+    const withIt = { ...agent, cluster: { all: () => [stored], revisionOf: () => 7 } };
     assert.deepEqual(
       resources(withIt as unknown as typeof agent, "Tier").map(({ metadata }) => metadata.resourceVersion),
       ["7"],
