@@ -64,7 +64,9 @@ export class Machine {
 
   /** Runs a command inside with this process's own terminal. Returns the exit status. */
   attach(argv: readonly string[]): Promise<number> {
-    const [file = "", ...args] = this.commandLine(argv);
+    // From the same folder, where there is one inside: what is typed may name files of it.
+    const here = ["sh", "-c", 'cd "$0" 2>/dev/null; exec "$@"', process.cwd()];
+    const [file = "", ...args] = this.commandLine([...here, ...argv]);
     return new Promise((resolve, reject) => {
       const child = spawn(file, args, { stdio: "inherit" });
       child.once("error", reject);

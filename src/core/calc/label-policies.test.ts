@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { labelPolicies } from "./label-policies.ts";
-import { egressRules, parsePorts } from "./policy-words.ts";
+import { egressRules, parsePorts, peers } from "./policy-words.ts";
 import type { Endpoint } from "./snapshot.ts";
 
 let next = 0;
@@ -115,6 +115,11 @@ describe("policy words", () => {
     });
     for (const text of ["", "0", "80/icmp", "80/tcp/udp", "9-8", "http"])
       assert.equal(parsePorts(text, "").ok, false, text);
+  });
+  it("takes what is outside for nobody's name", () => {
+    for (const text of ["internet", "web,internet", "10.0.0.1", "10.0.0.0/8", "fd00::1"])
+      assert.equal(peers(text, "").ok, false, text);
+    assert.equal(peers("web, my.internet", "").ok, true);
   });
   it("lets the internet in only where it is public", () => {
     const rules = egressRules("internet", "");

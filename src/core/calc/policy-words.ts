@@ -1,6 +1,7 @@
 /** The short words that `manx.*` container labels and the one-line commands share, as pieces of Calico v3 policies. */
 
 import type { EntityRule, PolicyRule, Port } from "../model/resources.ts";
+import { parseNet } from "../net/cidr.ts";
 import { formatPortRange, mergePortRanges, type PortRange, parsePortRange } from "../net/port-range.ts";
 import type { Problem, Result } from "../problem.ts";
 import { parseSelector } from "../selector/parse.ts";
@@ -76,10 +77,19 @@ export function isName(word: string): boolean {
   return /^[A-Za-z0-9][A-Za-z0-9_.-]{0,254}$/.test(word);
 }
 
+const OUTSIDE = "docker run -p lets the outside in, manx egress or manx.egress lets out, a policy with nets says more";
+
+function isOutside(word: string): boolean {
+  return word === "internet" || parseNet(word) !== undefined;
+}
+
 /** Several peers: names separated by commas, or one selector. */
 export function peers(text: string, path: string): Result<string> {
   const names = words(text);
   if (names.length > 0 && names.every((name) => name === "all")) return { ok: true, value: "all()" };
+  const outside = names.find(isOutside);
+  if (outside !== undefined)
+    return { ok: false, problems: [{ path, message: `"${outside}" is no container or service: ${OUTSIDE}` }] };
   if (names.length > 0 && names.every(isName)) return { ok: true, value: names.map(namedSelector).join(" || ") };
   const parsed = parseSelector(text);
   if (parsed.ok && text.trim() !== "") return { ok: true, value: text.trim() };

@@ -90,6 +90,15 @@ describe("changes of verdicts", () => {
     ]);
   });
 
+  it("name the network of a container that is on several", () => {
+    const twice = [endpoint(1, "web"), { ...endpoint(5, "web"), network: "back", labels: endpoint(1, "web").labels }];
+    const { changes } = ask([...twice, endpoint(3, "db")], [policy(allow(80))], [policy(allow(81))]);
+    assert.deepEqual(
+      changes.flatMap(({ from }) => from).filter((name) => name.includes("/")),
+      ["apps/web-1", "apps/web-1"],
+    );
+  });
+
   it("name what no policy names, and what endpoints of one kind say to each other", () => {
     assert.deepEqual(rows(ask(some, [], [policy(allow(80))])), [
       "web-1+web-2 db-3+db-4 other tcp, other udp, icmp: allow deny",

@@ -65,6 +65,7 @@ export function* verdictChanges(
   const changed = [touched(old.ruleset, now.ruleset), touched(now.ruleset, old.ruleset)];
   const questions = questionsOf(policies, placed.endpoints);
   const members = membershipOf(then);
+  const nameOf = namer(placed.endpoints);
   const found = new Map<string, { change: VerdictChange; flows: Set<string> }>();
   let count = 0;
   for (const from of kinds)
@@ -84,7 +85,7 @@ export function* verdictChanges(
           const key = JSON.stringify([sender.id, receiver.id, first, decidedBy]);
           const entry = found.get(key) ?? {
             flows: new Set<string>(),
-            change: { from: namesOf(from), to: namesOf(to), flows: [], before: first, after: last, decidedBy },
+            change: { from: from.map(nameOf), to: to.map(nameOf), flows: [], before: first, after: last, decidedBy },
           };
           entry.flows.add(flowText(question));
           found.set(key, entry);
@@ -97,11 +98,16 @@ function reportOf(found: ReadonlyMap<string, { change: VerdictChange; flows: Set
   return [...found.values()].map(({ change, flows }) => ({ ...change, flows: [...flows] }));
 }
 
-function namesOf(endpoints: readonly Endpoint[]): string[] {
-  return endpoints.map(({ id, labels, namespace }) => {
-    const name = labels.get("manx/container") ?? id.slice(0, 12);
-    return namespace === "default" ? name : `${namespace}/${name}`;
-  });
+/** `NETWORK/CONTAINER` where a container is on several networks, as `manx why` reads it. */
+function namer(endpoints: readonly Endpoint[]): (endpoint: Endpoint) => string {
+  const container = ({ id, labels }: Endpoint): string => labels.get("manx/container") ?? id.slice(0, 12);
+  const counts = new Map<string, number>();
+  for (const one of endpoints) counts.set(container(one), (counts.get(container(one)) ?? 0) + 1);
+  return (endpoint) => {
+    const name = container(endpoint);
+    if ((counts.get(name) ?? 0) > 1) return `${endpoint.network}/${name}`;
+    return endpoint.namespace === "default" ? name : `${endpoint.namespace}/${name}`;
+  };
 }
 
 function run(state: HostState, packet: Packet, { local }: Endpoint): Evaluation {

@@ -207,6 +207,7 @@ table("a rule", (rule) => calico("NetworkPolicy", { ingress: [rule] }), [
     `${at}.source.nets[0]: write "10.0.0.1/32"`,
   ],
   ["garbage as net", "{action: Allow, source: {nets: [garbage]}}", `${at}.source.nets[0]`],
+  ["an empty net", `{action: Allow, source: {nets: [""]}}`, `${at}.source.nets[0]`],
   ["a net with leading zeros", "{action: Allow, source: {nets: [010.0.0.0/8]}}", `${at}.source.nets[0]`],
   ["a net /33", "{action: Allow, source: {nets: [10.0.0.0/33]}}", `${at}.source.nets[0]`],
   ["a net as number", "{action: Allow, source: {nets: [10]}}", `${at}.source.nets[0]: write "10"`],
