@@ -275,20 +275,34 @@ function find(agent: Agent, endpoints: readonly Endpoint[], text: string): End[]
   }
   const { hostAddresses } = agent.hostNetwork.surroundings;
   if (isIP(text) !== 0) return findAddress(endpoints, text, hostAddresses);
-  const [first = "", second] = text.split("/");
-  const found = endpoints.filter(({ container, network }) =>
-    second === undefined ? container === first : network === first && container === second,
-  );
+  const found = endpointsCalled(endpoints, text);
   if (found.length === 0)
     throw new ApiError("not-found", `Cannot find "${text}": no container that runs on a Manx network has that name`, {
       remedy: "Write a container, NETWORK/CONTAINER, an address, internet or host; manx ls shows the containers.",
     });
+  const containers = new Set(found.map((endpoint) => endpoint.container));
+  if (containers.size > 1)
+    throw new ApiError(
+      "invalid",
+      `Cannot tell which "${text}" is meant: the compose service has several containers. Write ${[...containers].join(", ")}`,
+    );
   return found.map((endpoint) => ({
-    label: found.length === 1 ? text : `${endpoint.network}/${endpoint.container}`,
+    label:
+      found.length > 1 ? `${endpoint.network}/${endpoint.container}` : text.includes("/") ? text : endpoint.container,
     endpoint,
     isHost: false,
     addresses: byFamily(endpoint.addresses),
   }));
+}
+
+/** By container or NETWORK/CONTAINER; a name that no container has may be a compose service's, as in one-line policies. */
+export function endpointsCalled(endpoints: readonly Endpoint[], text: string): readonly Endpoint[] {
+  const [first = "", second] = text.split("/");
+  const named = endpoints.filter(({ container, network }) =>
+    second === undefined ? container === first : network === first && container === second,
+  );
+  if (named.length > 0 || second !== undefined) return named;
+  return endpoints.filter(({ labels }) => labels.get("manx/service") === first);
 }
 
 function findAddress(endpoints: readonly Endpoint[], text: string, own: readonly string[]): End[] {

@@ -27,7 +27,10 @@ const STYLES: Readonly<Record<WhyStep["verdict"], Style>> = {
 
 export const define: Define = (command, cli) => {
   command
-    .argument("<from>", "CONTAINER, NETWORK/CONTAINER, an address, internet, or a host")
+    .argument(
+      "<from>",
+      "CONTAINER, NETWORK/CONTAINER, a compose service of one container, an address, internet, or a host",
+    )
     .argument("<to>", "the same")
     .argument("[port]", "5432, 53/udp, icmp, icmp/8 (type), icmp/8/0 (type and code), or a protocol number as 47/proto")
     .option("--probe", "send a real packet as well, and say whether the kernel agrees")
