@@ -333,6 +333,9 @@ describe("manx, resources", () => {
     const alone = (...words: string[]) => bench.manxWith({ env: { MANX_SOCKET: "/nowhere" } }, ...words);
     golden("explain-kind", await alone("explain", "tier"));
     golden("explain-field", await alone("explain", "gnp.spec.ingress.action"));
+    golden("explain-all", await alone("explain", "tier", "--recursive"));
+    golden("explain-test", await alone("explain", "policytest.steps"));
+    assert.match((await alone("explain", "policytest", "--json-schema")).out, /sourcePort/);
     assert.equal((await alone("explain")).exit, 0);
     assert.equal((await alone("explain", "nope")).exit, 2);
     assert.equal((await alone("explain", "tier.nope")).exit, 4);

@@ -1,5 +1,5 @@
 /** `manx explain [KIND[.field...]]`: what can be written, without an agent. */
-import { type Explanation, explain } from "../../core/model/explain.ts";
+import { type Explanation, explain, fieldTree } from "../../core/model/explain.ts";
 import { KINDS } from "../../core/model/kinds.ts";
 import { type Cli, type Define, examples } from "../cli.ts";
 import { CliError } from "../errors.ts";
@@ -9,28 +9,39 @@ import { printData } from "../output.ts";
 import { renderTable } from "../table.ts";
 import { plain } from "../text.ts";
 
+interface Flags {
+  readonly jsonSchema?: boolean;
+  readonly recursive?: boolean;
+}
+
 export const define: Define = (command, cli) => {
   command
-    .argument("[path]", "a kind, or a field of it")
+    .argument("[path]", "a kind, or a field of it; PolicyTest too")
+    .option("-R, --recursive", "with the fields of its fields")
     .option("--json-schema", "the JSON schema of the kind, or of all, for an editor");
   examples(command, [
     ["manx explain", "all kinds"],
     ["manx explain gnp", "the fields of a kind"],
     ["manx explain gnp.spec.ingress.source", "a field"],
+    ["manx explain networkpolicy --recursive", "all that can be written"],
     ["manx explain --json-schema > manx.schema.json", "for an editor"],
   ]);
-  command.action(async (path: string | undefined, flags: { readonly jsonSchema?: boolean }) => {
+  command.action(async (path: string | undefined, flags: Flags) => {
     if (flags.jsonSchema) return printSchema(path, cli);
     if (path === undefined) return printKinds(cli);
     const [kind = ""] = path.split(".");
-    kindCalled(kind);
+    if (kind.toLowerCase() !== "policytest") kindCalled(kind);
     const found = explain(path);
     if (found === undefined) throw noField(path);
-    print(found, cli);
+    print(found, flags.recursive === true ? fieldTree(path) : found.fields.map((one) => ({ ...one, depth: 0 })), cli);
   });
 };
 
 async function printSchema(path: string | undefined, { terminal }: Cli): Promise<void> {
+  if (path?.toLowerCase() === "policytest") {
+    const { policyTestJsonSchema } = await import("../../core/model/policy-test.ts");
+    return printData(terminal, "json", policyTestJsonSchema());
+  }
   const { combinedJsonSchema, jsonSchema } = await import("../../core/model/json-schema.ts");
   await printData(terminal, "json", path === undefined ? combinedJsonSchema() : jsonSchema(kindCalled(path)));
 }
@@ -65,7 +76,11 @@ function noField(path: string): CliError {
   return new CliError(EXIT.notFound, `Cannot explain "${path}": there is no such field`);
 }
 
-function print({ path, type, description, values, fields, ...rest }: Explanation, { terminal }: Cli): void {
+function print(
+  { path, type, description, values, ...rest }: Explanation,
+  fields: ReturnType<typeof fieldTree>,
+  { terminal }: Cli,
+): void {
   terminal.line(`${terminal.paint("heading", plain(path))}  ${plain(type)}`);
   if (description !== "") terminal.line(`  ${plain(description)}`);
   if (values.length > 0) terminal.line(`  one of: ${plain(values.map(String).join(", "))}`);
@@ -76,7 +91,8 @@ function print({ path, type, description, values, fields, ...rest }: Explanation
     [
       {
         title: "FIELD",
-        value: ({ name, required }: Explanation["fields"][number]) => (required ? `${name} *` : name),
+        value: ({ name, required, depth }: (typeof fields)[number]) =>
+          `${"  ".repeat(depth)}${name}${required ? " *" : ""}`,
         style: () => "strong",
       },
       { title: "TYPE", value: ({ type }) => type },

@@ -1,6 +1,7 @@
 /** What `manx explain KIND[.path]` says: the fields of a kind, or of one of its fields, with a line for each. */
 import { type JsonSchema, jsonSchema, schemaAt } from "./json-schema.ts";
 import { findKind } from "./kinds.ts";
+import { policyTestJsonSchema } from "./policy-test.ts";
 
 export interface Explanation {
   /** `NetworkPolicy.spec.ingress`. */
@@ -27,19 +28,27 @@ export interface ExplainedField {
  */
 export function explain(path: string): Explanation | undefined {
   const [kindName = "", ...names] = path.split(".").map((name) => name.replace(/\[[0-9]*\]$/, ""));
-  const info = findKind(kindName);
-  if (info === undefined) return undefined;
-  let schema: JsonSchema | undefined = jsonSchema(info);
+  const info = kindName.toLowerCase() === "policytest" ? undefined : findKind(kindName);
+  if (info === undefined && kindName.toLowerCase() !== "policytest") return undefined;
+  let schema: JsonSchema | undefined = info === undefined ? policyTestJsonSchema() : jsonSchema(info);
   for (const name of names) schema = schema === undefined ? undefined : schemaAt(itemsOf(schema), [name]);
   if (schema === undefined) return undefined;
   return {
-    path: [info.kind, ...names].join("."),
+    path: [info?.kind ?? "PolicyTest", ...names].join("."),
     type: typeOf(schema),
     description: textOf(schema, "description"),
     values: valuesOf(schema),
     ...(schema["default"] === undefined ? {} : { default: schema["default"] }),
     fields: fieldsIn(itemsOf(schema)),
   };
+}
+
+/** All fields below a path that `explain` knows, each under the one it belongs to; depth 0 are those of the path itself. */
+export function fieldTree(path: string): readonly (ExplainedField & { readonly depth: number })[] {
+  return (explain(path)?.fields ?? []).flatMap((field) => [
+    { ...field, depth: 0 },
+    ...fieldTree(`${path}.${field.name}`).map((below) => ({ ...below, depth: below.depth + 1 })),
+  ]);
 }
 
 function textOf(schema: JsonSchema, key: string): string {
@@ -98,7 +107,8 @@ function typeOf(schema: JsonSchema): string {
   const values = valuesOf(schema);
   if (values.length > 0 && membersOf(schema).length === 0) return values.map(String).join(" | ");
   if (membersOf(schema).length > 0) return [...new Set(membersOf(schema).map(typeOf))].join(" or ");
-  if (typeof schema["additionalProperties"] === "object") return "a map of names to text";
+  const others = schema["additionalProperties"];
+  if (typeof others === "object" && others !== null && Object.keys(others).length > 0) return "a map of names to text";
   return (
     [schema["type"]]
       .flat()
