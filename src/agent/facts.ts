@@ -72,6 +72,10 @@ export async function hostFacts(agent: Agent, signal?: AbortSignal): Promise<Hos
     store: { path: options.stateFile, ...(trouble === undefined ? {} : { trouble }) },
     overlaps: poolOverlaps(agent.cluster.all("IPPool"), agent.hostNetwork.routes),
     ...(exhausted === undefined ? {} : { exhausted }),
+    refusedLabels: agent.health
+      .list()
+      .filter(({ code }) => code === "label-unreadable" || code === "service-refused")
+      .map(({ why, remedy }) => ({ why, remedy })),
     drift: agent.health
       .list()
       .filter(({ severity }) => severity === "error")

@@ -188,6 +188,7 @@ export function fakeFacts(given: Partial<HostFacts> = {}): HostFacts {
     store: { path: "/var/lib/manx/store.db" },
     overlaps: [],
     exhausted: [],
+    refusedLabels: [],
     drift: [],
     dropping: [],
     socketMode: 0o600,

@@ -59,6 +59,13 @@ const cases: readonly [string, Partial<HostFacts>, string, string, string | unde
   ["a full disk", { freeBytes: 1024 }, "disk", "failed", undefined],
   ["an overlap", { overlaps: [{ pool: "p", cidr: "10.0.0.0/8", with: "eth0" }] }, "overlap", "failed", undefined],
   ["a full pool", { exhausted: ["p"] }, "exhausted", "failed", undefined],
+  [
+    "a label that cannot be read",
+    { refusedLabels: [{ why: "web manx.ports", remedy: "" }] },
+    "labels",
+    "warning",
+    undefined,
+  ],
   ["drift", { drift: ["a", "b", "c", "d", "e", "f"] }, "drift", "failed", "resync"],
   ["orphans", { orphans: ["manx0"] }, "orphans", "warning", "release-orphans"],
   ["a dead BIRD", { bgp: { wanted: true, running: false } }, "bgp", "failed", undefined],

@@ -45,6 +45,7 @@ const RULES: readonly Rule[] = [
   { id: "disk", title: "The store has room", look: disk },
   { id: "overlap", title: "No pool overlaps a route of this host", look: overlap },
   { id: "exhausted", title: "The pools have free addresses", look: exhausted },
+  { id: "labels", title: "Containers have what their labels ask for", look: labels },
   { id: "drift", title: "The kernel is as it should be", look: drift },
   { id: "orphans", title: "Nothing is left of containers that are gone", look: orphans },
   { id: "bgp", title: "BIRD runs where BGP is on", look: bgp },
@@ -220,6 +221,13 @@ function overlap({ overlaps }: HostFacts): Verdict {
     found: overlaps.map((o) => `pool "${o.pool}" (${o.cidr}) overlaps ${o.with}`).join("; "),
     remedy: `Use other addresses: manx pool rm ${first.pool} && manx pool add CIDR`,
   };
+}
+
+function labels({ refusedLabels }: HostFacts): Verdict {
+  if (refusedLabels === undefined) return unknown("could not be found out");
+  const [first] = refusedLabels;
+  if (first === undefined) return ok("all of them");
+  return { state: "warning", found: refusedLabels.map(({ why }) => why).join("; "), remedy: first.remedy };
 }
 
 function exhausted({ exhausted }: HostFacts): Verdict {

@@ -49,6 +49,8 @@ export interface HostFacts {
   readonly overlaps?: readonly { readonly pool: string; readonly cidr: string; readonly with: string }[];
   /** Pools in which this host can get no address any more. */
   readonly exhausted?: readonly string[];
+  /** What containers ask for by labels and do not get. */
+  readonly refusedLabels?: readonly { readonly why: string; readonly remedy: string }[];
   /** What in the kernel differs from what it should be; empty: nothing. */
   readonly drift?: readonly string[];
   /** Links, addresses and endpoints that no container has. */
