@@ -11,7 +11,7 @@ void describe("what wakes BIRD where BFD is on", () => {
       while (waiting.length < count) await sleep(1);
     };
     let isWanted = false;
-    using waker = new BfdWaker(bird, () => isWanted, 1);
+    using waker = new BfdWaker(bird, () => isWanted, 1, 1);
     void waker;
     await sleep(10);
     assert.equal(waiting.length, 0);

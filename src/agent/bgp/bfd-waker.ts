@@ -7,26 +7,35 @@ import type { Bird } from "../../drivers/bird/bird.ts";
 
 /** Milliseconds: a tenth of the second in which traffic is to move. */
 const WAKE_EVERY = 100;
+/** Milliseconds between two looks whether it is wanted. */
+const LOOK_EVERY = 1_000;
 
 export class BfdWaker implements Disposable {
-  readonly #timer: NodeJS.Timeout;
+  #timer: NodeJS.Timeout;
   #isAsking = false;
 
   /** `wanted`: whether a session has BFD at present. */
-  constructor(bird: Pick<Bird, "ask" | "running">, wanted: () => boolean, everyMs: number = WAKE_EVERY) {
-    this.#timer = setInterval(() => {
-      if (this.#isAsking || !bird.running || !wanted()) return;
-      this.#isAsking = true;
-      void bird
-        .ask("show status")
-        .catch(() => {}) // whoever needs an answer finds out why there is none
-        .finally(() => {
-          this.#isAsking = false;
-        });
-    }, everyMs).unref();
+  constructor(bird: Pick<Bird, "ask" | "running">, wanted: () => boolean, everyMs = WAKE_EVERY, lookMs = LOOK_EVERY) {
+    const look = (): void => {
+      const isWanted = bird.running && wanted();
+      if (isWanted) this.#ask(bird);
+      this.#timer = setTimeout(look, isWanted ? everyMs : lookMs).unref();
+    };
+    this.#timer = setTimeout(look, lookMs).unref();
+  }
+
+  #ask(bird: Pick<Bird, "ask">): void {
+    if (this.#isAsking) return;
+    this.#isAsking = true;
+    void bird
+      .ask("show status")
+      .catch(() => {}) // whoever needs an answer finds out why there is none
+      .finally(() => {
+        this.#isAsking = false;
+      });
   }
 
   [Symbol.dispose](): void {
-    clearInterval(this.#timer);
+    clearTimeout(this.#timer);
   }
 }

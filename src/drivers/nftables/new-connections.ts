@@ -35,8 +35,10 @@ export type ConnectionNews =
   /** So many that the kernel had no room to count by who they were, or kept too short a time to be read. */
   | { readonly kind: "lost"; readonly count: number };
 
-/** Milliseconds between readings; where there is much to read, still far below what the kernel keeps. */
+/** Milliseconds between readings; where there is much to read, or nothing for long, still far below what the kernel keeps. */
 const PAUSE = { quiet: 500, least: 250, most: 1_000 } as const;
+/** Readings without news after which the pause is the longest. */
+const LONG_QUIET = 20;
 /** A pause is so many times as long as the reading before it. */
 const REST = 19;
 const WHAT = "count new connections";
@@ -71,13 +73,15 @@ async function* follow(
   signal: AbortSignal,
 ): AsyncGenerator<readonly ConnectionNews[], void, undefined> {
   const counts = new ConnectionCounts();
+  let quiet = 0;
   for (let pause: number = PAUSE.least; ; ) {
     await sleep(pause, undefined, { signal, ref: false }).catch(() => undefined);
     if (signal.aborted) return;
     const began = performance.now();
     const news = await read(socket, counts, signal);
     pause = Math.min(PAUSE.most, Math.max(PAUSE.least, (performance.now() - began) * REST));
-    if (news === undefined) pause = PAUSE.quiet;
+    quiet = news === undefined ? quiet + 1 : 0;
+    if (news === undefined) pause = quiet < LONG_QUIET ? PAUSE.quiet : PAUSE.most;
     else if (news.length > 0) yield news;
   }
 }

@@ -15,7 +15,7 @@ import type { Compare, Entry, Listing, Op, Store, WatchBatch, WatchEvent } from 
 /** How many revisions a watch may lag behind before it has to list again. */
 const KEEP_REVISIONS = 1000;
 const COMPACT_EVERY = 100;
-const POLL_MS = 200;
+const POLL_MS = 1_000;
 /** Events in one batch, as long as whole commits allow. */
 const BATCH_EVENTS = 1000;
 
