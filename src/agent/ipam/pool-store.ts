@@ -176,7 +176,7 @@ function changing(name: string): AddressError {
 function inUse(used: readonly string[], hosts: readonly string[]): string {
   if (used.length > 0) {
     const shown = used.slice(0, 5).join(", ");
-    return `${used.length} addresses are in use (${shown}${used.length > 5 ? ", ..." : ""}). Remove their containers and networks first, or disable the pool`;
+    return `${used.length} ${used.length === 1 ? "address is" : "addresses are"} in use (${shown}${used.length > 5 ? ", ..." : ""}). Remove their containers and networks first, or disable the pool`;
   }
   return `hosts have blocks of it (${[...new Set(hosts)].join(", ")})`;
 }

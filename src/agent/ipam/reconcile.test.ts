@@ -144,11 +144,11 @@ describe("pools by hand", () => {
     const { poolId } = await host.addresses.requestPool({ family: 4, options: { pool: "more" } });
     const a = await host.addresses.request({ poolId });
     await assert.rejects(host.addresses.removePool("more"), (error: Error) =>
-      error.message.includes(`1 addresses are in use (${bare(a)})`),
+      error.message.includes(`1 address is in use (${bare(a)})`),
     );
     await host.addresses.request({ poolId });
     host.addresses.release(poolId, a);
-    await assert.rejects(host.addresses.removePool("more"), /1 addresses are in use/);
+    await assert.rejects(host.addresses.removePool("more"), /1 address is in use/);
     await host.addresses.releasePool(poolId);
     await host.addresses.removePool("more");
     assert.deepEqual((await host.store.list("/manx/v1/ipam/blocks/")).entries, []);
