@@ -15,8 +15,8 @@ interface Holder<V> {
 export class Contributions<V extends string | object | null> {
   readonly #equal: (a: V, b: V) => boolean;
   readonly #owners = new Map<string, Entries<V>>();
-  /** Who contributes a key, the greatest owner first; nearly always one. */
-  readonly #holders = new Map<string, readonly Holder<V>[]>();
+  /** Who contributes a key, the greatest owner first: mostly one, but each endpoint to the host's forwarding. */
+  readonly #holders = new Map<string, Holder<V>[]>();
   readonly #touched = new Set<string>();
   #current: ReadonlyMap<string, V> = new Map();
   #delta: MapDelta<V> | undefined;
@@ -67,17 +67,23 @@ export class Contributions<V extends string | object | null> {
   }
 
   #hold(key: string, holder: Holder<V>): void {
-    const others = (this.#holders.get(key) ?? []).filter(({ owner }) => owner !== holder.owner);
-    const all = others.length === 0 ? [holder] : [...others, holder].sort((a, b) => (a.owner < b.owner ? 1 : -1));
-    this.#holders.set(key, all);
+    const holders = this.#holders.get(key);
     this.#touched.add(key);
+    if (holders === undefined) {
+      this.#holders.set(key, [holder]);
+      return;
+    }
+    const at = placeOf(holder.owner, holders);
+    holders.splice(at, holders[at]?.owner === holder.owner ? 1 : 0, holder);
   }
 
   #withdraw(key: string, owner: string): void {
-    const left = (this.#holders.get(key) ?? []).filter((holder) => holder.owner !== owner);
+    const holders = this.#holders.get(key) ?? [];
+    const at = placeOf(owner, holders);
+    if (holders[at]?.owner !== owner) return;
+    holders.splice(at, 1);
     this.#touched.add(key);
-    if (left.length === 0) this.#holders.delete(key);
-    else this.#holders.set(key, left);
+    if (holders.length === 0) this.#holders.delete(key);
   }
 
   #areEqual(a: Entries<V>, b: Entries<V>): boolean {
@@ -87,4 +93,15 @@ export class Contributions<V extends string | object | null> {
       return other !== undefined && other[0] === key && this.#equal(value, other[1]);
     });
   }
+}
+
+/** Where the owner stands among the holders, or would. */
+function placeOf(owner: string, holders: readonly { readonly owner: string }[]): number {
+  let [from, to] = [0, holders.length];
+  while (from < to) {
+    const middle = (from + to) >>> 1;
+    if ((holders[middle]?.owner ?? "") > owner) from = middle + 1;
+    else to = middle;
+  }
+  return from;
 }
