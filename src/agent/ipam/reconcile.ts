@@ -82,14 +82,17 @@ export class Reconcile {
       const a = parseAddress(text);
       if (a === undefined) continue;
       const use = giver.find(a);
-      const grant = [...grants.all.values()].find((g) => g.networkId === networkId && g.family === a.family);
-      if (use === undefined && grant !== undefined) missing.push({ grant, address: a });
-      if (use === undefined && grant === undefined)
-        problems.push(`Docker uses ${text} on the network ${networkId.slice(0, 12)}, for which Manx has no pool`);
-      const holder = use === undefined ? undefined : grants.all.get(use.handle)?.networkId;
+      const network = networkId.slice(0, 12);
+      if (use === undefined) {
+        const grant = grants.all.values().find((g) => g.networkId === networkId && g.family === a.family);
+        if (grant !== undefined) missing.push({ grant, address: a });
+        else problems.push(`Docker uses ${text} on the network ${network}, for which Manx has no pool`);
+        continue;
+      }
+      const holder = grants.all.get(use.handle)?.networkId;
       if (holder !== undefined && holder !== networkId)
         problems.push(
-          `Docker uses ${text} on the network ${networkId.slice(0, 12)}, Manx gave it to the network ${holder.slice(0, 12)}`,
+          `Docker uses ${text} on the network ${network}, Manx gave it to the network ${holder.slice(0, 12)}`,
         );
     }
     return { missing, problems };
