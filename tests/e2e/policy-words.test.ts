@@ -18,6 +18,14 @@ metadata: { name: closed }
 spec: { selector: manx/container == "free", types: [Ingress] }
 `;
 
+/** Of the name that the labels of shop-db-1 give theirs. */
+const WRITTEN = `
+apiVersion: projectcalico.org/v3
+kind: NetworkPolicy
+metadata: { name: db, namespace: shop }
+spec: { selector: manx/service == "cron", types: [Ingress] }
+`;
+
 describe("policy in few words", () => {
   let world: World;
   const manx = (...args: string[]): Promise<string> => world.host.mustExec(["manx", ...args]);
@@ -55,6 +63,25 @@ describe("policy in few words", () => {
     assert.deepEqual(await reaches("shop-cron-1", "shop-db-1"), closed);
     assert.deepEqual(await reaches("blog-web-1", "shop-db-1"), closed);
     assert.match(await manx("get", "networkpolicy", "-n", "shop", "-o", "yaml"), /name: db\n/);
+  });
+
+  it("a policy that somebody writes under the name of one of labels is in force beside it", async () => {
+    await writeFile(world.host.path("/tmp/written.yaml"), WRITTEN);
+    assert.deepEqual(await reaches("free", "shop-cron-1"), open);
+    await manx("apply", "-f", "/tmp/written.yaml");
+    assert.deepEqual(await reaches("free", "shop-cron-1"), closed);
+    assert.deepEqual(await reaches("shop-cron-1", "shop-db-1"), closed);
+    assert.deepEqual(await reaches("shop_web_1", "shop-db-1"), open);
+    await manx("delete", "-f", "/tmp/written.yaml");
+    assert.deepEqual(await reaches("free", "shop-cron-1"), open);
+    assert.deepEqual(await reaches("shop-cron-1", "shop-db-1"), closed);
+  });
+
+  it("labels of the host are shown, and stay what they are", async () => {
+    await manx("label", "node", "h1", "rack=a");
+    assert.equal(await manx("get", "node", "-l", 'rack == "a"', "-o", "name"), "h1\n");
+    await manx("label", "node", "h1", "rack-");
+    assert.equal(await manx("get", "node", "-l", "has(rack)", "-o", "name"), "");
   });
 
   it("presets hold across projects, may be said twice, and are taken back", async () => {
