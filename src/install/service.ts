@@ -8,6 +8,7 @@ import { mkdir, readFile } from "node:fs/promises";
 import { request } from "node:http";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { CONFIG_FILE, readConfig } from "../agent/config-file.ts";
 import { DriverError } from "../drivers/error.ts";
 import { findBinary, mustRun } from "../drivers/exec.ts";
 import { kill, pidNamespace, processesIn, waitGone } from "../drivers/system/processes.ts";
@@ -75,13 +76,15 @@ function ours(isWanted: (argv: readonly string[]) => boolean): number[] {
 export const agentPids = (): number[] => ours(isAgent);
 export const supervisorPids = (): number[] => ours(isSupervisor);
 
-/** Starts the agent and waits until Docker can reach it. May be repeated. */
+/** Starts the agent and waits until Docker can reach it. May be repeated. @throws DriverError also for what is wrong in agent.yaml */
 export async function startAgent(): Promise<void> {
+  await readConfig(CONFIG_FILE); // an agent that cannot read it ends, again and again
   if (hasSystemd()) {
     await mustRun(["systemctl", "daemon-reload"]);
     await mustRun(["systemctl", "enable", "--quiet", "manx.service"]);
     await mustRun(["systemctl", "start", "manx.service"], { timeoutMs: 150_000 });
-  } else if (supervisorPids().length === 0 && agentPids().length === 0) {
+  } else if (agentPids().length === 0) {
+    await stopAgent(); // a supervisor whose agent has just ended may wait long before it tries again
     await background(["sh", SUPERVISE, AGENT_LOG, join(ROOT, "bin/manx"), "agent"], AGENT_LOG);
   }
   const log = hasSystemd() ? "journalctl -u manx" : AGENT_LOG;

@@ -7,7 +7,7 @@ import { findBinary, run } from "../drivers/exec.ts";
 import { readIfExists } from "../drivers/system/files.ts";
 import { readProc } from "../drivers/system/processes.ts";
 import { ourDns } from "./docker-dns.ts";
-import { agentPids, answers, DOCKER_SOCKET, hasSystemd, installedUnit, LINK, ROOT, supervisorPids } from "./service.ts";
+import { API_SOCKET, agentPids, answers, DOCKER_SOCKET, hasSystemd, installedUnit, LINK, ROOT } from "./service.ts";
 import { SNAPSHOT_FILE } from "./snapshot.ts";
 
 export interface Survey {
@@ -109,10 +109,10 @@ function link(): string | undefined {
   }
 }
 
-/** An agent whose code has changed since it started runs the old one. */
+/** One that does not answer does not run: it may end and be started again, over and over. With changed code it runs the old one. */
 async function agent(): Promise<Survey["agent"]> {
   const pids = agentPids();
-  if (pids.length === 0) return { running: supervisorPids().length > 0, isOutdated: false };
+  if (pids.length === 0 || !(await answers(API_SOCKET))) return { running: false, isOutdated: false };
   const started = Math.min(...pids.map(startedAt));
   return { running: true, isOutdated: (await newestSource()) > started };
 }

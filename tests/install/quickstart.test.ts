@@ -106,6 +106,25 @@ describe("quickstart and uninstall", () => {
     assert.equal((JSON.parse(stdout) as { container: string }[])[0]?.container, "web");
   });
 
+  it("says what is wrong in agent.yaml at once, and starts the agent as soon as it is mended", async () => {
+    const write = (text: string) =>
+      host.mustExec(["sh", "-c", `mkdir -p /etc/manx && echo "${text}" > /etc/manx/agent.yaml`]);
+    await write("metrics: 9000");
+    await host.stopAgent("SIGKILL");
+    // The supervisor tries at once, then after 1, 3, 7, ... seconds.
+    for (let waited = 0; host.agentPids().length > 0 && waited < 10_000; waited += 50) await sleep(50);
+    const broken = await quickstart("--no-demo", "--yes");
+    assert.notEqual(broken.code, 0);
+    assert.match(broken.stdout + broken.stderr, /agent\.yaml:1:10 metrics/);
+    assert.match((await manx("ls")).stderr, /^Start it: .*\/quickstart --no-demo/m);
+    assert.match((await manx("doctor")).stdout, /Mend \/etc\/manx\/agent\.yaml, then: .*\/quickstart --no-demo/);
+    await write("metrics: 127.0.0.1:7442");
+    const mended = await quickstart("--no-demo", "--yes");
+    assert.equal(mended.code, 0, mended.stdout);
+    assert.equal((await manx("ls")).code, 0);
+    await host.mustExec(["rm", "/etc/manx/agent.yaml"]);
+  });
+
   it("refuses to uninstall under a running container, and changes nothing", async () => {
     const { code, stderr } = await manx("uninstall", "--yes");
     assert.equal(code, 5);
