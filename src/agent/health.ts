@@ -130,7 +130,7 @@ export const CONDITIONS = {
   "bgp-resource": {
     title: "a BGP session is left out",
     severity: "warning",
-    remedy: "Correct the resource: manx edit KIND NAME.",
+    remedy: "Correct the resource: manx patch KIND NAME, or manx apply -f FILE.",
   },
   "dashboard-not-served": {
     title: "the dashboard cannot listen",

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Endpoint } from "../core/calc/snapshot.ts";
-import { endpointsCalled } from "./why.ts";
+import type { Origin } from "../core/rules/origin.ts";
+import { beforePresets, endpointsCalled } from "./why.ts";
 
 const endpoint = (network: string, container: string, service?: string): Endpoint => ({
   id: `${network}/${container}`,
@@ -35,5 +36,34 @@ describe("endpointsCalled", () => {
   it("are a compose service's, where no container has the name", () => {
     assert.deepEqual(ids("db"), ["apps/shop-db-1", "apps/shop-db-2"]);
     assert.deepEqual(ids("apps/db"), []);
+  });
+});
+
+describe("the remedy against manx deny", () => {
+  const denied = (name: string, tier = "presets"): Origin => ({
+    kind: "GlobalNetworkPolicy",
+    tier,
+    name,
+    direction: "egress",
+    rule: 0,
+    action: "Deny",
+  });
+  const remedy = (origin: Origin) => beforePresets(origin, "web", "db", "80/tcp");
+
+  it("is to take it back, with its ports if it has some: manx allow comes after it", () => {
+    assert.equal(remedy(denied("deny-web-to-db-out")), "manx deny web db --remove");
+    assert.equal(remedy(denied("deny-web-to-db-tcp-80-in")), "manx deny web db 80/tcp --remove");
+  });
+
+  it("is to delete both policies where it was made with other words", () => {
+    assert.equal(
+      remedy(denied("deny-all-to-db-in")),
+      "manx delete gnp deny-all-to-db-in deny-all-to-db-out --ignore-missing",
+    );
+  });
+
+  it("is none where manx allow comes first", () => {
+    assert.equal(remedy(denied("isolate-db")), undefined);
+    assert.equal(remedy(denied("deny-web-to-db-out", "default")), undefined);
   });
 });

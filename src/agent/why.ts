@@ -8,6 +8,7 @@ import type { HostState } from "../core/calc/host-state.ts";
 import { enforceStaged, placeHere } from "../core/calc/hypothetical.ts";
 import { membershipOf } from "../core/calc/membership.ts";
 import { nameOf, nearestRule, ruleEnd } from "../core/calc/nearest-rule.ts";
+import { PRESET_TIER, presetResources } from "../core/calc/presets.ts";
 import type { Endpoint, Snapshot } from "../core/calc/snapshot.ts";
 import { type Surroundings, stateRouting } from "../core/calc/state-routing.ts";
 import { type Family, formatAddress, parseAddress } from "../core/net/address.ts";
@@ -108,7 +109,21 @@ function remedyFor({ port, protocol }: WhyQuery, sender: End, receiver: End, den
   if (sender.endpoint === undefined && denied?.kind !== "no-profile")
     return `an Allow rule for ${ports || protocol} in a policy that selects ${to}: docs/policy.md`;
   if (sender.endpoint === undefined) return `docker run -p ${port ?? "PORT"} ... opens the port to everybody`;
-  return `manx allow ${from} ${to} ${ports}`.trimEnd();
+  return beforePresets(denied, from ?? "", to ?? "", ports) ?? `manx allow ${from} ${to} ${ports}`.trimEnd();
+}
+
+/** What to do about a `manx deny`, which comes before what `manx allow` makes. */
+export function beforePresets(denied: Origin | undefined, from: string, to: string, ports: string): string | undefined {
+  if (denied?.kind !== "GlobalNetworkPolicy" || denied.tier !== PRESET_TIER.metadata.name) return undefined;
+  if (!denied.name.startsWith("deny-")) return undefined;
+  const commands = [[from, to], ...(ports === "" ? [] : [[from, to, ports]])] as const;
+  for (const [source = "", target = "", only] of commands) {
+    const made = presetResources({ verb: "deny", from: source, to: target, ...(only && { ports: only }) });
+    if (made.ok && made.value.some(({ metadata }) => metadata.name === denied.name))
+      return `manx deny ${[source, target, only].join(" ").trimEnd()} --remove`;
+  }
+  const both = /^(.*)-(in|out)$/.exec(denied.name)?.[1];
+  return `manx delete gnp ${both === undefined ? denied.name : `${both}-in ${both}-out --ignore-missing`}`;
 }
 
 /** The rules that decide, what they were made from, and the two ends. */
