@@ -38,6 +38,7 @@ import type { ValidateReport } from "./schema/validate.ts";
 import type { AgentEvent } from "./schema/watch.ts";
 import type { WhyQuery, WhyView } from "./schema/why.ts";
 import { SOCKET_PATH } from "./socket.ts";
+import { startCommand } from "./start.ts";
 import { type HttpResponse, request } from "./transport.ts";
 
 export { ApiError } from "./error.ts";
@@ -283,7 +284,7 @@ class Wire {
     const begin = `Cannot reach the agent at ${this.#socket}`;
     if (code === "ENOENT" || code === "ECONNREFUSED" || code === "ENOTDIR") {
       const why = code === "ECONNREFUSED" ? "nobody listens there" : "there is no such socket";
-      return new UnreachableError("not-running", `${begin}: ${why}. The agent does not run.`, startCommand(), error);
+      return new UnreachableError("not-running", `${begin}: ${why}. The agent does not run.`, startRemedy(), error);
     }
     if (code === "EACCES" || code === "EPERM")
       return new UnreachableError("denied", `${begin}: permission denied.`, "Run it as root: sudo manx ...", error);
@@ -302,8 +303,8 @@ class Wire {
 
 const hasSystemd = (): boolean => existsSync("/run/systemd/system");
 
-function startCommand(): string {
-  return `Start it: ${hasSystemd() ? "systemctl start manx" : "manx agent"}. Why it ended: manx doctor, ${logPlace()}`;
+function startRemedy(): string {
+  return `Start it: ${startCommand(hasSystemd())}. Why it ended: manx doctor, ${logPlace()}`;
 }
 
 function logPlace(): string {

@@ -16,7 +16,7 @@ export const EXIT_CODES: readonly (readonly [ExitCode, string])[] = [
   [EXIT.ok, "done; or: yes, allowed, well, nothing differs"],
   [EXIT.no, "done, and the answer is no: denied, a failed check or test, something differs"],
   [EXIT.usage, "the command line or the input is wrong; nothing was changed (manx why: it cannot be told)"],
-  [EXIT.unreachable, "the agent cannot be reached: systemctl start manx"],
+  [EXIT.unreachable, "the agent cannot be reached: systemctl start manx; without systemd ./quickstart"],
   [EXIT.notFound, "there is no such container, network, pool or resource"],
   [EXIT.refused, "refused, nothing was changed: it exists, is in use, was changed meanwhile, or would do harm"],
   [EXIT.denied, "this needs root"],

@@ -8,7 +8,7 @@ export function golden(name: string, { exit, out, err }: Ran): void {
   const path = join(import.meta.dirname, "golden", `${name}.txt`);
   // How the agent is started depends on the machine.
   const message = err.replace(
-    /^Start it: (systemctl start manx|manx agent)\. Why it ended: manx doctor, .*$/m,
+    /^Start it: (systemctl start manx|.*\/quickstart --no-demo)\. Why it ended: manx doctor, .*$/m,
     "Start it: COMMAND",
   );
   const text = `exit ${exit}\n--- stdout\n${out}--- stderr\n${message}`;

@@ -139,6 +139,7 @@ describe("manx, looking", () => {
 
   it("exits 4 and names what is not there", async () => {
     golden("ls-missing", await bench.manx("ls", "nobody"));
+    golden("ls-network", await bench.manx("ls", "apps"));
     golden("network-inspect-missing", await bench.manx("network", "inspect", "nobody"));
     golden("pool-rm-missing", await bench.manx("pool", "rm", "nobody"));
   });

@@ -114,4 +114,17 @@ describe("doctor", () => {
       [],
     );
   });
+  it("remedies a dead agent and a stopped Docker with what this host has", () => {
+    const remedies = (systemd: boolean) =>
+      diagnose(
+        fakeFacts({
+          agent: { running: false },
+          pluginSocket: { path: "/p", listening: false },
+          engine: { state: "stopped" },
+          unit: { systemd, installed: systemd, enabled: systemd },
+        }),
+      ).flatMap(({ id, remedy }) => (["agent", "plugin", "engine"].includes(id) ? [remedy] : []));
+    assert.deepEqual(remedies(true), ["systemctl start manx", "systemctl start docker", "systemctl start manx"]);
+    for (const remedy of remedies(false)) assert.match(remedy ?? "", /\/quickstart --no-demo$/);
+  });
 });

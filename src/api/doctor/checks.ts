@@ -1,5 +1,6 @@
 /** The doctor's checks: pure functions of what was found on the host. The order is that in which one would look by hand. */
 import type { Check, FixAction } from "../schema/doctor.ts";
+import { startCommand } from "../start.ts";
 import type { HostFacts } from "./facts.ts";
 
 type Verdict = Pick<Check, "state" | "found"> & { readonly remedy?: string | undefined; readonly fix?: FixAction };
@@ -78,7 +79,7 @@ function dropReasons({ kernel: { dropReasons: told } }: HostFacts): Verdict {
 function agent({ agent, unit }: HostFacts): Verdict {
   if (agent.running) return ok(agent.version === undefined ? "it answers" : `version ${agent.version}`);
   const { why = "it does not answer", badSettings } = agent;
-  const start = unit?.systemd === false ? "manx agent" : "systemctl start manx";
+  const start = startCommand(unit?.systemd !== false);
   return badSettings === undefined
     ? { state: "failed", found: why, remedy: start }
     : { state: "failed", found: `${why} ${badSettings}`, remedy: `Mend /etc/manx/agent.yaml, then: ${start}` };
@@ -99,26 +100,31 @@ function feature(present: boolean | undefined, module: string, release: string):
   return { state: "failed", found: `Linux ${release} does not offer ${module}`, remedy: `modprobe ${module}` };
 }
 
-function engine({ engine }: HostFacts): Verdict {
+function engine({ engine, unit }: HostFacts): Verdict {
   switch (engine.state) {
     case "running":
       return ok(`Docker ${engine.version ?? "of unknown version"}${engine.liveRestore ? ", live-restore" : ""}`);
     case "missing":
       return { state: "failed", found: "Docker is not installed", remedy: "apt install docker.io" };
     case "stopped":
-      return { state: "failed", found: engine.why ?? "dockerd does not run", remedy: "systemctl start docker" };
+      return {
+        state: "failed",
+        found: engine.why ?? "dockerd does not run",
+        remedy: startCommand(unit?.systemd !== false, "docker"),
+      };
     case "unknown":
       return unknown(engine.why ?? "could not be found out");
   }
 }
 
-function plugin({ pluginSocket }: HostFacts): Verdict {
+function plugin({ pluginSocket, agent, unit }: HostFacts): Verdict {
   if (pluginSocket === undefined) return unknown("could not be found out");
   if (pluginSocket.listening) return ok(pluginSocket.path);
+  const systemd = unit?.systemd !== false;
   return {
     state: "failed",
     found: `nobody listens on ${pluginSocket.path}`,
-    remedy: "systemctl restart manx",
+    remedy: !agent.running ? startCommand(systemd) : systemd ? "systemctl restart manx" : "manx doctor --fix",
     fix: { kind: "reopen-plugin-socket" },
   };
 }

@@ -76,7 +76,7 @@ async function show(flags: Flags, verdict: string | undefined, empty: string, cl
     rows: flags.output === "table" ? byName(flows) : flows,
     columns: flowColumns(Date.now(), flags.allHosts === true),
     name: ({ source, destination }) => `${partyText(source)} ${partyText(destination)}`,
-    empty,
+    empty: isNarrowed(flags) ? "Nothing of that kind was seen." : empty,
   });
   if (!isTable) return;
   if (silent.length > 0) cli.terminal.say(`Without those of ${silent.join(", ")}: no answer.`, "warn");
@@ -84,6 +84,11 @@ async function show(flags: Flags, verdict: string | undefined, empty: string, cl
     cli.terminal.say(`Without what others than Manx dropped. ${blind}.`, "dim");
   if (lost + forgotten > 0)
     cli.terminal.say(`Not shown: ${lost} came too fast to be taken, ${forgotten} went for want of room.`, "dim");
+}
+
+/** Whether it asks for some of the flows only, so that none of them does not mean that there are none. */
+function isNarrowed({ from, to, port, protocol, policy, network, verdict, since }: Flags): boolean {
+  return [from, to, port, protocol, policy, network, verdict, since].some((one) => one !== undefined);
 }
 
 function queryOf(

@@ -66,6 +66,8 @@ function pick(all: readonly EndpointView[], names: readonly string[]): readonly 
         name === container || name === `${network}/${container}` || (name.length >= 12 && id.startsWith(name)),
     );
     if (found.length > 0) return found;
+    if (all.some(({ network }) => network === name))
+      throw new CliError(EXIT.notFound, `Cannot show "${name}": it is a network`, `manx network inspect ${name}`);
     throw new CliError(
       EXIT.notFound,
       `Cannot show "${name}": no such container is on a Manx network`,

@@ -1,5 +1,6 @@
 /** `manx allow|deny|isolate|egress`: one-line policies. Each prints the YAML it made, so that it can become a file. */
 import type { Command } from "commander";
+import { ApiError } from "../../api/client.ts";
 import { type Preset, presetNames, presetResources } from "../../core/calc/presets.ts";
 import { printResources } from "../../core/model/print.ts";
 import type { AnyResource } from "../../core/model/resources.ts";
@@ -72,7 +73,11 @@ async function run(preset: Preset, flags: Flags, cli: Cli): Promise<void> {
   if (flags.remove) {
     // The tier stays: other presets live in it, and an empty one decides nothing.
     const resources = made.value.filter(({ kind }) => kind !== "Tier");
-    await makeChange({ mode: "delete", resources }, flags, cli);
+    await makeChange({ mode: "delete", resources }, flags, cli).catch((error: unknown) => {
+      if (!(error instanceof ApiError) || error.code !== "not-found") throw error;
+      const remedy = "It is taken back with the words it was made with. manx get gnp shows what there is.";
+      throw new ApiError(error.code, error.message, { problems: error.problems, remedy });
+    });
     return;
   }
   if (flags.output === "table") cli.terminal.raw(escapeQuoted(printResources(made.value)));

@@ -93,7 +93,9 @@ export function peers(text: string, path: string): Result<string> {
   if (names.length > 0 && names.every(isName)) return { ok: true, value: names.map(namedSelector).join(" || ") };
   const parsed = parseSelector(text);
   if (parsed.ok && text.trim() !== "") return { ok: true, value: text.trim() };
-  const why = parsed.ok ? "names nobody" : `is neither a list of names nor a selector: ${parsed.problem.message}`;
+  const why = parsed.ok
+    ? "names nobody"
+    : `is neither names with commas between them nor a selector: ${parsed.problem.message}`;
   return { ok: false, problems: [{ path, message: `"${text}" ${why}` }] };
 }
 

@@ -177,7 +177,7 @@ function unknownField(key: string, known: readonly string[]): string {
 }
 
 /** One letter more, less, or other, or two swapped. */
-function isNear(a: string, b: string): boolean {
+export function isNear(a: string, b: string): boolean {
   if (Math.abs(a.length - b.length) > 1 || b.length > 60) return false;
   let start = 0;
   while (start < a.length && a[start] === b[start]) start++;

@@ -237,6 +237,11 @@ spec:
       'f.yaml:5:47 spec.labelsToApply.d: 010 would become "10": put it in quotes',
     ],
     [
+      "a kind with a letter missing",
+      "apiVersion: projectcalico.org/v3\nkind: NetworkPolcy\n",
+      'f.yaml:2:7 kind: "NetworkPolcy" is not a kind: did you mean NetworkPolicy?',
+    ],
+    [
       "a list without items",
       "apiVersion: projectcalico.org/v3\nkind: TierList\n",
       `f.yaml:2:7 kind: "TierList" is not a kind, known are ${KINDS.map(({ kind }) => kind).join(", ")}`,

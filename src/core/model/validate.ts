@@ -13,7 +13,7 @@
  */
 import type { Problem, Result } from "../problem.ts";
 import { complete } from "./complete.ts";
-import { type Finding, findingsOf, shown } from "./issues.ts";
+import { type Finding, findingsOf, isNear, shown } from "./issues.ts";
 import { fieldsOf } from "./json-schema.ts";
 import { findKind, KINDS, type KindInfo } from "./kinds.ts";
 import { field, type Segment, textField } from "./loose.ts";
@@ -178,5 +178,7 @@ function isOfKubernetes(apiVersion: string): boolean {
 function unknownKind(kind: string, similar: KindInfo | undefined): string {
   if (similar !== undefined) return `${shown(kind)} is not a kind: write ${similar.kind}`;
   if (Object.hasOwn(OTHER_KINDS, kind)) return `${kind} is not used here: ${OTHER_KINDS[kind]}`;
+  const near = KINDS.find((known) => isNear(known.kind, kind));
+  if (near !== undefined) return `${shown(kind)} is not a kind: did you mean ${near.kind}?`;
   return `${shown(kind)} is not a kind, known are ${KINDS.map((known) => known.kind).join(", ")}`;
 }
