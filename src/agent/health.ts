@@ -6,7 +6,7 @@ export const CONDITIONS = {
   "engine-unreachable": {
     title: "Docker does not answer",
     severity: "warning",
-    remedy: "Start it: systemctl start docker. Running containers keep their traffic.",
+    remedy: "Start it: systemctl start docker, or ./quickstart without systemd. Running containers keep their traffic.",
   },
   "store-unavailable": {
     title: "the store cannot be reached",

@@ -1,6 +1,6 @@
 /** Asks the agent for a change of resources and says what became of each. */
 import { type Command, Option } from "commander";
-import type { ChangeReport, ChangeRequest, ChangeResult } from "../api/client.ts";
+import { ApiError, type ChangeReport, type ChangeRequest, type ChangeResult } from "../api/client.ts";
 import type { AnyResource } from "../core/model/resources.ts";
 import type { AgentFlags, Cli } from "./cli.ts";
 import { formatDuration, parseDuration } from "./duration.ts";
@@ -49,6 +49,14 @@ export async function makeChange(
   });
   await printReport(report, flags, cli, to);
   return report;
+}
+
+/** What to do where resources are not there; other errors as they are. */
+export function orIfMissing(remedy: string): (error: unknown) => never {
+  return (error) => {
+    if (!(error instanceof ApiError) || error.code !== "not-found") throw error;
+    throw new ApiError(error.code, error.message, { problems: error.problems, remedy });
+  };
 }
 
 /** Over which connection this is typed (sshd(8), SSH_CONNECTION), so that the agent can refuse to cut it. */

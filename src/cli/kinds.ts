@@ -1,4 +1,6 @@
 /** Kinds as users call them: `gnp`, `GlobalNetworkPolicy`, `globalnetworkpolicies`; and `NAME` or `NAMESPACE/NAME`. */
+
+import { isNear } from "../core/model/issues.ts";
 import { findKind, KINDS, type KindInfo } from "../core/model/kinds.ts";
 import { CliError } from "./errors.ts";
 import { EXIT } from "./exit-codes.ts";
@@ -10,9 +12,11 @@ export function kindCalled(name: string): KindInfo {
   const [kind = "", ...rest] = name.split("/");
   if (rest.length > 0 && findKind(kind) !== undefined)
     throw new CliError(EXIT.usage, `Cannot find the kind "${name}"`, `Write two words: ${kind} ${rest.join("/")}`);
-  const near = KINDS.find(({ kind, aliases }) =>
-    [kind.toLowerCase(), ...aliases].some((one) => one.startsWith(name.toLowerCase())),
-  );
+  const called = (fits: (one: string) => boolean): KindInfo | undefined =>
+    KINDS.find(({ kind, aliases }) => [kind.toLowerCase(), ...aliases].some(fits));
+  const text = name.toLowerCase();
+  const near =
+    called((one) => one.startsWith(text)) ?? (text.length < 4 ? undefined : called((one) => isNear(one, text)));
   throw new CliError(
     EXIT.usage,
     `Cannot find the kind "${name}": there is none of that name`,

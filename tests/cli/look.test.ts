@@ -178,6 +178,7 @@ describe("manx, looking", () => {
   it("exits 3 where the agent does not answer, and says how to start it", async () => {
     const nowhere = { MANX_SOCKET: "/nowhere/manx.sock" };
     golden("ls-no-agent", await bench.manxWith({ env: nowhere }, "ls"));
+    golden("join-cut-line", await bench.manxWith({ env: nowhere }, "join", "manx1.cut"));
     golden("version-no-agent", await bench.manxWith({ env: nowhere }, "version"));
     const doctor = await bench.manxWith({ env: nowhere }, "doctor");
     assert.equal(doctor.exit, 1);

@@ -311,6 +311,7 @@ describe("manx, resources", () => {
     );
     assert.equal(agent.requests.length, asked);
     golden("allow-remove", await bench.manx("allow", "web", "db", "5432/tcp", "--remove"));
+    golden("get-near", await bench.manx("get", "networkpolcy"));
     golden("allow-remove-missing", await bench.manx("allow", "web", "db", "--remove"));
     golden("egress", await bench.manx("egress", "sandbox", "internet"));
     golden("isolate", await bench.manx("isolate", "db"));

@@ -1,7 +1,7 @@
 /** `manx delete KIND NAME...` or `manx delete -f FILE`. */
 import { Option } from "commander";
 import type { AnyResource } from "../../core/model/resources.ts";
-import { type ChangeFlags, changeOptions, makeChange } from "../change.ts";
+import { type ChangeFlags, changeOptions, makeChange, orIfMissing } from "../change.ts";
 import { agentOptions, type Define, examples } from "../cli.ts";
 import { CliError } from "../errors.ts";
 import { EXIT } from "../exit-codes.ts";
@@ -34,7 +34,11 @@ export const define: Define = (command, cli) => {
     const resources = flags.file === undefined ? named(kind, names, flags) : (await readResources(flags)).resources;
     if (flags.file !== undefined && kind !== undefined)
       throw new CliError(EXIT.usage, "Cannot delete by name and by file at once: give one of them");
-    await makeChange({ mode: "delete", resources, ...(flags.ignoreMissing && { ignoreMissing: true }) }, flags, cli);
+    await makeChange(
+      { mode: "delete", resources, ...(flags.ignoreMissing && { ignoreMissing: true }) },
+      flags,
+      cli,
+    ).catch(orIfMissing("Nothing was deleted. --ignore-missing deletes those that are there."));
   });
 };
 

@@ -21,6 +21,8 @@ export const define: Define = (command, cli) => {
     ["manx join manx1.WyJ... --etcd", "three hosts with etcd on each: one may be lost"],
   ]);
   command.action(async (line: string, flags: Flags) => {
+    const { parseJoinLine } = await import("../../install/cluster/join-line.ts");
+    parseJoinLine(line); // before anything happens: thisHost starts an agent that is stopped
     needRoot("manx join");
     const { join } = await import("../../install/cluster/join.ts");
     const { host, addresses, version } = await thisHost(cli, flags.address);

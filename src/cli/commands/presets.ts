@@ -1,11 +1,10 @@
 /** `manx allow|deny|isolate|egress`: one-line policies. Each prints the YAML it made, so that it can become a file. */
 import type { Command } from "commander";
-import { ApiError } from "../../api/client.ts";
 import { type Preset, presetNames, presetResources } from "../../core/calc/presets.ts";
 import { printResources } from "../../core/model/print.ts";
 import type { AnyResource } from "../../core/model/resources.ts";
 import { formatProblems } from "../../core/problem.ts";
-import { type ChangeFlags, changeOptions, makeChange, titleOfResult } from "../change.ts";
+import { type ChangeFlags, changeOptions, makeChange, orIfMissing, titleOfResult } from "../change.ts";
 import { agentOptions, type Cli, type Define, examples } from "../cli.ts";
 import { CliError } from "../errors.ts";
 import { EXIT } from "../exit-codes.ts";
@@ -73,11 +72,9 @@ async function run(preset: Preset, flags: Flags, cli: Cli): Promise<void> {
   if (flags.remove) {
     // The tier stays: other presets live in it, and an empty one decides nothing.
     const resources = made.value.filter(({ kind }) => kind !== "Tier");
-    await makeChange({ mode: "delete", resources }, flags, cli).catch((error: unknown) => {
-      if (!(error instanceof ApiError) || error.code !== "not-found") throw error;
-      const remedy = "It is taken back with the words it was made with. manx get gnp shows what there is.";
-      throw new ApiError(error.code, error.message, { problems: error.problems, remedy });
-    });
+    await makeChange({ mode: "delete", resources }, flags, cli).catch(
+      orIfMissing("It is taken back with the words it was made with. manx get gnp shows what there is."),
+    );
     return;
   }
   if (flags.output === "table") cli.terminal.raw(escapeQuoted(printResources(made.value)));
