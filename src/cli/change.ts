@@ -19,10 +19,9 @@ export function changeOptions(command: Command): Command {
     .option("--dry-run", "say what would change, change nothing")
     .option("--force", "even if it cuts the session that this is typed over")
     .addOption(
-      new Option(
-        "--confirm <time>",
-        "undo it by itself unless manx confirm follows within this time, as 60s or 5m",
-      ).argParser((text) => parseDuration(text, 5, 86_400)),
+      new Option("--confirm [time]", "undo it by itself unless manx confirm follows within this time, as 60s or 5m")
+        .preset("60s")
+        .argParser((text) => parseDuration(text, 5, 86_400)),
     );
 }
 

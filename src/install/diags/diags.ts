@@ -72,8 +72,14 @@ async function gather(piece: Piece, { signal, limit = LIMIT }: DiagsOptions): Pr
   try {
     return { piece, made: await Promise.race([piece.make(own), late]) };
   } catch (error) {
-    return { piece, problem: error instanceof Error ? error.message : String(error) };
+    return { piece, problem: problemOf(error) };
   }
+}
+
+function problemOf(error: unknown): string {
+  const { code, path } = error as NodeJS.ErrnoException;
+  if (code === "ENOENT" && path !== undefined) return `there is no ${path}`;
+  return error instanceof Error ? error.message : String(error);
 }
 
 function render(
