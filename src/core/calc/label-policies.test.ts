@@ -57,6 +57,28 @@ describe("labelPolicies", () => {
     assert.deepEqual(policies.map(({ metadata }) => metadata.name).sort(), ["db-1", "db-2"]);
   });
 
+  it("tells containers of one name on two hosts apart where their labels differ", () => {
+    const twin = (id: string, host: string, from: string): Endpoint => ({
+      ...endpoint(id, { "manx.allow-from": from }),
+      container: "web",
+      host,
+    });
+    const { policies } = labelPolicies([twin("1", "h1", "all"), twin("2", "h2", "none")]);
+    assert.deepEqual(
+      policies.map(({ spec }) => [spec.selector, spec.ingress?.length]),
+      [
+        ['manx/container == "web" && manx/host == "h1"', 1],
+        ['manx/container == "web" && manx/host == "h2"', 0],
+      ],
+    );
+    assert.equal(new Set(policies.map(({ metadata }) => metadata.name)).size, 2);
+    const same = labelPolicies([twin("1", "h1", "all"), twin("2", "h2", "all")]).policies;
+    assert.deepEqual(
+      same.map(({ spec }) => spec.selector),
+      ['manx/container == "web"'],
+    );
+  });
+
   it("gives no policy the name of another", () => {
     const names = (written: string[]) =>
       labelPolicies(

@@ -45,29 +45,36 @@ export function labelPolicies(
     const policies = replicas.map((one) => policyFor(one, subjectOf(one), problems));
     // Replicas of a service carry the same labels; where they differ, each container has its own policy.
     const agree = policies.every((policy) => policies[0] !== undefined && sameSpec(policy, policies[0]));
-    for (const policy of agree ? policies : replicas.map((one) => policyFor(one, itself(one), []))) add(policy);
+    for (const policy of agree ? policies : replicas.map((one) => policyFor(one, itself(one, replicas), [])))
+      add(policy);
   }
   return { policies: [...byName.values()], problems };
 }
 
 interface Subject {
-  readonly label: string;
   readonly name: string;
+  readonly selector: string;
 }
 
 /** The service that the container is a replica of, or the container. */
 function subjectOf(endpoint: Endpoint): Subject {
   const service = endpoint.labels.get("manx/service");
-  return service !== undefined && isName(service) ? { label: "manx/service", name: service } : itself(endpoint);
+  return service !== undefined && isName(service)
+    ? { name: service, selector: `manx/service == "${service}"` }
+    : itself(endpoint);
 }
 
 function keyOfSubject(endpoint: Endpoint): string {
-  const { label, name } = subjectOf(endpoint);
-  return `${endpoint.namespace} ${label} ${name}`;
+  return `${endpoint.namespace} ${subjectOf(endpoint).selector}`;
 }
 
-function itself({ container }: Endpoint): Subject {
-  return { label: "manx/container", name: container };
+/** The container alone: where another host has one of its name, that of its host. */
+function itself({ container, host }: Endpoint, others: readonly Endpoint[] = []): Subject {
+  const hasTwin = others.some((one) => one.container === container && one.host !== host);
+  return {
+    name: container,
+    selector: `manx/container == "${container}"${hasTwin ? ` && manx/host == "${host}"` : ""}`,
+  };
 }
 
 /** Two policies of one name would be one: `my-db` of the container my_db, of the container my-db, and what somebody wrote. */
@@ -133,7 +140,7 @@ function policyFor(endpoint: Endpoint, subject: Subject, problems: Problem[]): N
     spec: {
       tier: "default",
       order: ORDER,
-      selector: `${subject.label} == "${subject.name}"`,
+      selector: subject.selector,
       types: [...(closesIngress ? (["Ingress"] as const) : []), ...(closesEgress ? (["Egress"] as const) : [])],
       ...(closesIngress ? { ingress: ingressRules(endpoint, problems) } : {}),
       ...(closesEgress ? { egress: egress?.ok === true ? egress.value : [] } : {}),
