@@ -10,7 +10,7 @@ const Party = z.union([
   z.object({ kind: z.literal("outside"), address: text }),
 ]);
 const Reason = z.object({
-  text,
+  text: z.string().max(2_048), // longer than a tier's, a namespace's and a policy's name together
   direction: z.enum(["ingress", "egress"]).exactOptional(),
   tier: text.exactOptional(),
   policy: text.exactOptional(),

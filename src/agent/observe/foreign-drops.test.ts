@@ -67,6 +67,17 @@ void describe("drops by others", () => {
     assert.equal(drops.reasonOf(head, 1_001), undefined);
   });
 
+  void it("of netfilter are told with no more than the beginning of a rule that goes on and on", async (t) => {
+    mock.timers.enable({ apis: ["setTimeout"] });
+    t.after(() => mock.timers.reset());
+    const text = `dropped by nftables: inet other, chain guard: ip saddr { ${"10.0.0.1, ".repeat(5_000)} } drop`;
+    const { drops, told } = setUp({ report: { ...DROPPED, passage: { hops: [], end: "dropped", text } } });
+    drops.take(drop("NETFILTER_DROP", 2, 4));
+    await turn(300);
+    await turn(0);
+    assert.match(told[0]?.[0].reasons[0]?.text ?? "", /^nftables: inet other, chain guard: ip saddr .{1,480}\.\.\.$/);
+  });
+
   void it("of netfilter are told with the rule that the next packet's trace names, once for all that came meanwhile", async (t) => {
     mock.timers.enable({ apis: ["setTimeout"] });
     t.after(() => mock.timers.reset());

@@ -28,6 +28,8 @@ export interface ForeignSources {
 const OWN_LOG = 300;
 const NEXT_PACKET = 5_000;
 const GOOD_FOR = 30_000;
+/** Letters of a rule that are kept with a flow: somebody's rule may list thousands of addresses. */
+const LONGEST = 500;
 /** Flows that are remembered in each way, and that are traced at the same time. */
 const MOST = 1_000;
 const TRACES = 2;
@@ -142,7 +144,9 @@ export class ForeignDrops {
       const report = await this.#sources.trace([flow], limit);
       if (report.state !== "seen") return undefined;
       const { end, text } = report.passage;
-      return end === "dropped" || end === "vanished" ? text.replace(/^dropped by /, "") : undefined;
+      if (end !== "dropped" && end !== "vanished") return undefined;
+      const rule = text.replace(/^dropped by /, "");
+      return rule.length > LONGEST ? `${rule.slice(0, LONGEST)}...` : rule;
     } finally {
       this.#traces--;
     }

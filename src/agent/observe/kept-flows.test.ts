@@ -23,7 +23,11 @@ void it("flows outlive the agent: the same, in the same order, counted on; none 
   const keeping = keepFlows(before, file, log, stop.signal);
   const [flow] = fakeFlows(NOW);
   assert.ok(flow !== undefined);
-  before.add({ ...flow, time: NOW }, 2);
+  const name = "n".repeat(253); // the longest
+  const reasons = [
+    { text: `tier ${name}, NetworkPolicy ${name}/${name}: ingress[0] (Allow)`, tier: name, policy: name },
+  ];
+  before.add({ ...flow, time: NOW, reasons }, 2);
   stop.abort();
   await keeping;
   assert.equal((await stat(file)).mode & 0o777, 0o600);
