@@ -28,13 +28,12 @@ export interface ExplainedField {
  */
 export function explain(path: string): Explanation | undefined {
   const [kindName = "", ...names] = path.split(".").map((name) => name.replace(/\[[0-9]*\]$/, ""));
-  const info = kindName.toLowerCase() === "policytest" ? undefined : findKind(kindName);
-  if (info === undefined && kindName.toLowerCase() !== "policytest") return undefined;
-  let schema: JsonSchema | undefined = info === undefined ? policyTestJsonSchema() : jsonSchema(info);
+  const called = schemaCalled(kindName);
+  let schema = called?.schema;
   for (const name of names) schema = schema === undefined ? undefined : schemaAt(itemsOf(schema), [name]);
-  if (schema === undefined) return undefined;
+  if (called === undefined || schema === undefined) return undefined;
   return {
-    path: [info?.kind ?? "PolicyTest", ...names].join("."),
+    path: [called.kind, ...names].join("."),
     type: typeOf(schema),
     description: textOf(schema, "description"),
     values: valuesOf(schema),
@@ -49,6 +48,12 @@ export function fieldTree(path: string): readonly (ExplainedField & { readonly d
     { ...field, depth: 0 },
     ...fieldTree(`${path}.${field.name}`).map((below) => ({ ...below, depth: below.depth + 1 })),
   ]);
+}
+
+function schemaCalled(name: string): { readonly kind: string; readonly schema: JsonSchema } | undefined {
+  if (name.toLowerCase() === "policytest") return { kind: "PolicyTest", schema: policyTestJsonSchema() };
+  const info = findKind(name);
+  return info && { kind: info.kind, schema: jsonSchema(info) };
 }
 
 function textOf(schema: JsonSchema, key: string): string {
