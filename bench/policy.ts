@@ -3,7 +3,8 @@
  * root: the kernel's part happens in a network namespace of its own. Memory is what an agent's would be with the agent's own
  * options (bin/manx) and compiled code from the last run:
  *
- *   NODE_COMPILE_CACHE=/var/cache/manx/node node --expose-gc --max-semi-space-size=4 --heap-growing-percent=25 bench/policy.ts
+ *   export NODE_COMPILE_CACHE=/var/cache/manx/node MALLOC_ARENA_MAX=1
+ *   node --expose-gc --min-semi-space-size=4 --max-semi-space-size=4 --heap-growing-percent=25 bench/policy.ts
  */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";

@@ -56,12 +56,14 @@ export class Contributions<V extends string | object | null> {
     }
     this.#touched.clear();
     if (added.size === 0 && removed.size === 0) return from;
-    this.#delta = { from, added, removed };
-    this.#current = patch(this.#delta);
+    const delta = { from, added, removed };
+    // From nothing a delta says no more than the map.
+    this.#delta = from.size === 0 ? undefined : delta;
+    this.#current = patch(delta);
     return this.#current;
   }
 
-  /** How the map that `take` gave last came out of the one before; undefined for the first. */
+  /** How the map that `take` gave last came out of the one before; undefined if that was empty. */
   get delta(): MapDelta<V> | undefined {
     return this.#delta;
   }

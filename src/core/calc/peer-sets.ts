@@ -7,6 +7,7 @@ import type { FieldType, NftSet } from "../rules/ir.ts";
 import { addressType, mergedKey, type Nature, type PeerFacts, type SetSpec, sizeClass } from "../rules/sets.ts";
 import { LabelIndex } from "../selector/label-index.ts";
 import { selector as parse } from "../selector/parse.ts";
+import { exactly } from "./counted-set.ts";
 import type { Labels } from "./labels.ts";
 import { allAddresses, containerKey, familyOf } from "./local.ts";
 import { mergedElements } from "./members.ts";
@@ -33,7 +34,7 @@ interface Followed {
 
 /** A container's part in the sets of members: all its addresses, in the set of each of its networks. */
 interface Container {
-  readonly networks: ReadonlySet<string>;
+  readonly networks: readonly string[];
   readonly addresses: readonly string[];
 }
 
@@ -169,7 +170,7 @@ export class PeerSets implements PeerFacts {
       const names = this.#memberSets.get(spec.network) ?? new Set();
       this.#memberSets.set(spec.network, names.add(name));
       for (const [key, container] of this.#containers)
-        if (container.networks.has(spec.network)) set.set(key, addressesOf(container, spec.family));
+        if (container.networks.includes(spec.network)) set.set(key, addressesOf(container, spec.family));
       return set;
     }
     if (spec.kind === "merged") set.set(FIXED, spec.fixed);
@@ -181,7 +182,7 @@ export class PeerSets implements PeerFacts {
     this.#follow(selector).sets.add(name);
     for (const id of this.#index.itemsOf(selector)) {
       const peer = this.#peers.get(id);
-      if (peer !== undefined) set.set(ownerOf(selector, id), elementsOf(spec, selector, peer));
+      if (peer !== undefined) set.set(ownerOf(spec, selector, id), elementsOf(spec, selector, peer));
     }
   }
 
@@ -197,7 +198,7 @@ export class PeerSets implements PeerFacts {
     for (const selector of before.selectors.keys()) {
       if (spec.selectors.has(selector)) continue;
       this.#unfollow(selector, name);
-      for (const id of this.#index.itemsOf(selector)) set.delete(ownerOf(selector, id));
+      for (const id of this.#index.itemsOf(selector)) set.delete(ownerOf(spec, selector, id));
     }
   }
 
@@ -226,14 +227,14 @@ export class PeerSets implements PeerFacts {
       this.#naturesMoved ||= followed.size !== sizeClass(this.#index.itemsOf(selector).size);
       const peer = matches ? this.#peers.get(item) : undefined;
       if (peer !== undefined) this.#contribute(selector, peer);
-      else this.#each(followed, (set) => set.delete(ownerOf(selector, item)));
+      else this.#each(followed, (set, spec) => set.delete(ownerOf(spec, selector, item)));
     }
   }
 
   #contribute(selector: string, peer: Peer): void {
     const followed = this.#followed.get(selector);
     if (followed === undefined) return;
-    this.#each(followed, (set, spec) => set.set(ownerOf(selector, peer.id), elementsOf(spec, selector, peer)));
+    this.#each(followed, (set, spec) => set.set(ownerOf(spec, selector, peer.id), elementsOf(spec, selector, peer)));
   }
 
   #each({ sets }: Followed, visit: (set: GrowingSet, spec: SetSpec) => void): void {
@@ -252,8 +253,8 @@ export class PeerSets implements PeerFacts {
       own === undefined
         ? undefined
         : {
-            networks: new Set([...own.values()].map(({ network }) => network)),
-            addresses: [...own.values()].flatMap(allAddresses),
+            networks: Array.from(new Set(Array.from(own.values(), ({ network }) => network))),
+            addresses: exactly([...own.values()].flatMap(allAddresses)),
           };
     if (after === undefined) this.#containers.delete(key);
     else this.#containers.set(key, after);
@@ -263,7 +264,7 @@ export class PeerSets implements PeerFacts {
         const { spec, set } = this.#used.get(name) ?? {};
         if (spec?.kind !== "members" || set === undefined) continue;
         this.#dirty.add(name);
-        if (after?.networks.has(network) === true) set.set(key, addressesOf(after, spec.family));
+        if (after?.networks.includes(network) === true) set.set(key, addressesOf(after, spec.family));
         else set.delete(key);
       }
   }
@@ -271,9 +272,9 @@ export class PeerSets implements PeerFacts {
 
 const FIXED = "fixed";
 
-/** A peer may be in a merged set for several selectors. */
-function ownerOf(selector: string, id: string): string {
-  return `${id} ${selector}`;
+/** A peer may be in a merged set for several selectors; any other set has one. */
+function ownerOf({ kind }: SetSpec, selector: string, id: string): string {
+  return kind === "merged" ? `${id} ${selector}` : id;
 }
 
 function selectorsOf(spec: SetSpec): Iterable<string> {

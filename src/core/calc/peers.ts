@@ -46,7 +46,7 @@ function namespaced(
   own.set(NAMESPACE_LABEL, namespace);
   own.set(`${NAMESPACE_PREFIX}projectcalico.org/name`, namespace);
   own.set(`${NAMESPACE_PREFIX}kubernetes.io/metadata.name`, namespace);
-  return { labels: own, parents: [...profiles, namespaceProfile(namespace)] };
+  return { labels: own, parents: profiles.concat(namespaceProfile(namespace)) };
 }
 
 export function networkSetPeer(set: GlobalNetworkSet | NetworkSet): Peer {

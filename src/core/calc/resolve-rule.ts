@@ -12,6 +12,7 @@ import { ICMP, ICMPV6, protocolNumber } from "../rules/protocol.ts";
 import type { Selector } from "../selector/ast.ts";
 import { selector as parse } from "../selector/parse.ts";
 import { printSelector } from "../selector/print.ts";
+import { exactly } from "./counted-set.ts";
 import { NAMESPACE_LABEL, NAMESPACE_PREFIX } from "./labels.ts";
 
 const IN_A_NAMESPACE: Selector = { kind: "has", label: NAMESPACE_LABEL };
@@ -123,12 +124,9 @@ function netsOf<K extends "nets" | "notNets">(key: K, nets: readonly string[] | 
 }
 
 function portsOf(ports: readonly Port[]): PortMatch {
-  const ranges = [];
-  const named: string[] = [];
-  for (const port of ports) {
-    const range = parsePortRange(port);
-    if (range === undefined) named.push(String(port));
-    else ranges.push(range);
-  }
-  return { ranges, named };
+  const ranges = ports.map(parsePortRange);
+  return {
+    ranges: exactly(ranges.filter((range) => range !== undefined)),
+    named: exactly(ports.filter((_, i) => ranges[i] === undefined).map(String)),
+  };
 }

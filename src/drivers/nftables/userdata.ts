@@ -36,7 +36,7 @@ export function ruleDigest(rule: Rule): string {
   let known = digests.get(rule);
   if (known === undefined) {
     const text = JSON.stringify([ENCODING, rule.steps, rule.comment ?? null]);
-    known = digest("sha256", text, "hex").slice(0, DIGEST_BYTES * 2);
+    known = digest("sha256", text, "buffer").toString("hex", 0, DIGEST_BYTES);
     digests.set(rule, known);
   }
   return known;
