@@ -250,6 +250,11 @@ table("an IPv6 rule of a BGPFilter", (rule) => calico("BGPFilter", { importV6: [
     "an address as CIDR of full length",
     "{cidr: 'ee2::dddd/128', matchOperator: In, interface: '*.calico', action: Accept}",
   ],
+  [
+    "an address without a length",
+    "{cidr: 'ee2::dddd', matchOperator: In, action: Accept}",
+    'spec.importV6[0].cidr: "ee2::dddd" is an address, a CIDR is expected: write "ee2::dddd/128"',
+  ],
   ["lengths outside of the CIDR", "{cidr: 'ffff::/128', matchOperator: In, prefixLength: {min: 65}, action: Reject}"],
   [
     "a longest below the CIDR's own",

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { parseAddress } from "../net/address.ts";
 import { parseNet } from "../net/cidr.ts";
 import { seconds } from "./duration.ts";
-import { anySelector, asNumber, ipAddress, maskedNet, textThat, wholeNumber } from "./fields.ts";
+import { anySelector, asNumber, ipAddress, maskedCidr, textThat, wholeNumber } from "./fields.ts";
 import { quote, whyNotName } from "./names.ts";
 
 const name = textThat(whyNotName);
@@ -89,7 +89,7 @@ export const BGPConfigurationSpec = z.strictObject({
   prefixAdvertisements: z
     .array(
       z.strictObject({
-        cidr: maskedNet.meta({ description: "Routes inside this CIDR" }),
+        cidr: maskedCidr.meta({ description: "Routes inside this CIDR" }),
         communities: z
           .array(z.string())
           .min(1)
@@ -150,7 +150,7 @@ export const BGPPeerSpec = z.strictObject({
 
 const filterRule = (family: 4 | 6) => {
   const length = wholeNumber(0, family === 4 ? 32 : 128).exactOptional();
-  const cidr = maskedNet.check((context) => {
+  const cidr = maskedCidr.check((context) => {
     if (parseNet(context.value)?.family !== family)
       context.issues.push({
         code: "custom",

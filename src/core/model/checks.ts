@@ -122,10 +122,11 @@ export const checkIpamConfiguration: Check = (resource, report) => {
   const spec = field(resource, "spec");
   if (textField(field(resource, "metadata"), "name") !== "default")
     report(["metadata", "name"], 'there is only one IPAMConfiguration, it must be called "default"');
-  if (field(spec, "strictAffinity") === false && field(spec, "autoAllocateBlocks") === false)
-    report(["spec", "autoAllocateBlocks"], "must be true where strictAffinity is false");
+  const isStrict = isTrue(spec, "strictAffinity");
+  if (!isStrict && field(spec, "autoAllocateBlocks") === false)
+    report(["spec", "autoAllocateBlocks"], "must be true unless strictAffinity is");
   const most = field(spec, "maxBlocksPerHost");
-  if (field(spec, "strictAffinity") === false && typeof most === "number" && most > 0)
+  if (!isStrict && typeof most === "number" && most > 0)
     report(["spec", "maxBlocksPerHost"], "needs strictAffinity: true");
 };
 

@@ -124,6 +124,12 @@ const rows: readonly [sentence: string, kind: string, yaml: string, spec: unknow
     { strictAffinity: true, autoAllocateBlocks: true, maxBlocksPerHost: 0 },
   ],
   [
+    "IPAM of which nothing is said",
+    "IPAMConfiguration",
+    "{}",
+    { strictAffinity: false, autoAllocateBlocks: true, maxBlocksPerHost: 0 },
+  ],
+  [
     "a BGP peer",
     "BGPPeer",
     `{peerIP: 192.0.2.1, asNumber: "0.65001", keepOriginalNextHop: false}`,

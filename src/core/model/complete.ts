@@ -62,7 +62,7 @@ function completeSpec(kind: Kind, spec: Fields): Fields {
     case "FelixConfiguration":
       return spec; // no ports is not the same as nothing said about ports
     case "IPAMConfiguration":
-      return { autoAllocateBlocks: true, maxBlocksPerHost: 0, ...spec };
+      return { strictAffinity: false, autoAllocateBlocks: true, maxBlocksPerHost: 0, ...spec };
     case "Network":
       return {
         pools: [],

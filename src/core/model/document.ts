@@ -3,7 +3,7 @@
  * their own keys only. Aliases are followed, but what they multiply is bounded; keys must be text.
  *
  * Calico reads YAML 1.1, we read 1.2. Where they disagree the text is refused (`010`, `yes` as a label), but for `yes`, `no`,
- * `on` and `off` where only a truth value can stand. As Calico does, a number or truth value is taken as text where only text
+ * `on`, `off`, `y` and `n` where only a truth value can stand. As Calico does, a number or truth value is taken as text where only text
  * can stand, if it is written as it would be printed: `version: 1`, but not `1.0`.
  */
 import { type Alias, type Document, isAlias, isMap, isNode, isPair, isScalar, isSeq, type Node, type Pair } from "yaml";
@@ -93,7 +93,7 @@ class Reader {
       this.#tell(node, at, `${node.source ?? "this"} is not a number that JSON has`);
     if (isTextPlace(at)) return this.#text(node, at);
     if (isOldTruth(node)) {
-      if (TRUTHS.has(String(at.at(-1)))) return /^(yes|on)$/i.test(String(node.value));
+      if (TRUTHS.has(String(at.at(-1)))) return /^(y|yes|on)$/i.test(String(node.value));
       this.#tell(node, at, twoWays(node));
     }
     return typeof node.value === "bigint" ? Number(node.value) : node.value;
@@ -190,7 +190,9 @@ function isTextPlace(at: readonly Segment[]): boolean {
 
 /** A truth value in YAML 1.1, text in 1.2. */
 function isOldTruth({ type, value }: ScalarNode): boolean {
-  return type === "PLAIN" && typeof value === "string" && /^(yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF)$/.test(value);
+  return (
+    type === "PLAIN" && typeof value === "string" && /^(y|Y|yes|Yes|YES|n|N|no|No|NO|on|On|ON|off|Off|OFF)$/.test(value)
+  );
 }
 
 function twoWays({ value }: ScalarNode): string {

@@ -157,6 +157,8 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   localWorkloadSelector: "peering with containers is not supported: give a peerIP or a peerSelector",
   localWorkloadPeeringIPV4: "peering with containers is not supported",
   localWorkloadPeeringIPV6: "peering with containers is not supported",
+  ipCooldownSeconds: "what was free the longest is given out first here, whenever that was",
+  kubeVirtVMAddressPersistence: "virtual machines belong to Kubernetes",
   programClusterRoutes: "routes between hosts are always BGP's here",
   ipv4NormalRoutePriority: "a priority that nobody sets is always 1024 here",
   ipv6NormalRoutePriority: "a priority that nobody sets is always 1024 here",

@@ -80,12 +80,14 @@ describe("parseResources reads", () => {
       spec: { interfaceName: "0", node: "7", profiles: ["1", "true"] },
     });
   });
-  it("yes, no, on and off as truth values where only those can stand, as Calico does", () => {
+  it("yes, no, on, off, y and n as truth values where only those can stand, as Calico does", () => {
     for (const [word, value] of [
       ["yes", true],
       ["On", true],
       ["no", false],
       ["OFF", false],
+      ["y", true],
+      ["N", false],
     ] as const) {
       const text = `apiVersion: projectcalico.org/v3\nkind: GlobalNetworkPolicy\nmetadata: {name: a}\nspec: {applyOnForward: ${word}}\n`;
       const [policy] = parseResources(text, "f").resources;
@@ -221,11 +223,13 @@ spec:
     ],
     [
       "yes where text is meant",
-      "apiVersion: projectcalico.org/v3\nkind: Profile\nmetadata: {name: a}\nspec:\n  labelsToApply: {a: yes, b: No, c: ON, off: d}\n",
+      "apiVersion: projectcalico.org/v3\nkind: Profile\nmetadata: {name: a}\nspec:\n  labelsToApply: {a: yes, b: No, c: ON, off: d, e: n, Y: f}\n",
       "f.yaml:5:22 spec.labelsToApply.a: yes is read in two ways (text, or a truth value): put it in quotes",
       "f.yaml:5:30 spec.labelsToApply.b: No is read in two ways (text, or a truth value): put it in quotes",
       "f.yaml:5:37 spec.labelsToApply.c: ON is read in two ways (text, or a truth value): put it in quotes",
       "f.yaml:5:41 spec.labelsToApply: off is read in two ways (text, or a truth value): put it in quotes",
+      "f.yaml:5:52 spec.labelsToApply.e: n is read in two ways (text, or a truth value): put it in quotes",
+      "f.yaml:5:55 spec.labelsToApply: Y is read in two ways (text, or a truth value): put it in quotes",
     ],
     [
       "a number where text is meant, unless it is written as it is printed",

@@ -94,7 +94,10 @@ table("an IPAMConfiguration", (spec) => calico("IPAMConfiguration", spec, { name
   ["neither", "{strictAffinity: false, autoAllocateBlocks: false}", "spec.autoAllocateBlocks"],
   ["a limit without strictness", "{strictAffinity: false, maxBlocksPerHost: 5}", "spec.maxBlocksPerHost"],
   ["a limit below zero", "{strictAffinity: true, maxBlocksPerHost: -1}", "spec.maxBlocksPerHost"],
-  ["nothing said", "{}", "spec.strictAffinity: is missing"],
+  ["nothing said", "{}"],
+  ["a limit and no word of strictness", "{maxBlocksPerHost: 5}", "spec.maxBlocksPerHost: needs strictAffinity: true"],
+  ["no blocks and no word of strictness", "{autoAllocateBlocks: false}", "spec.autoAllocateBlocks"],
+  ["a pause before an address is given out again", "{ipCooldownSeconds: 30}", "spec.ipCooldownSeconds: what was free"],
 ]);
 
 table("a FelixConfiguration", (spec) => calico("FelixConfiguration", spec, { name: "default" }), [

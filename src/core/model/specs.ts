@@ -63,7 +63,10 @@ export const IPReservationSpec = z.strictObject({
 });
 
 export const IPAMConfigurationSpec = z.strictObject({
-  strictAffinity: z.boolean().meta({ description: "No address out of another host's block" }),
+  strictAffinity: z
+    .boolean()
+    .exactOptional()
+    .meta({ description: "No address out of another host's block", default: false }),
   autoAllocateBlocks: z
     .boolean()
     .exactOptional()
