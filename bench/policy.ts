@@ -76,9 +76,8 @@ function median(values: readonly number[]): number {
 async function measure(netns: string): Promise<void> {
   using nftables = Nftables.open({ netns });
   const deriver = new Deriver();
-  let snapshot = world(counts);
+  const base = world(counts);
   const step = async (next: Snapshot): Promise<Sample> => {
-    snapshot = next;
     const start = performance.now();
     const c = cpu();
     const { ruleset } = deriver.derive(next);
@@ -86,34 +85,40 @@ async function measure(netns: string): Promise<void> {
     await nftables.apply(ruleset);
     return { derive: derived - start, apply: performance.now() - derived, cpu: cpu() - c };
   };
-  const first = await step(snapshot);
+  const first = await step(base);
   console.log(
     `from nothing: derive ${first.derive.toFixed(0)} ms, apply ${first.apply.toFixed(0)} ms; CPU ${first.cpu.toFixed(0)} ms`,
   );
+  const repeat = async (what: string, change: (round: number) => Snapshot): Promise<void> => {
+    const samples: Sample[] = [];
+    for (let i = 0; i < ROUNDS; i++) {
+      samples.push(await step(change(i)));
+      await step(base);
+    }
+    report(what, samples);
+  };
   const apps = counts.local / 10;
   await repeat("a policy's rules", (i) => {
     const index = (i * 7) % counts.policies;
-    const policies = [...snapshot.policies];
-    policies[index] = policy(index, counts.rules, apps, 9000 + i);
-    return step({ ...snapshot, policies });
+    return { ...base, policies: base.policies.with(index, policy(index, counts.rules, apps, 9000 + i)) };
   });
-  await repeat("a new policy", (i) =>
-    step({ ...snapshot, policies: [...snapshot.policies, policy(counts.policies + i, counts.rules, apps)] }),
-  );
+  await repeat("a new policy", (i) => ({
+    ...base,
+    policies: [...base.policies, policy(counts.policies + i, counts.rules, apps)],
+  }));
   await repeat("a local endpoint's label", (i) =>
-    step(withEndpoint(snapshot, (i * 13) % counts.local, (one) => relabel(one, "app", `app-${(i * 31) % apps}`))),
+    withEndpoint(base, (i * 13) % counts.local, (one) => relabel(one, "app", `app-${(i * 31 + 1) % apps}`)),
   );
   await repeat("a remote endpoint's label", (i) =>
-    step(
-      withEndpoint(snapshot, counts.local + ((i * 13) % counts.remote), (one) =>
-        relabel(one, "client", `client-${(i * 31) % 1000}`),
-      ),
+    withEndpoint(base, counts.local + ((i * 13) % counts.remote), (one) =>
+      relabel(one, "client", `client-${(i * 31 + 1) % 1000}`),
     ),
   );
-  await repeat("a new remote endpoint", (i) =>
-    step({ ...snapshot, endpoints: [...snapshot.endpoints, remoteEndpoint(counts.remote + i)] }),
-  );
-  await repeat("nothing", () => step({ ...snapshot }));
+  await repeat("a new remote endpoint", (i) => ({
+    ...base,
+    endpoints: [...base.endpoints, remoteEndpoint(counts.remote + i)],
+  }));
+  await repeat("nothing", () => ({ ...base }));
   for (let i = 0; i < 3; i++) {
     globalThis.gc?.();
     await new Promise((resolve) => setTimeout(resolve, 300));
@@ -121,23 +126,19 @@ async function measure(netns: string): Promise<void> {
   console.log(
     `memory: ${(process.memoryUsage().rss / 1e6).toFixed(0)} MB resident, ${(process.memoryUsage().heapUsed / 1e6).toFixed(0)} heap`,
   );
-  await compareLoading(deriver.derive(snapshot).ruleset);
+  await compareLoading(deriver.derive(base).ruleset);
 }
 
 function withEndpoint(snapshot: Snapshot, index: number, change: (one: Endpoint) => Endpoint): Snapshot {
-  const endpoints = [...snapshot.endpoints];
-  const one = endpoints[index];
-  if (one !== undefined) endpoints[index] = change(one);
-  return { ...snapshot, endpoints };
+  const one = snapshot.endpoints[index];
+  return one === undefined ? snapshot : { ...snapshot, endpoints: snapshot.endpoints.with(index, change(one)) };
 }
 
 function relabel(one: Endpoint, label: string, value: string): Endpoint {
   return { ...one, labels: new Map([...one.labels, [label, value]]) };
 }
 
-async function repeat(what: string, step: (round: number) => Promise<Sample>): Promise<void> {
-  const samples: Sample[] = [];
-  for (let i = 0; i < ROUNDS; i++) samples.push(await step(i));
+function report(what: string, samples: readonly Sample[]): void {
   const of = (pick: (one: Sample) => number): string => {
     const sorted = samples.map(pick).sort((a, b) => a - b);
     const at = (part: number): string => (sorted[Math.floor(sorted.length * part)] ?? 0).toFixed(2);
