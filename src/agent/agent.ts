@@ -19,7 +19,7 @@ import { hasDrifted } from "../drivers/system/sysctls.ts";
 import { openBgp } from "./bgp/open.ts";
 import { LiveRequests } from "./cluster/live-requests.ts";
 import { Membership } from "./cluster/membership.ts";
-import { mergeNode } from "./cluster/node.ts";
+import { mergeNode, versionFacts } from "./cluster/node.ts";
 import { resourceKey } from "./cluster-cache.ts";
 import { ConnectionCutter } from "./connection-cutter.ts";
 import { Dataplane, type Outcome, reportOutcome } from "./dataplane.ts";
@@ -187,7 +187,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
   const joining = openJoining({ options, shared, store, state, cluster, hostNetwork, link, health, log });
   if (joining !== undefined) undo.use(joining);
   const settingsWith = hostSettings(options, state);
-  const mergedNode = memo((stored: Node | undefined, detected: Node) => mergeNode(stored, detected, {}));
+  const mergedNode = memo((stored: Node | undefined, detected: Node) => mergeNode(stored, detected, versionFacts()));
   const thisNode = (): Node => membership?.node() ?? mergedNode(storedNode(), hostNetwork.node);
   const serving = undo.use(new Services({ state, engine, kernel, health, log, wake }));
   services = serving;

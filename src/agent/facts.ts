@@ -2,8 +2,9 @@
 import { constants } from "node:fs";
 import { access, statfs } from "node:fs/promises";
 import { release } from "node:os";
-import { delimiter, dirname, join } from "node:path";
+import { dirname } from "node:path";
 import type { HostFacts } from "../api/doctor/facts.ts";
+import { findBinary } from "../drivers/exec.ts";
 import { readSysctl } from "../drivers/system/sysctls.ts";
 import { surroundings } from "../install/surroundings.ts";
 import type { Agent } from "./agent.ts";
@@ -34,7 +35,7 @@ export async function hostFacts(agent: Agent, signal?: AbortSignal): Promise<Hos
   const foreignIpam = networks?.filter(({ ipamDriver }) => ipamDriver !== "manx").map(({ name }) => name);
   const trouble = agent.store.trouble();
   const systemd = await exists("/run/systemd/system");
-  const [nft, bird] = [await findProgram("nft"), await findProgram("bird")];
+  const [nft, bird] = [findBinary("nft"), findBinary("bird")];
   return {
     host: options.host,
     agent: { running: true, version: VERSION },
@@ -106,11 +107,4 @@ function exists(path: string): Promise<boolean> {
 async function isActive(path: string, line: string): Promise<boolean> {
   const { readIfExists } = await import("../drivers/system/files.ts");
   return ((await readIfExists(path).catch(() => undefined)) ?? "").split("\n").includes(line);
-}
-
-/** Path of a program; the sbin folders count even where PATH lacks them. */
-async function findProgram(name: string): Promise<string | undefined> {
-  const folders = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin", "/sbin"];
-  for (const folder of folders) if (folder !== "" && (await exists(join(folder, name)))) return join(folder, name);
-  return undefined;
 }

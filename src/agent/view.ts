@@ -5,6 +5,7 @@ import { ApiError } from "../api/error.ts";
 import type { TokenView } from "../api/schema/token.ts";
 import { TOPICS } from "../api/schema/watch.ts";
 import type { IPPool } from "../core/model/resources.ts";
+import { birdVersion } from "../drivers/bird/daemon.ts";
 import type { Dashboard } from "../web/dashboard.ts";
 import { AddressError } from "./addresses.ts";
 import type { Agent } from "./agent.ts";
@@ -33,11 +34,13 @@ export function agentView(agent: Agent, dashboard: () => Dashboard | undefined =
     startedAt: agent.startedAt,
     version: async (signal) => {
       const engine = await agent.engine.version(signal).catch(() => undefined);
+      const bird = await birdVersion().catch(() => undefined);
       return {
         version: VERSION,
         node: process.versions.node,
         kernel: release(),
         ...(engine === undefined ? {} : { engine: engine.version }),
+        ...(bird === undefined ? {} : { bird }),
       };
     },
     components: (signal) => components(agent, signal),

@@ -3,7 +3,6 @@
  * it lends), and what it learns of them. Nothing of this is waited for by a container that starts; all of it is made up for
  * after the store was away.
  */
-import { release } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Endpoint } from "../../core/calc/snapshot.ts";
 import type { Node } from "../../core/model/resources.ts";
@@ -14,10 +13,9 @@ import type { Health } from "../health.ts";
 import type { LocalAddresses } from "../ipam/local-addresses.ts";
 import { type Identity, identityOf, type LocalState } from "../local-state.ts";
 import type { Logger } from "../log.ts";
-import { VERSION } from "../version.ts";
 import { EndpointPublisher } from "./endpoint-publisher.ts";
 import { NetworkSpread } from "./network-spread.ts";
-import { mergeNode, publishNode } from "./node.ts";
+import { mergeNode, publishNode, versionFacts } from "./node.ts";
 import { Presence } from "./presence.ts";
 import { RemoteEndpoints } from "./remote-endpoints.ts";
 import { sayUsers } from "./users.ts";
@@ -110,8 +108,7 @@ export class Membership implements AsyncDisposable {
   #merge(stored: Node | undefined, detected: Node, asNumber: number | undefined): Node {
     const engine = this.#engineVersion;
     const facts = {
-      "manx/version": VERSION,
-      "manx/kernel": release(),
+      ...versionFacts(),
       "manx/machine": this.identity.machine,
       ...(engine !== undefined && { "manx/engine": engine }),
     };

@@ -1,8 +1,10 @@
 /** This host's Node: what people say of it (labels, AS number, ...) stays, what the host knows itself is kept up to date. */
+import { release } from "node:os";
 import { isDeepStrictEqual } from "node:util";
 import type { Node } from "../../core/model/resources.ts";
 import type { Store } from "../../drivers/store/store.ts";
 import { resourceKey } from "../cluster-cache.ts";
+import { VERSION } from "../version.ts";
 
 /** Annotations of a Node; absent: not known. */
 export interface NodeFacts {
@@ -10,6 +12,11 @@ export interface NodeFacts {
   readonly "manx/engine"?: string;
   readonly "manx/kernel"?: string;
   readonly "manx/machine"?: string;
+}
+
+/** What is known without a membership and before the engine answers. */
+export function versionFacts(): NodeFacts {
+  return { "manx/version": VERSION, "manx/kernel": release() };
 }
 
 /** `detected`: name and addresses as the host has them now. */

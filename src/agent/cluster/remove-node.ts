@@ -78,7 +78,10 @@ async function assertGone(name: string, options: RemovalOptions, signal: AbortSi
     new ApiError("refused", `Cannot remove the host "${name}": ${why}`, { remedy });
   if (name === host) throw refuse("it is this one", "manx uninstall takes Manx off this host.");
   if ((await store.get(HOSTS + name, signal)) !== undefined)
-    throw refuse("its agent lives", `On that host: manx uninstall, or systemctl stop manx and wait 15 seconds.`);
+    throw refuse(
+      "its agent lives",
+      "On that host: manx uninstall; or stop its agent (systemctl stop manx) and wait 15 seconds.",
+    );
   if (force) return;
   for (const address of addresses)
     if (await answers(address))

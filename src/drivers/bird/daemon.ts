@@ -33,6 +33,13 @@ const START_MS = 10_000;
 /** A configuration of thousands of sessions takes BIRD a while to read. */
 const CONFIGURE_MS = 60_000;
 
+/** Version of the BIRD that is installed, as `2.0.12`; undefined if there is none. */
+export async function birdVersion(): Promise<string | undefined> {
+  if (findBinary("bird") === undefined) return undefined;
+  const { stdout, stderr } = await run(["bird", "--version"], { timeoutMs: 5_000 });
+  return /^BIRD version (\S+)/m.exec(stdout + stderr)?.[1];
+}
+
 export class BirdDaemon implements Bird, Disposable {
   readonly #options: DaemonOptions;
   #control: Control | undefined;
