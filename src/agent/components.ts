@@ -3,7 +3,7 @@ import type { Component } from "../api/schema/status.ts";
 import { plural } from "../core/plural.ts";
 import { whyNotAsked } from "../install/docker-dns.ts";
 import type { Agent } from "./agent.ts";
-import type { ConditionCode } from "./health.ts";
+import type { Condition, ConditionCode } from "./health.ts";
 import { VERSION } from "./version.ts";
 
 const PARTS: readonly { name: Component["name"]; codes: readonly ConditionCode[] }[] = [
@@ -70,7 +70,7 @@ export async function components(agent: Agent, signal?: AbortSignal): Promise<re
   };
   const conditions = agent.health.list();
   return PARTS.map(({ name, codes }) => {
-    const found = conditions.find(({ code }) => codes.includes(code));
+    const [found, ...more] = conditions.filter(({ code }) => codes.includes(code));
     // It may be frozen, which the stream of events does not tell for half a minute.
     if (name === "engine" && found === undefined && engine === undefined)
       return { name, state: "degraded" as const, summary: summaries[name], ...FROZEN };
@@ -79,14 +79,26 @@ export async function components(agent: Agent, signal?: AbortSignal): Promise<re
       return { name, summary: summaries[name], state: off === undefined ? "ok" : "off", ...off };
     }
     const part = found.severity === "error" ? ("failed" as const) : ("degraded" as const);
-    return { name, state: part, summary: summaries[name], why: `${found.title}: ${found.why}`, remedy: found.remedy };
+    return { name, state: part, summary: summaries[name], why: whyOf(found, more), remedy: found.remedy };
   });
+}
+
+const SHOWN = 3;
+
+/** `TITLE: WHY; WHY; and 2 more`: the worst in full, of the others what they add. */
+function whyOf(first: Condition, more: readonly Condition[]): string {
+  const others = more
+    .slice(0, SHOWN - 1)
+    .map(({ code, title, why }) => (code === first.code ? why : `${title}: ${why}`));
+  const rest = more.length - others.length;
+  return [`${first.title}: ${first.why}`, ...others, ...(rest > 0 ? [`and ${rest} more`] : [])].join("; ");
 }
 
 /** `etcd, https://10.0.0.1:2379, revision 17`; where it is away, since when, and what waits for it. */
 function storeSummary({ options, cluster, link, storeEndpoints }: Agent): string {
   const where = options.etcd === undefined ? `SQLite, ${options.stateFile}` : `etcd, ${storeEndpoints().join(", ")}`;
-  const known = `${where}, revision ${cluster.revision}`;
+  const bare = options.etcd !== undefined && storeEndpoints().length === 2 ? ", of two members none may be lost" : "";
+  const known = `${where}, revision ${cluster.revision}${bare}`;
   if (link.away === undefined) return known;
   const waiting = link.waiting();
   const waits = waiting.length === 0 ? "nothing waits for it" : `waiting to be published: ${waiting.join(", ")}`;

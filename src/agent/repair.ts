@@ -23,7 +23,7 @@ export async function repair(agent: Agent, action: FixAction, signal?: AbortSign
     }
     case "reopen-plugin-socket":
       throw new ApiError("refused", "Cannot open the plugin socket again while the agent runs: restart the agent", {
-        remedy: "systemctl restart manx",
+        remedy: "With systemd: systemctl restart manx. Without: end the agent, and its supervisor starts another.",
       });
   }
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Endpoint } from "../core/calc/snapshot.ts";
 import type { Origin } from "../core/rules/origin.ts";
-import { beforePresets, endpointsCalled } from "./why.ts";
+import { beforePresets, endpointsCalled, unreadableLabel } from "./why.ts";
 
 const endpoint = (network: string, container: string, service?: string): Endpoint => ({
   id: `${network}/${container}`,
@@ -36,6 +36,20 @@ describe("endpointsCalled", () => {
   it("are a compose service's, where no container has the name", () => {
     assert.deepEqual(ids("db"), ["apps/shop-db-1", "apps/shop-db-2"]);
     assert.deepEqual(ids("apps/db"), []);
+  });
+});
+
+describe("the remedy against a label that cannot be read", () => {
+  const db = (labels: Record<string, string>) => ({
+    endpoint: { ...endpoint("apps", "db"), labels: new Map(Object.entries(labels)) },
+  });
+
+  it("names it, in its direction only", () => {
+    const { endpoint: wrong } = db({ "manx.ports": "http" });
+    assert.match(unreadableLabel({ endpoint: wrong }, "ingress") ?? "", /^make db again .*: db manx\.ports: .*http/);
+    assert.equal(unreadableLabel({ endpoint: wrong }, "egress"), undefined);
+    assert.match(unreadableLabel(db({ "manx.egress": "web ==" }), "egress") ?? "", /db manx\.egress: /);
+    assert.equal(unreadableLabel(db({ "manx.ports": "80/tcp" }), "ingress"), undefined);
   });
 });
 

@@ -6,12 +6,14 @@ import { type Decision, decisions } from "../core/calc/decision.ts";
 import { derive } from "../core/calc/derive.ts";
 import type { HostState } from "../core/calc/host-state.ts";
 import { enforceStaged, placeHere } from "../core/calc/hypothetical.ts";
+import { labelPolicies, speaks } from "../core/calc/label-policies.ts";
 import { membershipOf } from "../core/calc/membership.ts";
 import { nameOf, nearestRule, ruleEnd } from "../core/calc/nearest-rule.ts";
 import { PRESET_TIER, presetResources } from "../core/calc/presets.ts";
 import type { Endpoint, Snapshot } from "../core/calc/snapshot.ts";
 import { type Surroundings, stateRouting } from "../core/calc/state-routing.ts";
 import { type Family, formatAddress, parseAddress } from "../core/net/address.ts";
+import { formatProblem } from "../core/problem.ts";
 import type { Membership } from "../core/rules/decider.ts";
 import { evaluate, type Routing } from "../core/rules/evaluate.ts";
 import type { Direction, Origin } from "../core/rules/origin.ts";
@@ -99,6 +101,11 @@ async function whyOne(
 function remedyFor({ port, protocol }: WhyQuery, sender: End, receiver: End, denied: Origin | undefined): string {
   if (denied?.kind === "fixed" && denied.rule === "endpoint-to-host")
     return "endpointToHost: allow, in /etc/manx/agent.yaml, opens the host to its containers: docs/host-endpoints.md";
+  const label =
+    denied?.kind === "end-of-tier"
+      ? unreadableLabel(denied.direction === "egress" ? sender : receiver, denied.direction)
+      : undefined;
+  if (label !== undefined) return label;
   const [from, to] = [sender, receiver].map(({ endpoint, label }) => endpoint?.container ?? label);
   const [policed, other] = receiver.isHost ? [true, sender] : [sender.isHost, receiver];
   if (policed && other.endpoint === undefined)
@@ -110,6 +117,14 @@ function remedyFor({ port, protocol }: WhyQuery, sender: End, receiver: End, den
     return `an Allow rule for ${ports || protocol} in a policy that selects ${to}: docs/policy.md`;
   if (sender.endpoint === undefined) return `docker run -p ${port ?? "PORT"} ... opens the port to everybody`;
   return beforePresets(denied, from ?? "", to ?? "", ports) ?? `manx allow ${from} ${to} ${ports}`.trimEnd();
+}
+
+/** What to do about a label that closes its direction because it cannot be read. */
+export function unreadableLabel({ endpoint }: Pick<End, "endpoint">, direction: Direction): string | undefined {
+  if (endpoint === undefined || !speaks(endpoint)) return undefined;
+  const { problems } = labelPolicies([endpoint]);
+  const problem = problems.find(({ path }) => path.includes(" manx.egress") === (direction === "egress"));
+  return problem && `make ${endpoint.container} again with a label that can be read: ${formatProblem(problem)}`;
 }
 
 /** What to do about a `manx deny`, which comes before what `manx allow` makes. */

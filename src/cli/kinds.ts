@@ -4,6 +4,7 @@ import { isNear } from "../core/model/issues.ts";
 import { findKind, KINDS, type KindInfo } from "../core/model/kinds.ts";
 import { CliError } from "./errors.ts";
 import { EXIT } from "./exit-codes.ts";
+import { kindHint } from "./hints.ts";
 
 /** @throws CliError with the kinds there are */
 export function kindCalled(name: string): KindInfo {
@@ -15,12 +16,15 @@ export function kindCalled(name: string): KindInfo {
   const called = (fits: (one: string) => boolean): KindInfo | undefined =>
     KINDS.find(({ kind, aliases }) => [kind.toLowerCase(), ...aliases].some(fits));
   const text = name.toLowerCase();
+  const hint = kindHint(text);
   const near =
     called((one) => one.startsWith(text)) ?? (text.length < 4 ? undefined : called((one) => isNear(one, text)));
   throw new CliError(
     EXIT.usage,
     `Cannot find the kind "${name}": there is none of that name`,
-    near === undefined ? "manx explain lists the kinds." : `Did you mean ${near.kind}? manx explain lists the kinds.`,
+    hint !== undefined
+      ? `Try: ${hint}`
+      : `${near === undefined ? "" : `Did you mean ${near.kind}? `}manx explain lists the kinds.`,
   );
 }
 

@@ -3,6 +3,7 @@ import { type Command, CommanderError } from "commander";
 import type { Cli } from "./cli.ts";
 import { explain } from "./errors.ts";
 import { EXIT, type ExitCode } from "./exit-codes.ts";
+import { commandHint, optionHint } from "./hints.ts";
 import { buildProgram } from "./program.ts";
 
 export async function run(typed: readonly string[], cli: Cli): Promise<ExitCode> {
@@ -20,11 +21,17 @@ export async function run(typed: readonly string[], cli: Cli): Promise<ExitCode>
     await program.parseAsync([...argv], { from: "user" });
     return cli.exit ?? EXIT.ok;
   } catch (error) {
-    return report(error, commandOf(program, argv), cli);
+    return report(error, commandOf(program, argv), argv, cli);
   }
 }
 
-const isVersionFlag = (word: string | undefined): boolean => word === "--version" || word === "-V";
+const isVersionFlag = (word: string | undefined): boolean => word === "--version" || word === "-V" || word === "-v";
+
+function hintFor({ code }: CommanderError, argv: readonly string[]): string | undefined {
+  if (code === "commander.unknownCommand") return commandHint(argv.find((word) => !word.startsWith("-")) ?? "");
+  if (code !== "commander.unknownOption") return undefined;
+  return argv.map(optionHint).find((hint) => hint !== undefined);
+}
 
 /** The words that name a command: `manx pool add`. */
 function commandOf(program: Command | undefined, argv: readonly string[]): string {
@@ -38,10 +45,10 @@ function commandOf(program: Command | undefined, argv: readonly string[]): strin
   return words.join(" ");
 }
 
-function report(error: unknown, command: string, cli: Cli): ExitCode {
+function report(error: unknown, command: string, argv: readonly string[], cli: Cli): ExitCode {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return EXIT.ok;
-    if (error.code !== "commander.help") cli.terminal.say(`Try: ${command} --help`);
+    if (error.code !== "commander.help") cli.terminal.say(`Try: ${hintFor(error, argv) ?? `${command} --help`}`);
     return EXIT.usage;
   }
   const { exit, text, remedy } = explain(error);

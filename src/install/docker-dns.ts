@@ -98,7 +98,7 @@ export async function askUsForNames(): Promise<string> {
       return `${DAEMON_FILE} is not understood and is left alone: containers find those of this host only`;
     case "missing":
       await setOurDns(await reachableResolvers());
-      return `written to ${DAEMON_FILE}; in force when Docker next starts: systemctl restart docker`;
+      return `written to ${DAEMON_FILE}; in force when Docker is started again (systemctl restart docker)`;
   }
 }
 
@@ -149,13 +149,14 @@ export function whyNotAsked(): { readonly why: string; readonly remedy: string }
   if (!isNamed())
     return {
       why: `Docker is not told to ask for names here: ${DAEMON_FILE} has no "dns": ["${NAMES_ADDRESS}"]`,
-      remedy: "./quickstart or manx join sets it; then systemctl restart docker. docs/names.md tells more.",
+      remedy:
+        "./quickstart or manx join sets it; then restart Docker (systemctl restart docker). docs/names.md tells more.",
     };
   const started = existsSync(`/proc/${pid}/stat`) && pid !== "" ? statSync(`/proc/${pid}`).ctimeMs : undefined;
   if (started !== undefined && statSync(DAEMON_FILE).mtimeMs > started)
     return {
       why: `Docker runs since before ${DAEMON_FILE} named us`,
-      remedy: "When containers may stop for a moment (or with live-restore): systemctl restart docker",
+      remedy: "When containers may stop for a moment (or with live-restore), restart Docker: systemctl restart docker",
     };
   return undefined;
 }

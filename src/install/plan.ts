@@ -136,7 +136,7 @@ function agent({ systemd, agent }: Survey): Change | undefined {
 
 function names({ names: wanted, docker: { running } }: Survey): Change | undefined {
   if (wanted !== "missing") return undefined;
-  const after = running ? ["(in force when Docker next starts: systemctl restart docker)"] : [];
+  const after = running ? ["(in force when Docker is started again: systemctl restart docker)"] : [];
   return {
     title: "Have Docker ask Manx for names that it does not know: containers find each other on all hosts",
     details: [`write "dns" in ${DAEMON_FILE}; what it was is kept in ${RECORD_FILE}`, ...after],

@@ -144,6 +144,20 @@ describe("manx, looking", () => {
     golden("pool-rm-missing", await bench.manx("pool", "rm", "nobody"));
   });
 
+  it("tells who guesses what does it here", async () => {
+    const said = async (...words: string[]) => {
+      const { exit, err } = await bench.manx(...words);
+      assert.equal(exit, 2, words.join(" "));
+      return err;
+    };
+    assert.match(await said("describe", "np", "db"), /Try: manx get KIND NAME -o yaml/);
+    assert.match(await said("get", "pods"), /Try: manx get wep/);
+    assert.match(await said("ls", "--wide"), /Try: -o wide/);
+    assert.match(await said("toString"), /Try: manx --help/);
+    assert.match(await said("egress", "web"), /where to\?\nmanx egress NAME none/);
+    assert.match((await bench.manx("-v")).out, /^manx +\d/);
+  });
+
   it("exits 2 and points at the place where a selector is wrong", async () => {
     golden("selector-wrong", await bench.manx("ls", "-l", 'role == "web" && tier'));
     golden("selector-kubectl", await bench.manx("ls", "-l", "role=web"));

@@ -314,6 +314,7 @@ describe("manx, resources", () => {
     golden("get-near", await bench.manx("get", "networkpolcy"));
     golden("allow-remove-missing", await bench.manx("allow", "web", "db", "--remove"));
     golden("egress", await bench.manx("egress", "sandbox", "internet"));
+    assert.equal((await bench.manx("egress", "sandbox", "--remove")).exit, 0);
     golden("isolate", await bench.manx("isolate", "db"));
     golden("allow-wrong", await bench.manx("allow", "web", "db", "99999/tcp"));
   });
@@ -371,7 +372,7 @@ describe("manx, resources", () => {
           probe: "dropped",
         },
       ],
-      remedy: "To allow it: manx allow web db 5432/tcp",
+      remedy: "manx allow web db 5432/tcp",
     };
     agent.answer = view;
     golden("why-deny", await bench.manx("why", "web", "db", "5432", "--probe"));

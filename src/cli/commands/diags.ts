@@ -33,7 +33,9 @@ async function show(flags: Flags, cli: Cli): Promise<void> {
     socket,
     file,
     signal: cli.signal(),
-    onPiece: (what) => cli.terminal.say(`gathering: ${what}`, "dim"),
+    onPiece: (what) => {
+      if (cli.terminal.interactive) cli.terminal.say(`gathering: ${what}`, "dim");
+    },
   }).catch((error: unknown) => {
     if (error instanceof DriverError)
       throw new CliError(EXIT.failed, error.message, "Name another place: manx diags --file PATH");

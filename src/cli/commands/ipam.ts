@@ -40,7 +40,7 @@ function show(command: Command, cli: Cli): void {
     const view = await cli.agent(flags).ipam();
     if (flags.output === "json" || flags.output === "yaml") return printData(cli.terminal, flags.output, view);
     const rows = view.pools.flatMap(({ name, cidr, blocks }): Row[] => [
-      { pool: `${name} (${cidr})`, block: "", host: plural(blocks.length, "block"), used: "" },
+      { pool: `${name} (${cidr})`, block: plural(blocks.length, "block"), host: "", used: "" },
       ...blocks.map(({ cidr, host, allocated, size }) => ({
         pool: "",
         block: cidr,

@@ -54,16 +54,25 @@ export const egress: Define = (command, cli) => {
   command
     .argument("<container>", "a container or compose service")
     .argument(
-      "<to>",
+      "[to]",
       "none, internet (not private ranges and the LAN), dns, all, or a selector; several as dns,internet",
     );
   presetOptions(command, "egress");
   examples(command, [
     ["manx egress sandbox internet", "the internet yes, private ranges and the LAN no"],
     ["manx egress sandbox none", "nothing"],
-    ["manx egress sandbox internet --remove", "take it back"],
+    ["manx egress sandbox --remove", "take it back"],
   ]);
-  command.action((name: string, to: string, flags: Flags) => run({ verb: "egress", name, to }, flags, cli));
+  command.action((name: string, to: string | undefined, flags: Flags) => {
+    if (to === undefined && !flags.remove)
+      throw new CliError(
+        EXIT.usage,
+        "Cannot make a policy of that: where to?",
+        "manx egress NAME none|internet|dns|all",
+      );
+    // There is one such policy for a container, wherever it lets it go.
+    return run({ verb: "egress", name, to: to ?? "none" }, flags, cli);
+  });
 };
 
 async function run(preset: Preset, flags: Flags, cli: Cli): Promise<void> {

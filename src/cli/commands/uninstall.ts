@@ -28,9 +28,9 @@ export const define: Define = (command, cli) => {
     const { planUninstall, uninstall } = await import("../../install/uninstall.ts");
     const { terminalScreen } = await import("../../install/screen.ts");
     const plan = await planUninstall({ keepState: flags.keepState === true });
+    if (flags.dryRun !== true) refuseAttached(plan, flags.force === true);
     list(plan, flags.dryRun === true, cli);
     if (flags.dryRun) return;
-    refuseAttached(plan, flags.force === true);
     const screen = terminalScreen();
     if (flags.yes !== true) await consent(await screen.ask("Go on?"));
     const report = await uninstall(plan, ({ title, apply }) => screen.step(title, apply));

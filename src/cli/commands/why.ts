@@ -58,7 +58,7 @@ export const define: Define = (command, cli) => {
       if (index > 0) cli.terminal.line();
       printPath(path, cli);
     }
-    if (view.remedy !== undefined) cli.terminal.line(`\n${plain(view.remedy)}`);
+    if (view.remedy !== undefined) cli.terminal.line(`\nTo allow it: ${plain(view.remedy)}`);
   });
 };
 
