@@ -98,6 +98,33 @@ export const MATCH_ROWS: readonly Row[] = [
     ["web db tcp 80 allow", "web db tcp 22 deny", "web db tcp 1500 deny", "web db tcp 5432 deny", "web db udp 80 deny"],
   ],
   [
+    "names in notPorts without a protocol exclude those ports, and nothing of what has no ports",
+    db(
+      {
+        action: "Deny",
+        notICMP: { type: 8 },
+        source: { notPorts: ["http"] },
+        destination: { notPorts: ["sql", "shared"] },
+      },
+      { action: "Allow" },
+    ),
+    [
+      "web db tcp 5432 allow",
+      "web db tcp 8080>80 allow",
+      "web db tcp 1100 allow",
+      "web db tcp 80 deny",
+      "web db udp 5432 deny",
+      "web db gre 0 deny",
+      "web db icmp 8 allow/deny",
+      "internet db gre 0 deny",
+    ],
+  ],
+  [
+    "names in ports beside names in notPorts are for what has ports",
+    db({ action: "Allow", source: { notPorts: ["http"] }, destination: { ports: ["sql"] } }),
+    ["web db tcp 5432 allow", "web db tcp 8080>5432 deny", "web db gre 0 deny", "web db icmp 8 deny"],
+  ],
+  [
     "notPorts among many rules that are merged",
     db(
       ...Array.from({ length: 20 }, (_, i) => ({

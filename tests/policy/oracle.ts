@@ -441,8 +441,10 @@ function peerMatches(
   if (positive ? !owners.some(selected) : owners.some(excluded)) return false;
   const among = positive ? owners.filter(selected) : owners;
   const isPort = (wanted: Port): boolean => portIs(wanted, port, flow.protocol, among);
+  const hasPorts = [6, 17, 132].includes(flow.protocol);
   if (peer.ports !== undefined && peer.ports.length > 0 && !peer.ports.some(isPort)) return false;
-  if (peer.notPorts !== undefined && peer.notPorts.length > 0) return port !== undefined && !peer.notPorts.some(isPort);
+  if (peer.notPorts !== undefined && peer.notPorts.length > 0)
+    return (port !== undefined || !hasPorts) && !peer.notPorts.some(isPort);
   return true;
 }
 

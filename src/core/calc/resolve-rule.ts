@@ -37,13 +37,13 @@ function excludedIcmp({ protocol, notICMP, source, destination }: PolicyRule): {
   if (notICMP?.type === undefined) return {};
   const mayBeIcmp =
     protocol === undefined
-      ? !hasPorts(source) && !hasPorts(destination)
+      ? !isOfPorts(source) && !isOfPorts(destination)
       : [ICMP, ICMPV6].includes(protocolNumber(protocol));
   return mayBeIcmp ? { notICMP } : {};
 }
 
-function hasPorts(peer: EntityRule | undefined): boolean {
-  return (peer?.ports?.length ?? 0) > 0 || (peer?.notPorts?.length ?? 0) > 0;
+function isOfPorts(peer: EntityRule | undefined): boolean {
+  return (peer?.ports?.length ?? 0) > 0;
 }
 
 /** ICMP by its name is IPv4's and ICMPv6 is IPv6's; by number it is any (felix/calc/rule_convert.go). */

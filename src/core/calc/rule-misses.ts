@@ -85,9 +85,8 @@ function portMisses(
   end: RuleEnd,
   what: string,
 ): string[] {
-  if (ports === undefined && notPorts === undefined) return [];
   if (port === undefined || !WITH_PORTS.includes(packet.protocol))
-    return [`it is for ${what}s, and ${protocolName(packet.protocol)} has none`];
+    return ports === undefined ? [] : [`it is for ${what}s, and ${protocolName(packet.protocol)} has none`];
   const misses: string[] = [];
   if (ports !== undefined && !holds(ports, port, packet, end))
     misses.push(`${what} ${port} is not in ${portsText(ports)}`);

@@ -28,9 +28,38 @@ export function alternatives(rule: ResolvedRule, uses: SetUses): Alternatives {
   return wanted.flatMap((family) => {
     const addresses = addressSteps(rule, family, uses);
     if (addresses === undefined) return [];
-    if (excludesIcmpOfAny(rule)) return withoutIcmp(rule, family, addresses, uses);
-    return withPorts(rule, family, [...addresses, ...protocolSteps(rule, family, uses)], uses);
+    return excludesPortsOfAny(rule)
+      ? withoutNamedPorts(rule, family, addresses, uses)
+      : matching(rule, family, addresses, uses);
   });
+}
+
+function matching(rule: ResolvedRule, family: Family, before: readonly Step[], uses: SetUses): readonly Step[][] {
+  if (excludesIcmpOfAny(rule)) return withoutIcmp(rule, family, before, uses);
+  return withPorts(rule, family, [...before, ...protocolSteps(rule, family, uses)], uses);
+}
+
+/** Any protocol, but not these ports by name: what has no ports is not excluded. */
+function excludesPortsOfAny({ protocol, source, destination }: ResolvedRule): boolean {
+  if (protocol !== undefined || source.ports !== undefined || destination.ports !== undefined) return false;
+  return source.notPorts !== undefined || destination.notPorts !== undefined;
+}
+
+/** What has other ports, which no ICMP has, and what has none at all. */
+function withoutNamedPorts(
+  rule: ResolvedRule,
+  family: Family,
+  addresses: readonly Step[],
+  uses: SetUses,
+): readonly Step[][] {
+  const { notICMP: _, ...other } = rule;
+  const { notPorts: __, ...source } = rule.source;
+  const { notPorts: ___, ...destination } = rule.destination;
+  const hasNone = isNotIn(["meta l4proto"], protocolsWithPorts(uses));
+  return [
+    ...matching(other, family, addresses, uses),
+    ...matching({ ...rule, source, destination }, family, [...addresses, hasNone], uses),
+  ];
 }
 
 /** Any protocol, but of ICMP not this type. */
@@ -118,14 +147,16 @@ function protocolSteps(rule: ResolvedRule, family: Family | undefined, uses: Set
   const steps: Step[] = [];
   if (rule.protocol !== undefined) steps.push(is("meta l4proto", String(rule.protocol)));
   if (rule.notProtocol !== undefined) steps.push(isNot("meta l4proto", String(rule.notProtocol)));
-  if (rule.protocol === undefined && (hasPorts(rule.source) || hasPorts(rule.destination))) {
-    const set = exactSet(["inet_proto"], WITH_PORTS.map(String));
-    steps.push(isIn(["meta l4proto"], uses.constant("protocols", "with-ports", set)));
-  }
+  if (rule.protocol === undefined && (hasPorts(rule.source) || hasPorts(rule.destination)))
+    steps.push(isIn(["meta l4proto"], protocolsWithPorts(uses)));
   const version = rule.protocol === ICMPV6 || (rule.protocol !== ICMP && family === 6) ? 6 : 4;
   if (rule.icmp !== undefined) steps.push(...icmpSteps(rule.icmp, version));
   if (rule.notICMP !== undefined) steps.push(...notIcmpSteps(rule.notICMP, version, uses));
   return steps;
+}
+
+function protocolsWithPorts(uses: SetUses): string {
+  return uses.constant("protocols", "with-ports", exactSet(["inet_proto"], WITH_PORTS.map(String)));
 }
 
 const ICMP_FIELDS: Record<Family, readonly [Field, Field]> = {
