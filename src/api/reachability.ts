@@ -6,6 +6,7 @@
  */
 
 import { lanOf, proxiesOf } from "../core/calc/lan.ts";
+import { isOpenToOthers } from "../core/calc/published.ts";
 import type { Endpoint, PublishedPort, Snapshot } from "../core/calc/snapshot.ts";
 import type { Network } from "../core/model/resources.ts";
 import { type Address, parseAddress } from "../core/net/address.ts";
@@ -111,7 +112,7 @@ function fromSameNetwork(endpoint: Endpoint, spec: Network["spec"]): Reach {
   if (spec.isolation !== "endpoint") return yes(`everybody on "${endpoint.network}" reaches everybody`);
   const why = `"${endpoint.network}" keeps its members apart (isolation=endpoint)`;
   const ports = briefPorts(endpoint.published);
-  if (ports === "") return no(`${why}, and no port is published`, allowCommand(endpoint));
+  if (ports === "") return no(`${why}, and ${notPublished(endpoint)}`, allowCommand(endpoint));
   return partly(ports, `${why}; ${ports} ${isAre(endpoint)} published`);
 }
 
@@ -120,7 +121,7 @@ function fromOthers(endpoint: Endpoint, spec: Network["spec"]): Reach {
   if (spec.internal) return no(`"${endpoint.network}" is internal: nothing gets in or out`, change);
   if (spec.isolation === "off") return yes(`"${endpoint.network}" is open to everybody (isolation=off)`);
   const ports = briefPorts(endpoint.published);
-  if (ports === "") return no("other networks are kept out, and no port is published", change);
+  if (ports === "") return no(`other networks are kept out, and ${notPublished(endpoint)}`, change);
   return partly(ports, `${ports} ${isAre(endpoint)} published; everything else from other networks is dropped`, change);
 }
 
@@ -194,7 +195,7 @@ function firewallOutside(endpoint: Endpoint, spec: Network["spec"]): Reach {
   if (spec.internal) return no(`"${endpoint.network}" is internal: nothing gets in or out`);
   if (spec.isolation === "off") return yes("isolation=off");
   const ports = briefPorts(endpoint.published);
-  return ports === "" ? no("no port is published", publishCommand(endpoint, spec)) : partly(ports, "published");
+  return ports === "" ? no(notPublished(endpoint), publishCommand(endpoint, spec)) : partly(ports, "published");
 }
 
 function publishCommand(endpoint: Endpoint, spec: Network["spec"]): string | undefined {
@@ -235,22 +236,29 @@ function nodeAddresses(host: string, snapshot: Snapshot): string[] {
   );
 }
 
-/** `80/tcp, 53/udp`; empty where nothing is published. */
+/** `80/tcp, 53/udp`; empty where nothing is published for others than the host. */
 function briefPorts(published: readonly PublishedPort[]): string {
-  return list(published.map(({ protocol, port }) => `${port}/${protocol.toLowerCase()}`));
+  return list(published.filter(isOpenToOthers).map(({ protocol, port }) => `${port}/${protocol.toLowerCase()}`));
+}
+
+/** Why nothing is published for others. */
+function notPublished({ published }: Endpoint): string {
+  const local = published.find(({ host }) => host !== undefined)?.host;
+  if (local === undefined) return "no port is published";
+  const address = local.address.includes(":") ? `[${local.address}]` : local.address;
+  return `${address}:${local.port} is for its own host only`;
 }
 
 /** Ports of the host that lead to the endpoint: `port 8080/tcp`. */
 function hostPorts(endpoint: Endpoint): string {
-  const ports = endpoint.published.flatMap(({ protocol, host }) =>
-    host === undefined || isLoopback(host.address) ? [] : [`${host.port}/${protocol.toLowerCase()}`],
+  const ports = endpoint.published.flatMap(({ protocol, port, host }) =>
+    host === undefined || !isOpenToOthers({ protocol, port, host }) ? [] : [`${host.port}/${protocol.toLowerCase()}`],
   );
   return ports.length === 0 ? "" : `host port ${list(ports)}`;
 }
 
-const isLoopback = (text: string): boolean => text.startsWith("127.") || text === "::1";
 const list = (words: readonly string[]): string => [...new Set(words)].join(", ");
-const isAre = (endpoint: Endpoint): string => (endpoint.published.length > 1 ? "are" : "is");
+const isAre = (endpoint: Endpoint): string => (endpoint.published.filter(isOpenToOthers).length > 1 ? "are" : "is");
 
 /** Whether the endpoint can open connections to the internet. */
 export function outgoing(endpoint: Endpoint, around: Surroundings): Reach {

@@ -99,6 +99,16 @@ async function eventually(check: () => void): Promise<void> {
 const ids = (remote: RemoteEndpoints): string[] => [...remote.values()].map(({ id }) => id.replace("@a", "")).sort();
 
 describe("published endpoints", () => {
+  it("keep to themselves the ports that only their own host may use", () => {
+    const published: Endpoint["published"] = [
+      { protocol: "TCP", port: 80, host: { address: "", port: 8080 } },
+      { protocol: "TCP", port: 81, host: { address: "127.0.0.1", port: 8081 } },
+      { protocol: "TCP", port: 82, host: { address: "::1", port: 8082 } },
+    ];
+    const read = readEndpoint({ host: "h1", id: "a" }, publishEndpoint(endpoint("h1", "a", { published })));
+    assert.deepEqual(read?.published, [{ protocol: "TCP", port: 80 }]);
+  });
+
   it("are read back as they were, without what only their host needs", () => {
     for (const one of [
       endpoint("a", "1"),

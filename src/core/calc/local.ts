@@ -4,6 +4,7 @@ import { NAMES_ADDRESS } from "../rules/fixed.ts";
 import type { HostPort } from "../rules/nat.ts";
 import { protocolNumber } from "../rules/protocol.ts";
 import type { LinkState, RouteState } from "./host-state.ts";
+import { isOpenToOthers } from "./published.ts";
 import type { Endpoint, LocalEndpoint, Snapshot } from "./snapshot.ts";
 
 export type JoinedEndpoint = Endpoint & { readonly local: LocalEndpoint };
@@ -109,13 +110,9 @@ export function publishedElements(endpoint: JoinedEndpoint, family: Family): str
     .filter((address) => familyOf(address) === family)
     .flatMap((address) =>
       endpoint.published
-        .filter(({ host }) => host === undefined || !isLoopback(host.address))
+        .filter(isOpenToOthers)
         .map(({ protocol, port }) => `${address} . ${protocolNumber(protocol)} . ${port}`),
     );
-}
-
-function isLoopback(address: string): boolean {
-  return address.startsWith("127.") || address === "::1";
 }
 
 /** Host ports to translate, each under what only one endpoint can have; one a family that the endpoint has an address of. */

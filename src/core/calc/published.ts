@@ -38,12 +38,23 @@ function impliedLabels({ host, container, network, namespace }: Omit<Published, 
   ];
 }
 
+/** False: bound to the loopback of the endpoint's own host, for nobody else. */
+export function isOpenToOthers({ host }: PublishedPort): boolean {
+  return host === undefined || !isLoopback(host.address);
+}
+
+/** Canonical text; "" is any address. */
+export function isLoopback(address: string): boolean {
+  return address.startsWith("127.") || address === "::1";
+}
+
 type Published = Pick<Endpoint, "host" | "container" | "network" | "namespace" | "labels">;
 
 export function publishEndpoint(endpoint: Endpoint): string {
   const { network, container, namespace, addresses, aliases = [], profiles, ports, published } = endpoint;
   const { serviceAddresses = [] } = endpoint;
   const implied = new Map(impliedLabels(endpoint));
+  const open = published.filter(isOpenToOthers);
   const labels = [...endpoint.labels].filter(([name, value]) => implied.get(name) !== value);
   const usual = profiles.length === 1 && profiles[0] === network;
   return JSON.stringify({
@@ -56,7 +67,7 @@ export function publishEndpoint(endpoint: Endpoint): string {
     ...(labels.length > 0 && { labels: Object.fromEntries(labels) }),
     ...(!usual && { profiles }),
     ...(ports.length > 0 && { ports }),
-    ...(published.length > 0 && { published }),
+    ...(open.length > 0 && { published: open }),
   });
 }
 

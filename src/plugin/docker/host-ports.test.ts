@@ -131,6 +131,28 @@ describe("published ports", () => {
       assert.deepEqual(await published(second, "a", options, "/netns/1"), [{ protocol: "TCP", port: 80 }]);
       await assert.rejects(published(second, "b", options, "/netns/2"), /container "a" has 8080/);
     });
+
+    it("opens nothing on the other interfaces of a container whose port is on the host's loopback", async () => {
+      const second = await docker.createNetwork(2, "more", { options: { publish: "host" } });
+      for (const [ip, sandbox] of [
+        ["127.0.0.1", "/netns/1"],
+        ["::1", "/netns/2"],
+      ] as const) {
+        const options = publish({ host: 8080, ip });
+        assert.deepEqual(await published(net, ip, options, sandbox), [
+          { protocol: "TCP", port: 80, host: { address: ip, port: 8080 } },
+        ]);
+        assert.deepEqual(await published(second, ip, options, sandbox), []);
+      }
+    });
+
+    it("tells the ports in their order", async () => {
+      const ports = await published(net, "a", publish({ port: 82 }, { port: 80 }, { port: 81 }));
+      assert.deepEqual(
+        ports?.map(({ port }) => port),
+        [80, 81, 82],
+      );
+    });
   });
 
   describe("probePort", () => {

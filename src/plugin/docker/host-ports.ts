@@ -7,6 +7,7 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import type { LocalState } from "../../agent/local-state.ts";
 import type { EndpointRecord } from "../../agent/records.ts";
+import { isLoopback } from "../../core/calc/published.ts";
 import type { PublishedPort } from "../../core/calc/snapshot.ts";
 import type { PluginContext, PortState } from "./context.ts";
 import type { PortBinding, Protocol } from "./endpoint-options.ts";
@@ -15,11 +16,6 @@ import { PluginError } from "./errors.ts";
 /** Where Docker, too, takes a port when the user names none (IANA's dynamic ports, RFC 6335 section 6). */
 const FIRST_DYNAMIC = 49153;
 const LAST_PORT = 65535;
-
-/** An address of the host that is not this host's loopback reaches the outside. */
-function isLoopback(address: string): boolean {
-  return address.startsWith("127.") || address === "::1";
-}
 
 /**
  * The published ports of an endpoint. On `publish=address` a port that is bound to the host's loopback is for the host alone,
@@ -38,7 +34,7 @@ export async function publish(
     return uniquePorts(open.map(({ protocol, port }) => ({ protocol, port })));
   }
   const published: PublishedPort[] = [];
-  for (const binding of bindings) published.push(await publishOne(context, endpoint, binding, published));
+  for (const binding of bindings) published.push(...(await publishOne(context, endpoint, binding, published)));
   return uniquePorts(published);
 }
 
@@ -48,24 +44,27 @@ export function notPublishing(): PluginError {
   );
 }
 
+/** In the order of the ports: Docker's is none. */
 function uniquePorts(ports: readonly PublishedPort[]): PublishedPort[] {
-  return [...new Map(ports.map((port) => [JSON.stringify(port), port])).values()];
+  const unique = new Map(ports.map((port) => [JSON.stringify(port), port]));
+  return [...unique.values()].sort((a, b) => a.port - b.port || (a.host?.port ?? 0) - (b.host?.port ?? 0));
 }
 
+/** Nothing, where another interface of the container has the port of the host's loopback: nobody else is to reach this one. */
 async function publishOne(
   context: PluginContext,
   endpoint: Pick<EndpointRecord, "id" | "sandbox">,
   binding: PortBinding,
   chosen: readonly PublishedPort[],
-): Promise<PublishedPort> {
+): Promise<PublishedPort[]> {
   const { protocol, port, hostAddress } = binding;
   const holders = new HostPorts(context.state, endpoint, chosen);
-  if (binding.hostPort > 0 && holders.isOwn(binding)) return { protocol, port };
+  if (binding.hostPort > 0 && holders.isOwn(binding)) return isLoopback(hostAddress) ? [] : [{ protocol, port }];
   let why = "";
   for (const candidate of candidates(binding)) {
     const holder = holders.of(protocol, hostAddress, candidate);
     const state = holder === undefined ? await context.probePort(protocol, hostAddress, candidate) : "taken";
-    if (state === "free") return { protocol, port, host: { address: hostAddress, port: candidate } };
+    if (state === "free") return [{ protocol, port, host: { address: hostAddress, port: candidate } }];
     why = reason(protocol, hostAddress, candidate, state, holder);
     if (state === "not-ours") break;
   }
