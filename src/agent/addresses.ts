@@ -122,6 +122,8 @@ export interface Addresses {
   /** Containers that have remembered addresses on the network, the most recently remembered first. */
   rememberedNames(networkId: string): string[];
 
+  /** Whether this host has given the address (canonical) to a container. */
+  isGiven(address: string): boolean;
   inUse(): AddressInUse[];
   /** A mark in time: take it before asking Docker what is live, and give it to `reconcile`. */
   mark(): number;

@@ -268,6 +268,12 @@ export class LocalAddresses implements Addresses, AsyncDisposable {
     return others.length === 0 ? own : [...new Set([...own, ...others])];
   }
 
+  isGiven(address: string): boolean {
+    const a = addressIn(address);
+    const use = a === undefined ? undefined : this.#giver.find(a);
+    return use !== undefined && lentTo(use.handle) === undefined;
+  }
+
   inUse(): AddressInUse[] {
     const endpoints = new Map(
       [...this.#options.state.endpoints.values()].flatMap((e) => e.addresses.map((a) => [a, e] as const)),

@@ -104,8 +104,10 @@ describe("the plugin", () => {
       assert.ok(seen);
     });
 
-    /** An endpoint that is created and not joined. */
-    const created = async (net: string, number: number, Interface: Record<string, string>) => {
+    /** An endpoint that is created and not joined; the first with an address asks for it. */
+    const created = async (net: string, number: number, Interface: { Address: string; MacAddress?: string }) => {
+      const PoolID = docker.pools.get(net)?.[0]?.PoolID;
+      await plugin.call("IpamDriver.RequestAddress", { PoolID, Address: Interface.Address.split("/")[0] });
       const both = { NetworkID: net, EndpointID: id(number) };
       const answer = await plugin.ok("NetworkDriver.CreateEndpoint", { ...both, Options: {}, Interface });
       return { both, answer };
@@ -161,6 +163,15 @@ describe("the plugin", () => {
       await created(net, 9, { Address: "10.65.0.9/32" });
       const message = { NetworkID: net, EndpointID: id(10), Options: {}, Interface: { Address: "10.65.0.9/32" } };
       assert.match(await plugin.refused("NetworkDriver.CreateEndpoint", message), /10\.65\.0\.9 is the address of/);
+    });
+
+    it("has no address that Manx did not give out", async () => {
+      const net = await docker.createNetwork(1, "apps");
+      for (const Address of ["8.8.8.8/32", "169.254.1.1/32", "127.0.0.1/32", "10.65.0.9/32"]) {
+        const message = { NetworkID: net, EndpointID: id(10), Options: {}, Interface: { Address } };
+        assert.match(await plugin.refused("NetworkDriver.CreateEndpoint", message), /Manx did not give out/);
+      }
+      assert.equal(plugin.host.state.endpoints.size, 0);
     });
 
     it("tells Docker the MAC address only where Docker did not choose it", async () => {

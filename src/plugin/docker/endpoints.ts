@@ -82,7 +82,11 @@ function ownAddresses(context: PluginContext, network: NetworkRecord, message: M
     return formatAddress(parsed);
   });
   if (addresses.length === 0) throw new PluginError("Cannot create the endpoint: Docker gave it no address");
-  for (const held of addresses) requireNobodyElse(context, message.EndpointID, held);
+  for (const held of addresses) {
+    requireNobodyElse(context, message.EndpointID, held);
+    if (!context.addresses.isGiven(held))
+      throw new PluginError(`Cannot create the endpoint: Manx did not give out ${held}. Start the container again`);
+  }
   return addresses;
 }
 
