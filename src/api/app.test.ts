@@ -161,6 +161,8 @@ describe("API", () => {
       [{ cidr: "10.66.0.1/16" }, "did you mean 10.66.0.0/16?"],
       [{ cidr: "169.254.1.0/24" }, "overlaps 169.254.0.0/16"],
       [{ cidr: "0.0.0.0/0" }, "overlaps 0.0.0.0/8"],
+      [{ cidr: "::ffff:10.68.0.0/112" }, "write the IPv4 addresses as such"],
+      [{ cidr: "::/96" }, "overlaps ::/96"],
       [{ cidr: "$(reboot)/16" }, "is not a CIDR"],
       [{ cidr: "10.68.0.0/16", blockSize: 12 }, "(20-32)"],
       [{ cidr: "10.68.0.0/16", name: "No Good" }, "is not a name"],

@@ -7,9 +7,9 @@ import type { PoolRequest } from "./schema/pool.ts";
 
 const BLOCK_SIZE = { 4: { least: 20, most: 32, usual: 26 }, 6: { least: 116, most: 128, usual: 122 } } as const;
 const NAME = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/;
-const NEVER = ["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", "::1/128", "fe80::/10", "ff00::/8"].map(
-  cidr,
-);
+const NEVER = ["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", "::/96", "fe80::/10", "ff00::/8"].map(cidr);
+/** IPv4-mapped addresses (RFC 4291 section 2.5.5.2): IPv4, as a socket of IPv6 sees it. */
+const MAPPED = cidr("::ffff:0:0/96");
 
 export function newPool(request: PoolRequest): Result<IPPool> {
   const problems: Problem[] = [];
@@ -53,6 +53,7 @@ function checkCidr(text: string, problems: Problem[]): Cidr | undefined {
   const address = parseAddress(given ?? "");
   if (address !== undefined && address.value !== block.value)
     return complain(`"${text}" has host bits: did you mean ${first}/${block.length}?`);
+  if (overlaps(MAPPED, block)) return complain(`"${text}" is not IPv6: write the IPv4 addresses as such`);
   const never = NEVER.find((special) => overlaps(special, block));
   if (never !== undefined) return complain(`"${text}" overlaps ${formatCidr(never)}, which no container can have`);
   const { most } = BLOCK_SIZE[block.family];

@@ -22,6 +22,8 @@ describe("manx pool", () => {
     golden("pool-add-host-bits", await bench.manx("pool", "add", "10.66.0.1/16"));
     golden("pool-add-overlap", await bench.manx("pool", "add", "10.66.4.0/24"));
     golden("pool-add-block-size", await bench.manx("pool", "add", "10.67.0.0/16", "--block-size", "huge"));
+    golden("pool-add-name-first", await bench.manx("pool", "add", "lan2", "10.67.0.0/16"));
+    assert.equal((await bench.manx("pool", "add", "10.67.0.0/16", "10.68.0.0/16")).exit, 2);
     golden("pool-set-nothing", await bench.manx("pool", "set", "lan"));
     assert.equal((await bench.manx("pool", "set", "nope", "--disabled", "on")).exit, 4);
     assert.equal((await bench.manx("pool", "set", "lan", "--disabled", "maybe")).exit, 2);

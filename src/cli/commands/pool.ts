@@ -92,7 +92,8 @@ function add(command: Command, cli: Cli): void {
     .option("--manual", "give addresses only to networks that ask for this pool")
     .option("--disabled", "give nothing yet")
     .option("--hosts <selector>", "only hosts with such labels");
-  agentOptions(command).action(async (cidr: string, flags: AddFlags) => {
+  agentOptions(command.allowExcessArguments()).action(async (cidr: string, flags: AddFlags) => {
+    if (command.args.length > 1) throw oneCidr(command.args);
     const pool = await cli.agent(flags).addPool(request(cidr, flags));
     cli.terminal.say(`Added the pool "${pool.name}": ${pool.cidr}, in blocks of /${pool.blockSize}.`);
     if (!pool.natOutgoing && !flags.natOutgoing)
@@ -100,6 +101,16 @@ function add(command: Command, cli: Cli): void {
         "Its containers appear with their own address outside. Without a route back to it they need --nat-outgoing.",
       );
   });
+}
+
+/** Other commands begin with the name of what they make, so this one is often typed that way. */
+function oneCidr(words: readonly string[]): CliError {
+  const cidrs = words.filter((word) => word.includes("/"));
+  const [name, ...others] = words.filter((word) => !word.includes("/"));
+  const what = `Cannot add a pool from ${words.length} words: it has one CIDR, and its name is an option`;
+  if (cidrs.length === 1 && name !== undefined && others.length === 0)
+    return new CliError(EXIT.usage, what, `manx pool add ${cidrs[0]} --name ${name}`);
+  return new CliError(EXIT.usage, what, "manx pool add CIDR --name NAME");
 }
 
 function request(cidr: string, flags: AddFlags): PoolRequest {
