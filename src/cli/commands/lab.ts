@@ -83,7 +83,9 @@ function exec(command: Command, cli: Cli): void {
     const { find } = await import("../../lab/lab.ts");
     const lab = await find(name);
     process.on("SIGINT", () => {}); // the terminal sends it to the command as well, and the command decides
-    cli.exit = (await lab.machine(machine).attach(words)) as ExitCode;
+    const command = words[0] === "--" ? words.slice(1) : words; // as kubectl exec has it
+    if (command.length === 0) throw new CliError(EXIT.usage, "Cannot run nothing: name a command");
+    cli.exit = (await lab.machine(machine).attach(command)) as ExitCode;
   });
 }
 
