@@ -4,6 +4,7 @@ import { access, statfs } from "node:fs/promises";
 import { release } from "node:os";
 import { dirname } from "node:path";
 import type { HostFacts } from "../api/doctor/facts.ts";
+import { ignoredSubnets } from "../drivers/docker/subnets.ts";
 import { findBinary } from "../drivers/exec.ts";
 import { readSysctl } from "../drivers/system/sysctls.ts";
 import { surroundings } from "../install/surroundings.ts";
@@ -55,6 +56,7 @@ export async function hostFacts(agent: Agent, signal?: AbortSignal): Promise<Hos
       ...(engine === undefined ? {} : { version: engine.version }),
       ...(info === undefined ? {} : { liveRestore: info.liveRestore }),
       ...(foreignIpam === undefined ? {} : { foreignIpam }),
+      ...(networks === undefined ? {} : { ignoredSubnets: ignoredSubnets(networks) }),
     },
     pluginSocket: { path: options.pluginSocket, listening: await exists(options.pluginSocket) },
     ...(forward === undefined

@@ -179,7 +179,7 @@ export function fakeFacts(given: Partial<HostFacts> = {}): HostFacts {
     agent: { running: true, version: "0.1.0" },
     kernel: { release: "6.18.0", nfTables: true, veth: true, conntrack: true, dropReasons: { asked: true } },
     sysctls: [{ path: "net/ipv4/ip_forward", want: "1", have: "1" }],
-    engine: { state: "running", version: "26.1.5", liveRestore: false, foreignIpam: [] },
+    engine: { state: "running", version: "26.1.5", liveRestore: false, foreignIpam: [], ignoredSubnets: [] },
     pluginSocket: { path: "/run/docker/plugins/manx.sock", listening: true },
     forward: [{ family: 4, policy: "drop", accepted: true }],
     firewalls: [{ name: "ufw", active: false }],

@@ -8,6 +8,7 @@ import { hostname, release } from "node:os";
 import { CONFIG_FILE, readConfig } from "../agent/config-file.ts";
 import type { HostFacts } from "../api/doctor/facts.ts";
 import { EngineClient } from "../drivers/docker/engine.ts";
+import { ignoredSubnets } from "../drivers/docker/subnets.ts";
 import { findBinary } from "../drivers/exec.ts";
 import { Forward } from "../drivers/iptables/forward.ts";
 import { Nftables } from "../drivers/nftables/nftables.ts";
@@ -85,7 +86,7 @@ async function engine(): Promise<HostFacts["engine"]> {
     const { version } = await client.version(AbortSignal.timeout(5_000));
     const networks = await client.networks("manx", AbortSignal.timeout(5_000));
     const foreignIpam = networks.filter(({ ipamDriver }) => ipamDriver !== "manx").map(({ name }) => name);
-    return { state: "running", version, foreignIpam };
+    return { state: "running", version, foreignIpam, ignoredSubnets: ignoredSubnets(networks) };
   } catch (error) {
     return { state: "stopped", why: error instanceof Error ? error.message : String(error) };
   }

@@ -32,6 +32,13 @@ const cases: readonly [string, Partial<HostFacts>, string, string, string | unde
     undefined,
   ],
   [
+    "a subnet that Docker ignores",
+    { engine: { state: "running", ignoredSubnets: ["n: fd70::/64"] } },
+    "subnets",
+    "warning",
+    undefined,
+  ],
+  [
     "a deaf plugin socket",
     { pluginSocket: { path: "/p", listening: false } },
     "plugin",

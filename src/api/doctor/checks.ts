@@ -36,6 +36,7 @@ const RULES: readonly Rule[] = [
   { id: "engine", title: "Docker answers", look: engine },
   { id: "plugin", title: "Docker finds the driver", look: plugin },
   { id: "ipam", title: "Manx networks use Manx addresses", look: ipam },
+  { id: "subnets", title: "Networks have the subnets they were made with", look: subnets },
   { id: "forward", title: "No other firewall stops forwarded packets", look: forward },
   { id: "firewalls", title: "Other firewalls are known", look: firewalls },
   { id: "dropping", title: "No other table drops forwarded packets", look: dropping },
@@ -137,6 +138,16 @@ function ipam({ engine }: HostFacts): Verdict {
     state: "failed",
     found: `made without --ipam-driver manx: ${engine.foreignIpam.join(", ")}`,
     remedy: `docker network rm ${first} && docker network create -d manx --ipam-driver manx ${first}`,
+  };
+}
+
+function subnets({ engine }: HostFacts): Verdict {
+  if (engine.ignoredSubnets === undefined) return unknown("Docker has to run for this");
+  if (engine.ignoredSubnets.length === 0) return ok("all of them");
+  return {
+    state: "warning",
+    found: `Docker ignores a --subnet of IPv6 without --ipv6: ${engine.ignoredSubnets.join(", ")}`,
+    remedy: "Make the network anew: docker network rm NAME, then docker network create with --ipv6",
   };
 }
 

@@ -31,6 +31,8 @@ export interface HostFacts {
     readonly liveRestore?: boolean;
     /** Networks of the engine with driver `manx` but another IPAM driver: their containers get no working address. */
     readonly foreignIpam?: readonly string[];
+    /** `NETWORK: SUBNET` that Docker ignores, because the network is without that family. */
+    readonly ignoredSubnets?: readonly string[];
   };
   /** The sockets through which Docker finds the driver. */
   readonly pluginSocket?: { readonly path: string; readonly listening: boolean };

@@ -4,6 +4,7 @@ import type { EndpointRecord } from "../../agent/records.ts";
 import { type Family, formatAddress, parseAddress } from "../../core/net/address.ts";
 import { parseCidr } from "../../core/net/cidr.ts";
 import type { Inspect } from "../../drivers/docker/inspect.ts";
+import { isIgnored } from "../../drivers/docker/subnets.ts";
 import type { EngineContainerDetails, EngineEndpoint, EngineNetwork, EnginePool } from "../../drivers/docker/values.ts";
 import { type PluginContext, poolsOf, requireNetwork } from "./context.ts";
 import { extraAddresses, type PortBinding, readDriverOptions } from "./endpoint-options.ts";
@@ -20,7 +21,8 @@ export async function adoptNetwork(context: PluginContext, network: EngineNetwor
   if (network.ipamDriver !== "manx") throw new PluginError(`its IPAM driver is "${network.ipamDriver}"`);
   const given = new Map(Object.entries(network.options));
   const options = readNetworkOptions(given);
-  const pools = network.ipamConfig.filter(({ subnet }) => subnet !== NO_IPV4.pool);
+  const told = network.ipamConfig.filter((pool) => !isIgnored(network, pool));
+  const pools = told.filter(({ subnet }) => subnet !== NO_IPV4.pool);
   const asks: BindAsk[] = [];
   for (const pool of pools) asks.push(await requestPool(context, pool, network.ipamOptions, signal));
   const families = ([4, 6] as const).filter((family) => asks.some((ask) => ask.family === family));
@@ -35,7 +37,7 @@ export async function adoptNetwork(context: PluginContext, network: EngineNetwor
       ipv4Pools: of(4),
       ipv6Pools: of(6),
       options: network.options,
-      ...(pools.length < network.ipamConfig.length && { dummyIpv4: true }),
+      ...(pools.length < told.length && { dummyIpv4: true }),
       createdAt: now().toISOString(),
     });
   });

@@ -194,6 +194,16 @@ describe("EngineReconcile", () => {
       assert.equal(inUse().length, 2);
     });
 
+    it("has no subnet that Docker shows and ignores: IPv6 without --ipv6", async () => {
+      const net = await docker.createNetwork(1, "apps");
+      const network = plugin.engine.networks.get(net);
+      assert.ok(network);
+      plugin.engine.networks.set(net, { ...network, subnets: [{ Subnet: "0.0.0.0/0" }, { Subnet: "fd70::/64" }] });
+      plugin.host.state.removeNetwork(net);
+      assert.deepEqual((await twice()).adopted, ["apps"]);
+      assert.deepEqual(plugin.host.state.networks.get(net)?.spec.families, [4]);
+    });
+
     it("is reported where Docker cannot tell enough", async () => {
       const net = await docker.createNetwork(1, "apps");
       const web = docker.createContainer("web", net);
