@@ -109,6 +109,6 @@ export function world({ policies, local, remote, rules }: Counts): Snapshot {
     networkSets: [],
     hostEndpoints: [],
     hostInterfaces: [],
-    settings: { endpointToHost: "restricted", guardForwarding: false },
+    settings: { endpointToHost: "restricted", guardForwarding: [] },
   };
 }

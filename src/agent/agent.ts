@@ -116,7 +116,8 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     ),
   );
   const { store, link, cluster, changes, withStore } = storeSide;
-  const kernel = undo.use(Kernel.open(new SysctlOriginals(state)));
+  const originals = new SysctlOriginals(state);
+  const kernel = undo.use(Kernel.open(originals));
   sweep(log);
   const hostNetwork = new HostNetwork(options.host, kernel.rtnetlink, { ipv4: options.ip, ipv6: options.ip6 });
   const engine = undo.use(new EngineClient({ socketPath: options.dockerSocket }));
@@ -186,7 +187,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
 
   const joining = openJoining({ options, shared, store, state, cluster, hostNetwork, link, health, log });
   if (joining !== undefined) undo.use(joining);
-  const settingsWith = hostSettings(options, state);
+  const settingsWith = hostSettings(options, state, originals);
   const mergedNode = memo((stored: Node | undefined, detected: Node) => mergeNode(stored, detected, versionFacts()));
   const thisNode = (): Node => membership?.node() ?? mergedNode(storedNode(), hostNetwork.node);
   const serving = undo.use(new Services({ state, engine, kernel, health, log, wake }));

@@ -69,7 +69,7 @@ function snapshot(parts: Partial<Snapshot> = {}): Snapshot {
     networkSets: [],
     hostEndpoints: [],
     hostInterfaces: [],
-    settings: { endpointToHost: "restricted", guardForwarding: false },
+    settings: { endpointToHost: "restricted", guardForwarding: [] },
     ...parts,
   };
 }

@@ -131,7 +131,7 @@ export function fakeSnapshot(given: Partial<Snapshot> = {}): Snapshot {
     networkSets: [],
     hostEndpoints: [],
     hostInterfaces: [],
-    settings: { endpointToHost: "restricted", guardForwarding: true },
+    settings: { endpointToHost: "restricted", guardForwarding: [4, 6] },
     ...given,
   };
 }

@@ -499,7 +499,7 @@ export const anySnapshot: fc.Arbitrary<Snapshot> = fc
       ],
       settings: {
         endpointToHost,
-        guardForwarding: false,
+        guardForwarding: [],
         ...(logGroup === undefined ? {} : { logGroup }),
         ...(open === undefined ? {} : { failsafe: open }),
       },

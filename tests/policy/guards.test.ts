@@ -4,7 +4,7 @@ import { after, afterEach, before, describe, it } from "node:test";
 import { derive } from "../../src/core/calc/derive.ts";
 import type { Endpoint, Snapshot } from "../../src/core/calc/snapshot.ts";
 import type { IPPool } from "../../src/core/model/resources.ts";
-import { address, toBytes } from "../../src/core/net/address.ts";
+import { address, type Family, toBytes } from "../../src/core/net/address.ts";
 import { Nftables } from "../../src/drivers/nftables/nftables.ts";
 import { type Flow, frame } from "../../src/lab/frame.ts";
 import { KernelHost } from "../../src/lab/kernel-host.ts";
@@ -219,10 +219,20 @@ describe("before any policy", () => {
   it("keeps the host from becoming a router for others, where it was none", async () => {
     const through = tcp("198.51.100.7", "203.0.113.9");
     assert.equal(await growth("guard", () => send("eth0", through)), 0);
-    const guarded = derive({ ...SNAPSHOT, settings: { ...SNAPSHOT.settings, guardForwarding: true } });
-    await kernel.loadRules(guarded.ruleset);
+    const through6 = tcp("2001:db8::7", "2001:db8:1::9");
+    const guard = (...guardForwarding: readonly Family[]) =>
+      kernel.loadRules(derive({ ...SNAPSHOT, settings: { ...SNAPSHOT.settings, guardForwarding } }).ruleset);
+    const grown = async () => [
+      await growth("guard", () => send("eth0", through)),
+      await growth("guard", () => send("eth0", through6)),
+    ];
     try {
-      assert.equal(await growth("guard", () => send("eth0", through)), 1);
+      await guard(6);
+      assert.deepEqual(await grown(), [0, 1], "it was a router of IPv4 before");
+      await guard(4);
+      assert.deepEqual(await grown(), [1, 0]);
+      await guard(4, 6);
+      assert.deepEqual(await grown(), [1, 1]);
       assert.deepEqual(await send("eth0", tcp("198.51.100.7", addressOf(WEB), 80)), [nameOf(WEB)]);
       assert.deepEqual(await send(WEB, tcp(addressOf(WEB), "198.51.100.7", 80)), ["eth0"]);
     } finally {

@@ -5,7 +5,7 @@ import type { Lan } from "../../src/lab/kernel-host.ts";
 
 export const HOST = "h1";
 
-export const SETTINGS: Settings = { endpointToHost: "restricted", guardForwarding: false };
+export const SETTINGS: Settings = { endpointToHost: "restricted", guardForwarding: [] };
 
 /** The host's own interfaces in tests, and behind which of them others are. */
 export const HOST_INTERFACES: Snapshot["hostInterfaces"] = [

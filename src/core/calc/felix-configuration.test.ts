@@ -11,7 +11,7 @@ const felix = (name: string, spec: FelixConfiguration["spec"]): FelixConfigurati
   metadata: { name },
   spec,
 });
-const SETTINGS: Settings = { endpointToHost: "restricted", guardForwarding: true };
+const SETTINGS: Settings = { endpointToHost: "restricted", guardForwarding: [4, 6] };
 const settings = (all: readonly FelixConfiguration[], ...given: FelixSetting[]) =>
   withFelixConfiguration(SETTINGS, new Set(given), all, "h1");
 const ssh = { protocol: "TCP", port: 22, net: "10.0.0.1/8" } as const;

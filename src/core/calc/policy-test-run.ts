@@ -176,7 +176,7 @@ class World {
       networkSets: this.#all("GlobalNetworkSet", "NetworkSet"),
       hostEndpoints: this.#all("HostEndpoint"),
       hostInterfaces: [],
-      settings: { endpointToHost: "restricted", guardForwarding: false },
+      settings: { endpointToHost: "restricted", guardForwarding: [] },
     };
   }
 

@@ -19,6 +19,7 @@ import type {
   StagedNetworkPolicy,
   Tier,
 } from "../model/resources.ts";
+import type { Family } from "../net/address.ts";
 import type { Failsafe } from "../rules/failsafe.ts";
 import type { Journal } from "./tracker.ts";
 
@@ -135,8 +136,8 @@ export interface LocalEndpoint {
 export interface Settings {
   /** From a container to its own host beyond established, DNS and ICMP. */
   readonly endpointToHost: "allow" | "restricted" | "deny";
-  /** Manx switched forwarding on, so it keeps the host from routing between its other networks. */
-  readonly guardForwarding: boolean;
+  /** Families whose forwarding Manx switched on: it keeps the host from routing those between its other networks. */
+  readonly guardForwarding: readonly Family[];
   /** Ports of the host that no policy can close; absent: DEFAULT_FAILSAFE. */
   readonly failsafe?: Failsafe;
   /** Containers may ask this host for names: the address for that is there, and open also to internal networks. */

@@ -63,7 +63,7 @@ function snapshot(endpoints: readonly Endpoint[], policies: readonly GlobalNetwo
     networkSets: [],
     hostEndpoints: [],
     hostInterfaces: [],
-    settings: { endpointToHost: "restricted", guardForwarding: false },
+    settings: { endpointToHost: "restricted", guardForwarding: [] },
   };
 }
 

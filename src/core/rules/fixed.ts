@@ -14,6 +14,7 @@
  */
 import type { Settings } from "../calc/snapshot.ts";
 import type { Chain, Rule, Step } from "./ir.ts";
+import { isFamily } from "./match.ts";
 import type { FixedRule, Origin } from "./origin.ts";
 import { ICMP, ICMPV6, TCP } from "./protocol.ts";
 import {
@@ -155,7 +156,7 @@ export function forwardToChain(settings: Settings, before: readonly Rule[]): Cha
     ...newFlowChecks(settings, "meta oifname"),
     rule(vmap(["meta oifname"], FIXED_SETS.to)),
     denied(settings, "unknown-interface", is("meta oifname", OURS)),
-    ...(settings.guardForwarding ? [rule(jump(GUARD))] : []),
+    ...guards(settings),
     ...before,
   );
 }
@@ -169,6 +170,11 @@ function newFlowChecks(settings: Settings, field: "meta iifname" | "meta oifname
     denied(settings, "invalid", ctState("invalid"), is(field, OURS)),
     denied(settings, "mid-stream", is("meta l4proto", String(TCP)), notFirstSegment, is(field, OURS)),
   ];
+}
+
+function guards({ guardForwarding }: Settings): Rule[] {
+  if (guardForwarding.length > 1) return [rule(jump(GUARD))];
+  return guardForwarding.map((family) => rule(isFamily(family), jump(GUARD)));
 }
 
 /**

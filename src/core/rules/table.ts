@@ -82,7 +82,7 @@ export function fixedChains(settings: Settings, host: HostRules): [string, Chain
     ["input-from", inputFromChain(settings, host.input)],
     ["input-host", inputHostChain(settings)],
     ["output", outputChain(settings, host.output)],
-    ...(settings.guardForwarding ? [[GUARD, guardChain(settings)] as [string, Chain]] : []),
+    ...(settings.guardForwarding.length > 0 ? [[GUARD, guardChain(settings)] as [string, Chain]] : []),
   ];
 }
 
