@@ -365,7 +365,7 @@ const tier: fc.Arbitrary<Tier> = fc
   }));
 
 const labels = fc.dictionary(label, value, { noNullPrototype: true });
-const profileActions = fc.constantFrom("Allow", "Deny") as fc.Arbitrary<PolicyRule["action"]>;
+const profileActions = fc.constantFrom("Allow", "Deny", "Pass", "Log") as fc.Arbitrary<PolicyRule["action"]>;
 const profile: fc.Arbitrary<Profile> = fc
   .tuple(
     fc.constantFrom("p1", "p2", "kns.shop", "kns.default"),

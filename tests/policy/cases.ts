@@ -436,6 +436,27 @@ const ORDER: readonly Row[] = [
     ["web shop tcp 1 deny", "web shop udp 1 allow", "internet shop udp 1 allow", "other shop udp 1 deny"],
   ],
   [
+    "Pass in a profile leads to the next profile, and to nothing else",
+    {
+      profiles: [
+        profile("gold", {
+          ingress: [
+            { action: "Pass", protocol: "TCP" },
+            { action: "Deny", protocol: "UDP" },
+          ],
+          egress: [{ action: "Pass" }, { action: "Deny" }],
+        }),
+      ],
+    },
+    [
+      "web shop tcp 1 allow",
+      "other shop tcp 1 deny",
+      "internet shop tcp 1 deny",
+      "web shop udp 1 deny",
+      "shop web udp 1 allow",
+    ],
+  ],
+  [
     "a policy of a tier that does not exist comes last, and closes",
     {
       policies: [

@@ -1,6 +1,7 @@
 /**
- * A program as chains. The entry chain is shared by every endpoint with the same program; a policy without Pass has a chain
- * of its own that all programs share, unless so many of them stand together that they are merged; a tier with a Pass in it has one too, in which Pass is `return`.
+ * A program as chains. The entry chain is shared by every endpoint with the same program; a profile, and a policy without Pass,
+ * has a chain of its own that all programs share, unless so many policies stand together that they are merged; a tier with a Pass
+ * in it has one too, in which Pass is `return`.
  */
 import { FAMILIES } from "../net/address.ts";
 import { FIXED_SETS, NAMES_ADDRESS } from "./fixed.ts";
@@ -126,10 +127,12 @@ function groupsOf(policies: readonly RuleList[], atLeast: number): (readonly Rul
 }
 
 function callRules(list: RuleList, piece: PieceBuilder, lists: Lists): Rule[] {
-  if (passes(list)) {
-    lists.inlined.add(list.identity);
-    return listRules(list, piece, allowAt(list.stage));
-  }
+  if (!passes(list)) return chainCall(list, piece, lists);
+  lists.inlined.add(list.identity);
+  return listRules(list, piece, allowAt(list.stage));
+}
+
+function chainCall(list: RuleList, piece: PieceBuilder, lists: Lists): Rule[] {
   lists.calls.add(list.identity);
   return [{ steps: [jump(listChain(list, piece.context))] }];
 }
@@ -146,7 +149,7 @@ function endRules(direction: Direction, piece: PieceBuilder): Rule[] {
 function stageRules(stage: ProfileStage, direction: Direction, piece: PieceBuilder, lists: Lists): Rule[] {
   switch (stage.kind) {
     case "profile":
-      return callRules(stage.rules, piece, lists);
+      return chainCall(stage.rules, piece, lists); // whose `return`, a Pass, leads to the next profile
     case "missing":
       return endRules(direction, piece);
     case "network":
