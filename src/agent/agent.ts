@@ -280,10 +280,6 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     }),
   );
   undo.defer(state.onChange((changed) => (changed.has("meta") && changed.size === 1 ? undefined : wake())));
-  const resync = (stage?: Parameters<Dataplane["resync"]>[0]): void => {
-    dataplane.resync(stage);
-    wake();
-  };
 
   await loop.settle().catch(() => {}); // a condition says why; it is tried again
   const settledLoop = loop;
@@ -320,6 +316,11 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
     ),
   );
   lookAtEngine = docker.busy;
+  const resync = (stage?: Parameters<Dataplane["resync"]>[0]): void => {
+    dataplane.resync(stage);
+    wake();
+    if (stage === undefined || stage === "links") docker.returnInterfaces();
+  };
   run(kernel.follow({ resync, onNetwork: refreshNetwork, onFilter: () => void docker.pass() }, signal));
   const traceFlows = tracer(
     hostNames,
@@ -342,6 +343,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
   every(GLANCE_EVERY, () => {
     if (hostState !== undefined && hasDrifted(hostState.sysctls)) resync("sysctls");
     lookAtLan();
+    docker.glance();
     void docker.pass("unheard");
   });
   every(LOOK_EVERY, () => {

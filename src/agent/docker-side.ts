@@ -18,6 +18,7 @@ import { PluginServer } from "../plugin/docker/server.ts";
 import type { Membership } from "./cluster/membership.ts";
 import { EngineWatch } from "./engine-watch.ts";
 import type { Health } from "./health.ts";
+import { InterfaceReturn } from "./interface-return.ts";
 import type { LocalAddresses } from "./ipam/local-addresses.ts";
 import type { Kernel } from "./kernel.ts";
 import type { LocalState } from "./local-state.ts";
@@ -52,6 +53,7 @@ export async function openDockerSide(parts: DockerSideParts, signal: AbortSignal
   const locks = undo.use(new LockProbe({ socketPath: options.dockerSocket }));
   const pluginLog: PluginContext["log"] = (level, message, fields) => log[level](fields ?? {}, message);
   const inside = undo.use(new Inside({ state, log: pluginLog }, (endpoint, work) => kernel.addInside(endpoint, work)));
+  const returns = new InterfaceReturn({ state, kernel, log, onReturned: inside.wake });
   const context: PluginContext = {
     state,
     addresses,
@@ -122,9 +124,18 @@ export async function openDockerSide(parts: DockerSideParts, signal: AbortSignal
       signal,
     ),
   );
+  returns.look(); // of what was deleted while no agent ran
   const stack = undo.move();
   return {
     forward,
+    /** Somebody deleted a link of ours, or may have: once it is made anew, its container gets it back. */
+    returnInterfaces: () =>
+      void parts.settle().then(
+        () => returns.look(),
+        () => {}, // a condition says why, and whoever asks again comes back here
+      ),
+    /** The same for what was too young to tell. */
+    glance: () => returns.glance(),
     /** Makes other firewalls let Manx packets pass; what keeps it from that is a condition. */
     pass,
     /** Something changed that a comparison with the engine may have to follow. */

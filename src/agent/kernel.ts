@@ -75,6 +75,11 @@ export class Kernel implements AsyncDisposable {
     return this.#kernel.linkCounters("veth");
   }
 
+  /** Puts the link into the namespace at the path, under another name there. */
+  moveLink(index: number, path: string, name: string): void {
+    this.#kernel.moveLink(index, path, name);
+  }
+
   /** Listens until the signal aborts. */
   async follow(hooks: KernelHooks, signal: AbortSignal): Promise<void> {
     await Promise.all([

@@ -193,6 +193,26 @@ for (const engine of ENGINES) {
       await world.eventually(() => world.expectReach("web", "db", true));
     });
 
+    it("gives a container its interface back that somebody deleted, with or without an agent that saw it", async () => {
+      const deleteLink = async () => {
+        const route = await world.host.mustExec(["ip", "route", "get", await world.address("db", 4)]);
+        await world.host.mustExec(["ip", "link", "del", /manx[0-9a-f]+/.exec(route)?.[0] ?? ""]);
+      };
+      const isWell = async () => {
+        await world.expectReach("web", "db", true);
+        await world.expectReach("db", "web", true);
+        await world.expectReach("stranger", "db", false);
+      };
+      await deleteLink();
+      await world.eventually(isWell, 60); // of a container that started just now it may be Docker's to take
+      await world.host.stopAgent("SIGKILL");
+      await deleteLink();
+      await world.host.startAgent();
+      await world.eventually(isWell);
+      await docker("restart", "-t", "0", "db");
+      await isWell();
+    });
+
     it("frees everything of a container that is gone", async () => {
       const links = async () => (await world.host.mustExec(["ip", "-o", "link"])).match(/manx/g)?.length ?? 0;
       const count = await links();

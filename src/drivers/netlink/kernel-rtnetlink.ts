@@ -28,6 +28,7 @@ import {
   writeDeleteLink,
   writeGetLink,
   writeGetLinks,
+  writeMoveLink,
   writeSetLink,
 } from "./link-messages.ts";
 import {
@@ -138,6 +139,17 @@ export class KernelRtnetlink implements Rtnetlink, Disposable {
       if (netns !== undefined) closeSync(netns);
     }
     for (const judge of this.#judges) judge.made(pair.name);
+  }
+
+  /** Puts the link (down) into the namespace at the path, under another name there. */
+  moveLink(index: number, path: string, name: string): void {
+    const netns = openNamespace(path);
+    try {
+      const message = writeMoveLink(this.#writer.reset(), index, netns, name).finish();
+      this.#socket.request(message, `move a link to "${name}" in "${path}"`);
+    } finally {
+      closeSync(netns);
+    }
   }
 
   deleteLink(name: string): void {

@@ -93,6 +93,11 @@ export function writeSetLink(w: MessageWriter, change: Change & { readonly kind:
   return w.end();
 }
 
+/** `netns`: descriptor of a namespace. */
+export function writeMoveLink(w: MessageWriter, index: number, netns: number, name: string): MessageWriter {
+  return w.begin(RTM_NEWLINK, 0).raw(header(index)).u32(IFLA_NET_NS_FD, netns).string(IFLA_IFNAME, name).end();
+}
+
 export function writeDeleteLink(w: MessageWriter, name: string): MessageWriter {
   return w.begin(RTM_DELLINK, 0).raw(header(0)).string(IFLA_IFNAME, name).end();
 }

@@ -136,7 +136,8 @@ export function readSysctl(path: string, root: string = ROOT): string | undefine
   }
 }
 
-function writeSysctl(path: string, value: string, root: string): void {
+/** Of a setting that there is. @throws DriverError */
+export function writeSysctl(path: string, value: string, root: string = ROOT): void {
   try {
     // Never creates: a missing setting of /proc/sys and a missing file of a test fail alike.
     writeFileSync(fileOf(path, root), `${value}\n`, { flag: "r+" });
