@@ -117,7 +117,7 @@ export function protocolNamed(text: string): string | undefined {
 }
 
 function readProtocol(value: number | string): number | string | { readonly why: string } {
-  if (typeof value === "string" && /^[0-9]{1,6}$/.test(value)) return readProtocol(Number(value));
+  if (typeof value === "string" && /^0*[0-9]{1,3}$/.test(value)) return readProtocol(Number(value));
   if (typeof value === "number")
     return Number.isInteger(value) && value >= 1 && value <= 255
       ? value
@@ -133,7 +133,7 @@ function readProtocol(value: number | string): number | string | { readonly why:
 export const protocol = z
   .union([
     z.number().meta({ type: "integer", minimum: 1, maximum: 255 }),
-    z.string().meta({ pattern: `^(${PROTOCOLS.join("|")}|[0-9]{1,6})$`, examples: PROTOCOLS }),
+    z.string().meta({ pattern: `^(${PROTOCOLS.join("|")}|0*[0-9]{1,3})$`, examples: PROTOCOLS }),
   ])
   .transform((value, context) => {
     const read = readProtocol(value);
@@ -194,8 +194,8 @@ export const asNumber = z.union([z.number(), z.string()]).transform((value, cont
 export function readAsNumber(value: number | string): number | undefined {
   const inRange = (n: number, max: number) => (Number.isInteger(n) && n >= 0 && n <= max ? n : undefined);
   if (typeof value === "number") return inRange(value, 0xffffffff);
-  if (/^[0-9]{1,12}$/.test(value)) return inRange(Number(value), 0xffffffff);
-  const dotted = /^([0-9]{1,6})\.([0-9]{1,6})$/.exec(value);
+  if (/^0*[0-9]{1,10}$/.test(value)) return inRange(Number(value), 0xffffffff);
+  const dotted = /^(0*[0-9]{1,5})\.(0*[0-9]{1,5})$/.exec(value);
   const high = inRange(Number(dotted?.[1]), 0xffff);
   const low = inRange(Number(dotted?.[2]), 0xffff);
   return high === undefined || low === undefined ? undefined : high * 65536 + low;

@@ -24,6 +24,7 @@ table("a rule", (rule) => calico("NetworkPolicy", { ingress: [rule] }), [
   ["protocol 1", "{action: Allow, protocol: 1}"],
   ["protocol 255", "{action: Allow, protocol: 255}"],
   [`protocol "255"`, `{action: Allow, protocol: "255"}`],
+  ["a protocol with many leading zeros", `{action: Allow, protocol: "0000000006"}`],
   ["protocol 0", "{action: Allow, protocol: 0}", `${at}.protocol: 0 is not a protocol number (1-255)`],
   [`protocol "0"`, `{action: Allow, protocol: "0"}`, `${at}.protocol`],
   ["protocol 256", "{action: Allow, protocol: 256}", `${at}.protocol`],
