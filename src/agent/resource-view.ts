@@ -3,6 +3,7 @@ import { ApiError } from "../api/error.ts";
 import type { ChangeReport, ChangeRequest, ResourceFrame } from "../api/schema/resource.ts";
 import { isMadeFromLabels } from "../core/calc/label-policies.ts";
 import type { Endpoint } from "../core/calc/snapshot.ts";
+import type { Outside } from "../core/calc/verdict-changes.ts";
 import { BUILT_IN } from "../core/model/built-in.ts";
 import type { AnyResource, Kind, WorkloadEndpoint } from "../core/model/resources.ts";
 import { validateResource } from "../core/model/validate.ts";
@@ -110,11 +111,16 @@ export async function change(
       await agent.settle();
       return report(changed, resources);
     }
-    const { verdicts, complete } = await verdictsOf(agent.takeSnapshot(), changed.resources, signal);
+    const { verdicts, complete } = await verdictsOf(agent.takeSnapshot(), changed.resources, outsideOf(agent), signal);
     return { ...report(changed, resources), verdicts, verdictsComplete: complete };
   } catch (error) {
     throw refusal(error);
   }
+}
+
+function outsideOf({ hostNetwork: { addresses } }: Agent): Outside {
+  const { ipv4, ipv6, uplink } = addresses;
+  return { addresses: [ipv4, ipv6].filter((one) => one !== undefined), ...(uplink === undefined ? {} : { uplink }) };
 }
 
 function checkedAll(frames: readonly ResourceFrame[]): AnyResource[] {

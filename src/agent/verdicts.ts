@@ -4,7 +4,7 @@ import type { VerdictChange as VerdictRow } from "../api/schema/resource.ts";
 import { enforceStaged } from "../core/calc/hypothetical.ts";
 import type { AnyPolicy } from "../core/calc/policies.ts";
 import type { Snapshot } from "../core/calc/snapshot.ts";
-import { type VerdictReport, verdictChanges } from "../core/calc/verdict-changes.ts";
+import { type Outside, type VerdictReport, verdictChanges } from "../core/calc/verdict-changes.ts";
 import type { AnyResource } from "../core/model/resources.ts";
 import type { ChangedResource } from "./changes.ts";
 
@@ -25,18 +25,19 @@ export interface Verdicts {
   readonly complete: boolean;
 }
 
-/** Of the endpoints that there are, on all hosts. */
+/** Of the endpoints that there are, on all hosts, of this host and of the internet. */
 export async function verdictsOf(
   before: Snapshot,
   changed: readonly ChangedResource[],
+  outside: Outside,
   signal: AbortSignal,
 ): Promise<Verdicts> {
   const after = withChanges(before, changed);
   const policies = changed.flatMap((one) => [one.before, one.after].filter((resource) => isPolicy(resource)));
-  const enforced = await drive(verdictChanges(before, after, policies), signal);
+  const enforced = await drive(verdictChanges(before, after, policies, outside), signal);
   if (!changed.some(({ before: old, after: now }) => (now ?? old)?.kind.startsWith("Staged")))
     return rows(enforced, false);
-  const staged = await drive(verdictChanges(after, enforceStaged(after), policies), signal);
+  const staged = await drive(verdictChanges(after, enforceStaged(after), policies, outside), signal);
   const [real, would] = [rows(enforced, false), rows(staged, true)];
   return { verdicts: [...real.verdicts, ...would.verdicts], complete: real.complete && would.complete };
 }

@@ -9,6 +9,7 @@ import { enforceStaged, placeHere } from "../core/calc/hypothetical.ts";
 import { labelPolicies, speaks } from "../core/calc/label-policies.ts";
 import { membershipOf } from "../core/calc/membership.ts";
 import { nameOf, nearestRule, ruleEnd } from "../core/calc/nearest-rule.ts";
+import { INTERNET, INTERNET_NAME, OUTSIDE } from "../core/calc/outside.ts";
 import { PRESET_TIER, presetResources } from "../core/calc/presets.ts";
 import type { Endpoint, Snapshot } from "../core/calc/snapshot.ts";
 import { type Surroundings, stateRouting } from "../core/calc/state-routing.ts";
@@ -32,9 +33,6 @@ export interface End {
   readonly addresses: ReadonlyMap<Family, string>;
 }
 
-export const INTERNET_NAME = "internet";
-/** Addresses for documentation (RFC 5737, RFC 3849): nobody's, and therefore anybody's on the internet. */
-const INTERNET: readonly string[] = ["192.0.2.1", "2001:db8::1"];
 const PROTOCOLS: Readonly<Record<string, number>> = { icmp: 1, tcp: 6, udp: 17, icmpv6: 58, sctp: 132, udplite: 136 };
 /** Where an answer would go to; above the range that anything listens on. */
 const SOURCE_PORT = 50_000;
@@ -193,7 +191,7 @@ function walk(
 ): { readonly path: Path; readonly decisive: Origin | undefined } {
   const { state, members, from } = scene;
   const packet = packetOf(query, scene, family);
-  const outside = around.interfaceTo?.(packet.source) ?? around.uplink ?? "outside";
+  const outside = around.interfaceTo?.(packet.source) ?? around.uplink ?? OUTSIDE;
   const iif = from.endpoint?.local?.interface ?? (from.isHost ? undefined : outside);
   const evaluation = evaluate(state.ruleset, packet, iif, routingTo(scene.to, stateRouting(state, around)));
   const verdict = evaluation.outcome === "accept" ? "allow" : evaluation.outcome === "drop" ? "deny" : "unknown";

@@ -85,7 +85,7 @@ export const ChangeReport = z
       .array(VerdictChange)
       .readonly()
       .optional()
-      .openapi({ description: "With dryRun: between existing endpoints" }),
+      .openapi({ description: "With dryRun: between existing endpoints, this host and the internet" }),
     verdictsComplete: z.boolean().optional().openapi({ description: "False: too many to ask about all of them" }),
     confirmBefore: z.string().optional().openapi({ description: "RFC 3339; without a confirmation it is undone then" }),
   })

@@ -64,7 +64,8 @@ function withoutBookkeeping(resource: NonNullable<ChangeResult["before"]>): AnyR
 function printVerdicts({ verdicts, verdictsComplete }: ChangeReport, { terminal }: Cli): void {
   if (verdicts === undefined) return;
   terminal.line();
-  if (verdicts.length === 0) return terminal.line("No verdict between the present endpoints would change.");
+  if (verdicts.length === 0)
+    return terminal.line("No verdict between the present endpoints, this host and the internet would change.");
   const lines = renderTable(
     [
       { title: "FROM", value: ({ from }: VerdictChange) => from },

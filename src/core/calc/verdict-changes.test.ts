@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { GlobalNetworkPolicy, PolicyRule } from "../model/resources.ts";
+import type { GlobalNetworkPolicy, HostEndpoint, PolicyRule } from "../model/resources.ts";
 import type { Endpoint, Snapshot } from "./snapshot.ts";
 import { type VerdictReport, verdictChanges } from "./verdict-changes.ts";
 
@@ -68,7 +68,10 @@ function snapshot(endpoints: readonly Endpoint[], policies: readonly GlobalNetwo
 }
 
 function ask(endpoints: readonly Endpoint[], old: GlobalNetworkPolicy[], now: GlobalNetworkPolicy[]): VerdictReport {
-  const work = verdictChanges(snapshot(endpoints, old), snapshot(endpoints, now), [...old, ...now]);
+  return drive(verdictChanges(snapshot(endpoints, old), snapshot(endpoints, now), [...old, ...now]));
+}
+
+function drive(work: ReturnType<typeof verdictChanges>): VerdictReport {
   for (;;) {
     const { done, value } = work.next();
     if (done === true) return value;
@@ -109,6 +112,68 @@ describe("changes of verdicts", () => {
   it("are none where the policies say the same in other words", () => {
     const twice = policy(allow(80), allow(80));
     assert.deepEqual(ask(some, [policy(allow(80))], [twice]), { changes: [], complete: true });
+  });
+
+  it("are those between containers and the internet, in both directions", () => {
+    const out: GlobalNetworkPolicy = {
+      ...policy(),
+      spec: {
+        tier: "default",
+        selector: 'role == "db"',
+        types: ["Egress"],
+        egress: [{ action: "Deny", protocol: "TCP" }],
+      },
+    };
+    assert.deepEqual(rows(ask([endpoint(3, "db")], [], [out])), [
+      "db-3 internet other tcp: allow deny",
+      "db-3 internet other udp, icmp: allow deny",
+    ]);
+    const open = policy({ action: "Allow", protocol: "TCP", destination: { ports: [80] } });
+    assert.deepEqual(rows(ask([endpoint(3, "db")], [], [open])), ["internet db-3 tcp 80: deny allow"]);
+  });
+
+  describe("of this host", () => {
+    const guarded = (interfaceName: string): HostEndpoint => ({
+      apiVersion: "projectcalico.org/v3",
+      kind: "HostEndpoint",
+      metadata: { name: interfaceName === "*" ? "all" : interfaceName, labels: { role: "host" } },
+      spec: { node: "h1", interfaceName },
+    });
+    const policies = [
+      {
+        ...policy(),
+        spec: {
+          tier: "default",
+          selector: 'role == "host"',
+          types: ["Ingress"],
+          ingress: [{ action: "Allow", protocol: "TCP", destination: { ports: [443] } }],
+        },
+      } satisfies GlobalNetworkPolicy,
+    ];
+    const outside = { uplink: "eth0", addresses: ["10.99.0.11"] };
+    const change = (before: readonly HostEndpoint[], after: readonly HostEndpoint[]): string[] => {
+      const [old, now] = [before, after].map((hostEndpoints) => ({ ...snapshot([], policies), hostEndpoints }));
+      assert.ok(old !== undefined && now !== undefined);
+      return rows(drive(verdictChanges(old, now, policies, outside)));
+    };
+
+    it("are what its host endpoint closes, but for failsafe ports", () => {
+      assert.deepEqual(change([], [guarded("eth0")]), [
+        "internet host h1 other tcp, other udp, icmp: allow deny",
+        "host h1 internet tcp 443, other tcp, other udp, icmp: allow deny",
+      ]);
+      assert.deepEqual(change([guarded("*")], []), [
+        "internet host h1 other tcp, other udp, icmp: deny allow",
+        "host h1 internet tcp 443, other tcp, other udp, icmp: deny allow",
+      ]);
+    });
+
+    it("name the interface where it is not the one of the default route", () => {
+      assert.deepEqual(change([], [guarded("eth1")]), [
+        "internet by eth1 host h1 other tcp, other udp, icmp: allow deny",
+        "host h1 internet by eth1 tcp 443, other tcp, other udp, icmp: allow deny",
+      ]);
+    });
   });
 
   it("of a thousand endpoints cost what their kinds cost", () => {

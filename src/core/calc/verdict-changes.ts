@@ -1,10 +1,11 @@
 /**
- * Between which endpoints a change turns a verdict round. Endpoints that no rule can tell apart are asked about once: what
+ * Between which endpoints, this host and the internet a change turns a verdict round. Endpoints that no rule can tell apart are asked about once: what
  * counts is the number of kinds of endpoints, not of endpoints. Both ends decide, whichever hosts they run on.
  */
 import type { Family } from "../net/address.ts";
 import { type Evaluation, evaluate } from "../rules/evaluate.ts";
 import { FIXED_SETS } from "../rules/fixed.ts";
+import { ALL_INTERFACES } from "../rules/host-chains.ts";
 import type { FieldType, Table } from "../rules/ir.ts";
 import { valueHolds } from "../rules/lookup.ts";
 import type { Packet } from "../rules/packet.ts";
@@ -13,9 +14,11 @@ import { INET_KEY } from "../rules/table.ts";
 import { type Touched, touched } from "../rules/touched.ts";
 import { decisions } from "./decision.ts";
 import { Deriver } from "./deriver.ts";
+import { activeHostEndpoints } from "./host-endpoints.ts";
 import type { HostState } from "./host-state.ts";
 import { placeHere } from "./hypothetical.ts";
 import { membershipOf } from "./membership.ts";
+import { INTERNET, INTERNET_NAME, OUTSIDE } from "./outside.ts";
 import type { AnyPolicy } from "./policies.ts";
 import { resolvePolicy } from "./policies.ts";
 import type { Endpoint, Snapshot } from "./snapshot.ts";
@@ -50,42 +53,63 @@ const MOST_PORTS = 24;
 const BATCH = 100;
 const SOURCE_PORT = 50_000;
 
+/** What of this host is no container's. */
+export interface Outside {
+  /** Interface of the default route. */
+  readonly uplink?: string;
+  /** Canonical addresses of the host. */
+  readonly addresses: readonly string[];
+}
+
+/** Of whom packets come and to whom they go: endpoints that no rule can tell apart, this host, or the internet by one of its interfaces. */
+interface End {
+  readonly names: readonly string[];
+  /** Canonical. */
+  readonly addresses: readonly string[];
+  /** By which the sender's packets come in; absent: this host is the sender. */
+  readonly interface?: string;
+  readonly mac: string;
+  /** The other one that is asked about where an end is both sender and receiver; absent: it is no end of its own flows. */
+  readonly peer?: Pick<End, "addresses">;
+  /** Its packets, and those to it, pass no chain of its own. */
+  readonly isOutside?: true;
+}
+
 /** Yields now and then, so that the caller may do something else; returns the report. `policies`: those that changed. */
 export function* verdictChanges(
   before: Snapshot,
   after: Snapshot,
   policies: readonly AnyPolicy[],
+  outside: Outside = { addresses: [] },
 ): Generator<void, VerdictReport> {
   const placed = placeHere(before, before.endpoints);
   const then: Snapshot = { ...placeHere(after, []), endpoints: placed.endpoints };
   const deriver = new Deriver();
   const [old, now] = [deriver.derive(placed), deriver.derive(then)];
   yield;
-  const kinds = kindsOf(placed.endpoints, [old, now]);
+  const ends = endsOf(kindsOf(placed.endpoints, [old, now]), placed.endpoints, [before, after], outside);
   const changed = [touched(old.ruleset, now.ruleset), touched(now.ruleset, old.ruleset)];
   const questions = questionsOf(policies, placed.endpoints);
   const members = membershipOf(then);
-  const nameOf = namer(placed.endpoints);
   const found = new Map<string, { change: VerdictChange; flows: Set<string> }>();
   let count = 0;
-  for (const from of kinds)
-    for (const to of kinds) {
-      const [sender] = from;
-      const receiver = from === to ? to[1] : to[0];
-      if (sender === undefined || receiver === undefined) continue;
-      if (![sender, receiver].some((end) => changed.some((change) => isTouched(end, change)))) continue;
+  for (const from of ends)
+    for (const to of ends) {
+      const receiver = from === to ? to.peer : to;
+      if (receiver === undefined || (from.isOutside && to.isOutside)) continue;
+      if (![from, to].some((end) => changed.some((change) => isTouched(end, change)))) continue;
       for (const question of questions)
-        for (const packet of packetsOf(question, sender, receiver)) {
+        for (const packet of packetsOf(question, from, receiver)) {
           if (++count > MOST_EVALUATIONS) return { changes: reportOf(found), complete: false };
           if (count % BATCH === 0) yield;
-          const [was, is] = [old, now].map((state) => run(state, packet, sender));
+          const [was, is] = [old, now].map((state) => run(state, packet, from, to, outside));
           if (was === undefined || is === undefined || (was.outcome === "drop") === (is.outcome === "drop")) continue;
           const decidedBy = decisions(is, now.origins, members).at(-1)?.text ?? "no rule stands in the way";
           const [first, last] = is.outcome === "drop" ? (["allow", "deny"] as const) : (["deny", "allow"] as const);
-          const key = JSON.stringify([sender.id, receiver.id, first, decidedBy]);
+          const key = JSON.stringify([from.names, to.names, first, decidedBy]);
           const entry = found.get(key) ?? {
             flows: new Set<string>(),
-            change: { from: from.map(nameOf), to: to.map(nameOf), flows: [], before: first, after: last, decidedBy },
+            change: { from: from.names, to: to.names, flows: [], before: first, after: last, decidedBy },
           };
           entry.flows.add(flowText(question));
           found.set(key, entry);
@@ -110,12 +134,43 @@ function namer(endpoints: readonly Endpoint[]): (endpoint: Endpoint) => string {
   };
 }
 
-function run(state: HostState, packet: Packet, { local }: Endpoint): Evaluation {
-  return evaluate(state.ruleset, packet, local?.interface, stateRouting(state, { hostAddresses: [] }));
+/** The host, and the internet by each of its interfaces that has a host endpoint, are asked about as well. */
+function endsOf(
+  kinds: readonly (readonly Endpoint[])[],
+  endpoints: readonly Endpoint[],
+  snapshots: readonly Snapshot[],
+  { uplink, addresses }: Outside,
+): End[] {
+  const nameOf = namer(endpoints);
+  const containers = kinds.flatMap((kind): End[] => {
+    const [one, another] = kind;
+    if (one?.local === undefined) return [];
+    const { interface: name, mac } = one.local;
+    const end = { names: kind.map(nameOf), addresses: one.addresses, interface: name, mac };
+    return [another === undefined ? end : { ...end, peer: { addresses: another.addresses } }];
+  });
+  const interfaces = new Set([uplink ?? OUTSIDE]);
+  for (const snapshot of snapshots)
+    for (const { interface: name } of activeHostEndpoints(snapshot)) if (name !== ALL_INTERFACES) interfaces.add(name);
+  const internet = Array.from(interfaces, (name): End => {
+    const names = [name === (uplink ?? OUTSIDE) ? INTERNET_NAME : `${INTERNET_NAME} by ${name}`];
+    return { names, addresses: INTERNET, interface: name, mac: "", isOutside: true };
+  });
+  const host: End[] = addresses.length === 0 ? [] : [{ names: [`host ${snapshots[0]?.host}`], addresses, mac: "" }];
+  return [...containers, ...internet, ...host];
 }
 
-function isTouched({ addresses, local }: Endpoint, { everything, interfaces, addresses: moved }: Touched): boolean {
-  return everything || interfaces.has(local?.interface ?? "") || addresses.some((one) => moved.has(one));
+function run(state: HostState, packet: Packet, from: End, to: End, { addresses, uplink }: Outside): Evaluation {
+  const way = to.isOutside ? to.interface : uplink;
+  const around = { hostAddresses: addresses, ...(way === undefined ? {} : { uplink: way }) };
+  return evaluate(state.ruleset, packet, from.interface, stateRouting(state, around));
+}
+
+function isTouched(
+  { addresses, interface: name }: End,
+  { everything, interfaces, addresses: moved }: Touched,
+): boolean {
+  return everything || (name !== undefined && interfaces.has(name)) || addresses.some((one) => moved.has(one));
 }
 
 /** The ports that the policies name, a port of TCP and UDP that none of them names, and an echo request. */
@@ -148,18 +203,18 @@ function questionsOf(policies: readonly AnyPolicy[], endpoints: readonly Endpoin
 /** A port that nobody names on purpose. */
 const UNNAMED = 49_151;
 
-function packetsOf({ protocol, port }: Question, from: Endpoint, to: Endpoint): Packet[] {
+function packetsOf({ protocol, port }: Question, from: End, to: Pick<End, "addresses">): Packet[] {
   return ([4, 6] as const).flatMap((family): Packet[] => {
     const [source, destination] = [from, to].map((end) => addressOf(end, family));
     if (source === undefined || destination === undefined) return [];
-    const base = { family, source, destination, mac: from.local?.mac ?? "" };
+    const base = { family, source, destination, mac: from.mac };
     if (protocol === ICMP)
       return [{ ...base, protocol: family === 4 ? ICMP : ICMPV6, icmp: { type: family === 4 ? 8 : 128, code: 0 } }];
     return [{ ...base, protocol, sourcePort: SOURCE_PORT, destinationPort: port ?? UNNAMED }];
   });
 }
 
-function addressOf({ addresses }: Endpoint, family: Family): string | undefined {
+function addressOf({ addresses }: Pick<End, "addresses">, family: Family): string | undefined {
   return addresses.find((one) => one.includes(":") === (family === 6));
 }
 

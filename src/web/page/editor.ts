@@ -250,7 +250,7 @@ function Review({ change }: { readonly change: ChangeReport }): JSX.Element {
       ),
     ),
     verdicts.length === 0
-      ? h("p", { class: "note" }, "No verdict between existing endpoints changes.")
+      ? h("p", { class: "note" }, "No verdict between existing endpoints, this host and the internet changes.")
       : h(
           "ul",
           { class: "turns" },

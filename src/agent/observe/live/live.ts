@@ -1,6 +1,7 @@
 /** `manx why A B PORT --live`: the next real packet of a flow, on this host and on the others of the cluster. */
 import { ApiError } from "../../../api/error.ts";
 import type { LiveEvent, LiveQuery, LiveReport } from "../../../api/schema/live.ts";
+import { INTERNET_NAME } from "../../../core/calc/outside.ts";
 import type { LiveFlow, LiveHead } from "../../../core/flows/live.ts";
 import { type LiveEnds, liveWay } from "../../../core/flows/live-way.ts";
 import type { Family } from "../../../core/net/address.ts";
@@ -9,7 +10,7 @@ import { sweepTraces, trace } from "../../../drivers/nftables/trace.ts";
 import type { Agent } from "../../agent.ts";
 import type { Asked, LiveRequests } from "../../cluster/live-requests.ts";
 import type { Logger } from "../../log.ts";
-import { type End, findBoth, INTERNET_NAME, packetOf } from "../../why.ts";
+import { type End, findBoth, packetOf } from "../../why.ts";
 import { traceHere } from "./local-trace.ts";
 import { ruleText } from "./rule-texts.ts";
 
