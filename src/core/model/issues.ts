@@ -163,7 +163,6 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   ipv4NormalRoutePriority: "a priority that nobody sets is always 1024 here",
   ipv6NormalRoutePriority: "a priority that nobody sets is always 1024 here",
   namespace: "only some kinds have a namespace, in their metadata: leave it out",
-  generateName: "names are not made up here: give a name",
   ipip: "is of Calico's first API: write ipipMode",
   "nat-outgoing": "is of Calico's first API: write natOutgoing",
 };

@@ -30,6 +30,8 @@ export function metadataSchema(namespaced: boolean, whyNot: (name: string) => st
         .string()
         .exactOptional()
         .meta({ description: "The version that a change is based on; given by Manx" }),
+      generateName: ignored,
+      clusterName: ignored,
       generation: ignored,
       selfLink: ignored,
       managedFields: ignored,

@@ -40,7 +40,8 @@ table("metadata", poolWith, [
   ["an empty namespace where there are none", `{name: a, namespace: ""}`],
   ["a time", `{name: a, creationTimestamp: "2026-01-31T12:00:00Z"}`],
   ["a time that is none", "{name: a, creationTimestamp: yesterday}", "metadata.creationTimestamp"],
-  ["generateName", "{generateName: a}", "metadata.name: is missing", "metadata.generateName: give a name"],
+  ["generateName", "{generateName: a}", "metadata.name: is missing"],
+  ["generateName beside a name, as in what Kubernetes has made", "{name: a-x7, generateName: a-, clusterName: c}"],
   ["an unknown field", "{name: a, lables: {}}", "metadata.lables: did you mean labels?"],
   ["text", "foo", "metadata: a map of fields is expected"],
 ]);

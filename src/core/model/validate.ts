@@ -100,7 +100,7 @@ const EMPTY_IS_ABSENT = new Set(
    selector notSelector namespaceSelector nodeSelector serviceAccountSelector tier stagedAction ipipMode vxlanMode
    interfaceName containerID mac ipv4Address ipv6Address ipv4IPIPTunnelAddr routeReflectorClusterID ipv4VXLANTunnelAddr
    ipv6VXLANTunnelAddr vxlanTunnelMACAddr vxlanTunnelMACAddrV6 namespace uid creationTimestamp resourceVersion
-   generateName selfLink cidr matchOperator interface peerType node peerIP peerSelector nextHopMode sourceAddress
+   selfLink cidr matchOperator interface peerType node peerIP peerSelector nextHopMode sourceAddress
    reachableBy reversePeering logSeverityScreen bindMode net defaultEndpointToHostAction`.split(/\s+/),
 );
 
