@@ -3,7 +3,8 @@
  * `take` gives an immutable map, the same object where nothing differs. Where two owners contribute one key, the greater
  * owner's value counts, so that the result does not depend on the order of events.
  */
-import { type MapDelta, patch } from "../reconcile/patched-map.ts";
+import type { MapDelta } from "../reconcile/patched-map.ts";
+import { Taken } from "./taken.ts";
 
 type Entries<V> = readonly (readonly [key: string, value: V])[];
 
@@ -17,12 +18,11 @@ export class Contributions<V extends string | object | null> {
   readonly #owners = new Map<string, Entries<V>>();
   /** Who contributes a key, the greatest owner first: mostly one, but each endpoint to the host's forwarding. */
   readonly #holders = new Map<string, Holder<V>[]>();
-  readonly #touched = new Set<string>();
-  #current: ReadonlyMap<string, V> = new Map();
-  #delta: MapDelta<V> | undefined;
+  readonly #taken: Taken<V>;
 
   constructor(equal: (a: V, b: V) => boolean = Object.is) {
     this.#equal = equal;
+    this.#taken = new Taken<V>(equal);
   }
 
   /** All that the owner contributes from now on. */
@@ -41,36 +41,16 @@ export class Contributions<V extends string | object | null> {
 
   /** The map as it is now. It is never changed afterwards. */
   take(): ReadonlyMap<string, V> {
-    if (this.#touched.size === 0) return this.#current;
-    const from = this.#current;
-    const added = new Map<string, V>();
-    const removed = new Set<string>();
-    for (const key of this.#touched) {
-      const now = this.#holders.get(key)?.[0]?.value;
-      const before = from.get(key);
-      if (now === undefined) {
-        if (before !== undefined) removed.add(key);
-      } else if (before === undefined || !this.#equal(now, before)) {
-        added.set(key, now);
-      }
-    }
-    this.#touched.clear();
-    if (added.size === 0 && removed.size === 0) return from;
-    const delta = { from, added, removed };
-    // From nothing a delta says no more than the map.
-    this.#delta = from.size === 0 ? undefined : delta;
-    this.#current = patch(delta);
-    return this.#current;
+    return this.#taken.take((key) => this.#holders.get(key)?.[0]?.value);
   }
 
-  /** How the map that `take` gave last came out of the one before; undefined if that was empty. */
   get delta(): MapDelta<V> | undefined {
-    return this.#delta;
+    return this.#taken.delta;
   }
 
   #hold(key: string, holder: Holder<V>): void {
     const holders = this.#holders.get(key);
-    this.#touched.add(key);
+    this.#taken.touch(key);
     if (holders === undefined) {
       this.#holders.set(key, [holder]);
       return;
@@ -84,7 +64,7 @@ export class Contributions<V extends string | object | null> {
     const at = placeOf(owner, holders);
     if (holders[at]?.owner !== owner) return;
     holders.splice(at, 1);
-    this.#touched.add(key);
+    this.#taken.touch(key);
     if (holders.length === 0) this.#holders.delete(key);
   }
 

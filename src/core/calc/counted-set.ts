@@ -1,14 +1,13 @@
 /** As Contributions, for keys without values: elements of a set, each there as long as somebody contributes it. */
 
-import { type MapDelta, patch } from "../reconcile/patched-map.ts";
+import type { MapDelta } from "../reconcile/patched-map.ts";
 import type { ElementData } from "../rules/ir.ts";
+import { Taken } from "./taken.ts";
 
 export class CountedSet {
   readonly #owners = new Map<string, readonly string[]>();
   readonly #counts = new Map<string, number>();
-  readonly #touched = new Set<string>();
-  #current: ReadonlyMap<string, ElementData> = new Map();
-  #delta: MapDelta<ElementData> | undefined;
+  readonly #taken = new Taken<ElementData>();
 
   /** All that the owner contributes from now on. */
   set(owner: string, elements: readonly string[]): void {
@@ -26,34 +25,18 @@ export class CountedSet {
 
   /** The elements as they are now, each with null. The map is never changed afterwards. */
   take(): ReadonlyMap<string, ElementData> {
-    if (this.#touched.size === 0) return this.#current;
-    const from = this.#current;
-    const added = new Map<string, ElementData>();
-    const removed = new Set<string>();
-    for (const element of this.#touched) {
-      const now = this.#counts.has(element);
-      if (now && !from.has(element)) added.set(element, null);
-      if (!now && from.has(element)) removed.add(element);
-    }
-    this.#touched.clear();
-    if (added.size === 0 && removed.size === 0) return from;
-    const delta = { from, added, removed };
-    // From nothing a delta says no more than the elements.
-    this.#delta = from.size === 0 ? undefined : delta;
-    this.#current = patch(delta);
-    return this.#current;
+    return this.#taken.take((element) => (this.#counts.has(element) ? null : undefined));
   }
 
-  /** How the map that `take` gave last came out of the one before; undefined if that was empty. */
   get delta(): MapDelta<ElementData> | undefined {
-    return this.#delta;
+    return this.#taken.delta;
   }
 
   #add(element: string, by: 1 | -1): void {
     const count = (this.#counts.get(element) ?? 0) + by;
     if (count === 0) this.#counts.delete(element);
     else this.#counts.set(element, count);
-    this.#touched.add(element);
+    this.#taken.touch(element);
   }
 }
 
