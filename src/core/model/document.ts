@@ -91,6 +91,9 @@ class Reader {
       );
     if (typeof node.value === "number" && !Number.isFinite(node.value))
       this.#tell(node, at, `${node.source ?? "this"} is not a number that JSON has`);
+    if (node.tag === "tag:yaml.org,2002:null" && node.value !== null)
+      this.#tell(node, at, `${node.source ?? "this"} is text, not null`);
+    if (isOldNumber(node)) this.#tell(node, at, twoNumbers(node));
     if (isTextPlace(at)) return this.#text(node, at);
     if (isOldTruth(node)) {
       if (TRUTHS.has(String(at.at(-1)))) return /^(y|yes|on)$/i.test(String(node.value));
@@ -120,10 +123,12 @@ class Reader {
   }
 
   #put(pair: Pair, out: Record<string, unknown>, at: readonly Segment[]): void {
-    const key = isScalar(pair.key) ? pair.key.value : undefined;
+    const key = isScalar(pair.key) ? keyOf(pair.key as ScalarNode) : undefined;
     if (isScalar(pair.key) && isOldTruth(pair.key as ScalarNode))
       this.#tell(pair.key, at, twoWays(pair.key as ScalarNode));
-    if (typeof key !== "string") this.#tell(pair.key, at, "a key must be text: put it in quotes");
+    if (isScalar(pair.key) && isOldNumber(pair.key as ScalarNode))
+      this.#tell(pair.key, at, twoNumbers(pair.key as ScalarNode));
+    if (key === undefined) this.#tell(pair.key, at, "a key must be text: put it in quotes");
     else define(out, key, this.read(pair.value, [...at, key]));
   }
 
@@ -188,8 +193,11 @@ function isTextPlace(at: readonly Segment[]): boolean {
   return TEXT_MAPS.has(map) || TEXT_LISTS.has(map) || TEXTS.has(key);
 }
 
+const TEXT_TAG = "tag:yaml.org,2002:str";
+
 /** A truth value in YAML 1.1, text in 1.2. */
-function isOldTruth({ type, value }: ScalarNode): boolean {
+function isOldTruth({ type, value, tag }: ScalarNode): boolean {
+  if (tag === TEXT_TAG) return false;
   return (
     type === "PLAIN" && typeof value === "string" && /^(y|Y|yes|Yes|YES|n|N|no|No|NO|on|On|ON|off|Off|OFF)$/.test(value)
   );
@@ -197,6 +205,27 @@ function isOldTruth({ type, value }: ScalarNode): boolean {
 
 function twoWays({ value }: ScalarNode): string {
   return `${String(value)} is read in two ways (text, or a truth value): put it in quotes`;
+}
+
+/** A number in YAML 1.1 as Go reads it (`1_000`, `0b11`, `-0x1f`), text in 1.2. */
+function isOldNumber({ type, value, tag }: ScalarNode): boolean {
+  if (type !== "PLAIN" || tag !== undefined || typeof value !== "string" || !/^[-+0-9]/.test(value)) return false;
+  const digits = value.replaceAll("_", "");
+  return (
+    /^[-+]?0([bB][01]+|[oO][0-7]+|[xX][0-9a-fA-F]+)$/.test(digits) ||
+    /^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$/.test(digits)
+  );
+}
+
+function twoNumbers({ value }: ScalarNode): string {
+  return `${String(value)} is read in two ways (text, or a number): put it in quotes, or write the number plainly`;
+}
+
+/** Undefined for what is no text; a number or truth value is text if it is written as it would be printed. */
+function keyOf({ value, source }: ScalarNode): string | undefined {
+  if (typeof value === "string") return value;
+  const isOther = typeof value === "number" || typeof value === "bigint" || typeof value === "boolean";
+  return isOther && source === String(value) ? source : undefined;
 }
 
 /** As an own property whatever it is called: `__proto__` too. */
@@ -229,7 +258,7 @@ export function placeOf(document: YamlDocument, segments: readonly Segment[], at
     if (isAlias(node)) node = node.resolve(document);
     const isLast = depth === segments.length - 1;
     if (isMap(node)) {
-      const pair = node.items.find(({ key }) => isScalar(key) && key.value === part);
+      const pair = node.items.find(({ key }) => isScalar(key) && keyOf(key as ScalarNode) === part);
       if (pair === undefined) return offset;
       node = pair.value;
       offset =

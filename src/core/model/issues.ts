@@ -167,8 +167,12 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   "nat-outgoing": "is of Calico's first API: write natOutgoing",
 };
 
-function unknownField(key: string, known: readonly string[]): string {
-  if (Object.hasOwn(ELSEWHERE, key)) return ELSEWHERE[key] ?? "";
+export function isElsewhere(key: string): boolean {
+  return Object.hasOwn(ELSEWHERE, key);
+}
+
+export function unknownField(key: string, known: readonly string[]): string {
+  if (isElsewhere(key)) return ELSEWHERE[key] ?? "";
   const similar =
     known.find((name) => name.toLowerCase() === key.toLowerCase()) ?? known.find((name) => isNear(name, key));
   if (similar !== undefined) return `unknown field ${quote(key)}: did you mean ${similar}?`;

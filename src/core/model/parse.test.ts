@@ -99,6 +99,11 @@ describe("parseResources reads", () => {
       });
     }
   });
+  it("numbers and truth values as keys, where they are written as they are printed", () => {
+    const text =
+      "apiVersion: projectcalico.org/v3\nkind: Profile\nmetadata: {name: a}\nspec: {labelsToApply: {1: a, true: b}}\n";
+    assert.deepEqual(parseResources(text, "f").resources[0]?.spec, { labelsToApply: { 1: "a", true: "b" } });
+  });
   it("aliases as what the anchor was before them", () => {
     const text = `apiVersion: projectcalico.org/v3\nkind: Profile\nmetadata: {name: a}\nspec:\n  labelsToApply: {a: &x "1", b: *x, c: &x "2", d: *x}\n`;
     assert.deepEqual(parseResources(text, "f").resources[0]?.spec, {
@@ -201,8 +206,8 @@ spec:
       "f.yaml:1:3 [0]: is not a resource: a map with apiVersion, kind, metadata and spec is expected",
     ],
     [
-      "a key that is a number",
-      "apiVersion: projectcalico.org/v3\nkind: Tier\nmetadata: {name: a, labels: {1: x}}\n",
+      "a key that is a number, written otherwise than it is printed",
+      "apiVersion: projectcalico.org/v3\nkind: Tier\nmetadata: {name: a, labels: {1.0: x}}\n",
       "f.yaml:3:30 metadata.labels: a key must be text: put it in quotes",
     ],
     [
@@ -230,6 +235,22 @@ spec:
       "f.yaml:5:41 spec.labelsToApply: off is read in two ways (text, or a truth value): put it in quotes",
       "f.yaml:5:52 spec.labelsToApply.e: n is read in two ways (text, or a truth value): put it in quotes",
       "f.yaml:5:55 spec.labelsToApply: Y is read in two ways (text, or a truth value): put it in quotes",
+    ],
+    [
+      "what is a number in YAML 1.1 alone",
+      "apiVersion: projectcalico.org/v3\nkind: Profile\nmetadata: {name: a}\nspec:\n  labelsToApply: {a: 1_000, b: 0b11, c: -0x1F, d: 1.2.3, e: 12_a, 0X1: f, g: 1_0.5}\n",
+      "f.yaml:5:22 spec.labelsToApply.a: 1_000 is read in two ways (text, or a number): put it in quotes, or write the number plainly",
+      "f.yaml:5:32 spec.labelsToApply.b: 0b11 is read in two ways (text, or a number): put it in quotes, or write the number plainly",
+      "f.yaml:5:41 spec.labelsToApply.c: -0x1F is read in two ways (text, or a number): put it in quotes, or write the number plainly",
+      `f.yaml:5:41 spec.labelsToApply.c: "-0x1F" is not the value of a label: letters, digits, "-", "_" and ".", with a letter or digit at both ends`,
+      "f.yaml:5:67 spec.labelsToApply: 0X1 is read in two ways (text, or a number): put it in quotes, or write the number plainly",
+      "f.yaml:5:78 spec.labelsToApply.g: 1_0.5 is read in two ways (text, or a number): put it in quotes, or write the number plainly",
+    ],
+    [
+      "a tag that does not fit",
+      tier("a", "{order: !!null x}"),
+      "f.yaml:5:22 spec.order: x is text, not null",
+      `f.yaml:5:22 spec.order: "x" is text, a number is expected`,
     ],
     [
       "a number where text is meant, unless it is written as it is printed",

@@ -43,6 +43,8 @@ table("metadata", poolWith, [
   ["generateName", "{generateName: a}", "metadata.name: is missing"],
   ["generateName beside a name, as in what Kubernetes has made", "{name: a-x7, generateName: a-, clusterName: c}"],
   ["an unknown field", "{name: a, lables: {}}", "metadata.lables: did you mean labels?"],
+  ["an unknown field without a value", "{name: a, lables: }", "metadata.lables: did you mean labels?"],
+  ["what Kubernetes keeps there, without a value", "{name: a, managedFields: , labels: , clusterName: null}"],
   ["text", "foo", "metadata: a map of fields is expected"],
 ]);
 table("a namespace", (namespace) => calico("NetworkPolicy", {}, { name: "a", namespace }), [

@@ -13,8 +13,8 @@
  */
 import type { Problem, Result } from "../problem.ts";
 import { complete } from "./complete.ts";
-import { type Finding, findingsOf, isNear, shown } from "./issues.ts";
-import { fieldsOf } from "./json-schema.ts";
+import { type Finding, findingsOf, isElsewhere, isNear, shown, unknownField } from "./issues.ts";
+import { fieldsOf, jsonSchema, schemaAt } from "./json-schema.ts";
 import { findKind, KINDS, type KindInfo } from "./kinds.ts";
 import { field, type Segment, textField } from "./loose.ts";
 import type { AnyResource } from "./resources.ts";
@@ -39,12 +39,14 @@ export function checkResource(input: unknown): Checked {
       ],
     };
   const findings: Finding[] = [];
-  const value = dropAbsent(input, findings);
+  const absent: Segment[][] = [];
+  const value = dropAbsent(input, findings, absent);
   const info = kindOf(value, findings);
   if (info === undefined) return { ok: false, findings };
   const whole = { metadata: {}, spec: {}, ...(value as object) };
   const parsed = info.schema.safeParse(whole);
   if (!parsed.success) findings.push(...findingsOf(parsed.error.issues, whole, (segments) => fieldsOf(info, segments)));
+  findings.push(...absent.flatMap((at) => unknownAbsent(info, at)));
   addOthers(findings, (report) => info.check(whole, report));
   return parsed.success && findings.length === 0
     ? { ok: true, resource: complete(info.kind, parsed.data) }
@@ -104,16 +106,26 @@ const EMPTY_IS_ABSENT = new Set(
    reachableBy reversePeering logSeverityScreen bindMode net defaultEndpointToHostAction`.split(/\s+/),
 );
 
+/** A field without value is unknown as one with a value is; those that Calico has are put up with. */
+function unknownAbsent(info: KindInfo, at: readonly Segment[]): Finding[] {
+  const [place, key] = [at.slice(0, -1), String(at.at(-1))];
+  if (info.kind === "FelixConfiguration" || isElsewhere(key)) return [];
+  const map = schemaAt(jsonSchema(info), place);
+  const known = map?.["properties"];
+  if (typeof known !== "object" || known === null || Object.hasOwn(known, key)) return [];
+  return [{ segments: at, message: unknownField(key, fieldsOf(info, place)), atKey: true }];
+}
+
 /**
  * A copy without what is null, as Calico reads it: a field without value is a field that is not there. Own keys only; the
  * copy's maps are plain ones, and a key `__proto__` is a finding.
  */
-function dropAbsent(value: unknown, findings: Finding[], at: readonly Segment[] = []): unknown {
+function dropAbsent(value: unknown, findings: Finding[], absent: Segment[][], at: readonly Segment[] = []): unknown {
   if (at.length > MAX_DEPTH) {
     findings.push({ segments: at.slice(0, 8), message: `is nested more than ${MAX_DEPTH} levels deep` });
     return undefined;
   }
-  if (Array.isArray(value)) return value.map((item, index) => dropAbsent(item, findings, [...at, index]));
+  if (Array.isArray(value)) return value.map((item, index) => dropAbsent(item, findings, absent, [...at, index]));
   if (typeof value !== "object" || value === null) return value;
   const out: Record<string, unknown> = {};
   const texts = TEXT_MAPS.has(String(at.at(-1)));
@@ -124,7 +136,8 @@ function dropAbsent(value: unknown, findings: Finding[], at: readonly Segment[] 
     if (key === "__proto__") findings.push({ segments: [...at, key], message: "is not a name that anything may have" });
     else if (inner === null || inner === undefined) {
       if (texts) out[key] = "";
-    } else out[key] = dropAbsent(inner, findings, [...at, key]);
+      else if (inner === null) absent.push([...at, key]);
+    } else out[key] = dropAbsent(inner, findings, absent, [...at, key]);
   }
   return out;
 }
