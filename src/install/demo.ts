@@ -35,29 +35,47 @@ export interface Probe {
 
 const HOST = "this host";
 
-/** Returns whether everything was reached that should be, and nothing else. Leaves no container and no network. */
+/** The user has typed ^C. */
+export class Interrupted extends Error {
+  constructor() {
+    super("Interrupted.");
+  }
+}
+
+/**
+ * Returns whether everything was reached that should be, and nothing else. Leaves no container and no network.
+ * @throws Interrupted
+ */
 export async function demonstrate(screen: Screen): Promise<boolean> {
   screen.heading("What it does");
   await removeDemo();
+  const stop = new AbortController();
+  const interrupt = (): void => stop.abort(new Interrupted());
+  process.once("SIGINT", interrupt); // a second one ends the removal as well
   try {
     if (!(await hasImage(["docker"], BOX_IMAGE))) {
       await screen.step(`Make the image ${BOX_IMAGE} from busybox, as no registry is needed for this`, () =>
         importBox(["docker"]),
       );
     }
-    await start(screen);
+    await start(screen, stop.signal);
     const containers = await addresses();
     const probes = await measure(containers);
+    stop.signal.throwIfAborted();
     show(screen, containers, probes);
     return probes.every(({ expected, reached }) => expected === reached);
+  } catch (error) {
+    throw stop.signal.aborted ? stop.signal.reason : error; // ^C ends the commands under way as well
   } finally {
     await removeDemo();
+    process.off("SIGINT", interrupt);
     screen.line("\nThe demonstration's containers and networks are removed again.");
   }
 }
 
-async function start(screen: Screen): Promise<void> {
+async function start(screen: Screen, signal: AbortSignal): Promise<void> {
   const docker = async (...args: readonly string[]): Promise<void> => {
+    signal.throwIfAborted();
     screen.line(`  docker ${args.join(" ")}`);
     await mustRun(["docker", ...args], { timeoutMs: 180_000 });
   };

@@ -3,7 +3,7 @@
  * gets only the demonstration. Imports nothing outside Node and this repository: a dry run may come before npm.
  */
 import { parseArgs } from "node:util";
-import { demonstrate } from "./demo.ts";
+import { demonstrate, Interrupted } from "./demo.ts";
 import { DAEMON_FILE } from "./docker-dns.ts";
 import { type Change, plan } from "./plan.ts";
 import { type Screen, terminalScreen } from "./screen.ts";
@@ -135,6 +135,6 @@ if (import.meta.main) {
   } catch (error) {
     screen.line(`\n${error instanceof Error ? error.message : String(error)}`);
     screen.line("What was done so far stays; ./quickstart goes on from there.");
-    process.exitCode = 1;
+    process.exitCode = error instanceof Interrupted ? 130 : 1;
   }
 }

@@ -57,6 +57,23 @@ describe("compareSnapshots", () => {
     });
   }
 
+  it("misses nothing of Manx's own, where an agent ran before the snapshot was taken", () => {
+    const filter = (...rules: string[]) => ["table ip filter {", ...rules, "}"].join("\n");
+    const before = {
+      "nftables table inet manx": "table inet manx {\n}",
+      "route 10.65.0.0/26 table main metric 0": "blackhole proto 109",
+      "nftables table ip filter": filter('  iifname "manx*" accept', "  drop"),
+    };
+    const compare = (after: Record<string, string>) => compareSnapshots(snapshot(before), snapshot(after), NOBODY);
+    assert.deepEqual(compare({ "nftables table ip filter": filter("  drop") }), []);
+    const rest = compare({ "nftables table ip filter": filter() });
+    assert.deepEqual(
+      rest.map(({ what }) => what),
+      ["nftables table ip filter"],
+      "the host's own rule is gone",
+    );
+  });
+
   it("finds nothing in equals, and does not list the settings of an interface that came or went", () => {
     const setting = "sysctl net/ipv4/conf/docker0/rp_filter";
     const before = snapshot({ "link eth0": "x", "sysctl net/ipv4/conf/eth0/rp_filter": "0" });

@@ -75,12 +75,27 @@ export interface Others {
 export function compareSnapshots(before: Snapshot, after: Snapshot, others: Others): Difference[] {
   const keys = [...new Set([...Object.keys(before.facts), ...Object.keys(after.facts)])].sort();
   return keys
-    .filter((key) => before.facts[key] !== after.facts[key] && !isOfLostInterface(key, before, after))
+    .filter((key) => !isSame(key, before.facts[key], after.facts[key]) && !isOfLostInterface(key, before, after))
     .map((what) => {
       const [old, now] = [before.facts[what], after.facts[what]];
       const values = { ...(old === undefined ? {} : { before: old }), ...(now === undefined ? {} : { after: now }) };
       return { what, ...values, by: whoMade(what, `${old ?? ""}\n${now ?? ""}`, others) };
     });
+}
+
+/** Marks of what Manx makes. */
+const OURS = /\bmanx|\bmxp[0-9a-f]{11}\b|169\.254\.1\.\d|proto 109\b/i;
+
+/** Also where the snapshot was taken when an agent had run already: what of it is gone is as it should be. */
+function isSame(what: string, before: string | undefined, after: string | undefined): boolean {
+  return before === after || (before !== undefined && withoutOurs(what, before) === after);
+}
+
+function withoutOurs(what: string, text: string): string | undefined {
+  if (OURS.test(what)) return undefined;
+  if (!what.startsWith("nftables ")) return OURS.test(text) ? undefined : text;
+  const lines = text.split("\n");
+  return lines.filter((line) => !OURS.test(line)).join("\n");
 }
 
 /** The hundred settings of an interface that came or went say no more than that it did. */
@@ -99,7 +114,7 @@ const PACKAGE_FILES: Readonly<Record<string, string>> = { "docker.io": "docker",
 /** By the marks that Manx and Docker leave on what they make. */
 function whoMade(what: string, text: string, { docker, packages }: Others): Difference["by"] {
   const all = `${what}\n${text}`;
-  if (/\bmanx|\bmxp[0-9a-f]{11}\b|169\.254\.1\.\d|proto 109\b/i.test(all)) return "manx";
+  if (OURS.test(all)) return "manx";
   if (FORWARDING.test(what)) return docker ? "docker" : "manx";
   if (what.startsWith("sysctl net/ipv6/conf/") && /(forwarding|accept_ra)$/.test(what))
     return docker ? "docker" : "manx";

@@ -128,6 +128,15 @@ describe("manx, looking", () => {
     }
   });
 
+  it("prints every listing wide", async () => {
+    const listings =
+      "ls|network ls|network inspect apps|pool ls|status|doctor|node ls|ipam show|ipam check|flows|drops|top --interval .1";
+    for (const words of listings.split("|")) {
+      const { exit, err } = await bench.manx(...words.split(" "), "-o", "wide");
+      assert.notEqual(exit, 2, `${words}: ${err}`);
+    }
+  });
+
   it("says what to type where there is nothing", async () => {
     await using empty = await setUp(new FakeAgent(fakeSnapshot({ endpoints: [], networks: [], pools: [] })));
     golden("ls-empty", await empty.manx("ls"));

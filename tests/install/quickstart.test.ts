@@ -85,6 +85,17 @@ describe("quickstart and uninstall", () => {
     assert.equal((await manx("status")).code, 0);
   });
 
+  it("takes its demonstration away when ^C ends it", async () => {
+    const begun = `until grep -q "docker run -d --name manx-demo-red2" /tmp/qs; do kill -0 $! || exit 9; sleep .05; done`;
+    const run = `${ROOT}/quickstart --yes > /tmp/qs & ${begun}; pkill -INT -P $! -f install/main.ts || kill -INT $!; wait $!`;
+    const { code } = await host.exec(["bash", "-c", run], { timeoutMs: 300_000 });
+    const said = await host.mustExec(["cat", "/tmp/qs"]);
+    assert.equal(code, 130, said);
+    assert.match(said, /Interrupted\.\nWhat was done so far stays/);
+    assert.equal(await host.docker("ps", "-aq"), "");
+    assert.equal(await host.docker("network", "ls", "-q", "--filter", "driver=manx"), "");
+  });
+
   it("has nothing to change when it is run again", async () => {
     const { code, stdout } = await quickstart("--no-demo", "--yes");
     assert.equal(code, 0, stdout);

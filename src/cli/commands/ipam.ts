@@ -36,33 +36,35 @@ const ROWS: readonly Column<Row>[] = [
 ];
 
 function show(command: Command, cli: Cli): void {
-  agentOptions(outputOption(command, ["table", "json", "yaml"])).action(async (flags: OutputFlags & AgentFlags) => {
-    const view = await cli.agent(flags).ipam();
-    if (flags.output === "json" || flags.output === "yaml") return printData(cli.terminal, flags.output, view);
-    const rows = view.pools.flatMap(({ name, cidr, blocks }): Row[] => [
-      { pool: `${name} (${cidr})`, block: plural(blocks.length, "block"), host: "", used: "" },
-      ...blocks.map(({ cidr, host, allocated, size }) => ({
-        pool: "",
-        block: cidr,
-        host,
-        used: `${allocated} of ${size}`,
-      })),
-    ]);
-    const loans = view.loans.map(({ address, owner, borrower, state }): Row => {
-      return {
-        pool: "lent",
-        block: address,
-        host: borrower,
-        used: state === "granted" ? `by ${owner}` : `${state}, ${owner}`,
-      };
-    });
-    await printListing(cli.terminal, "table", {
-      rows: [...rows, ...loans],
-      columns: ROWS,
-      name: ({ block }) => block,
-      empty: "No address pools. Add one:\n  manx pool add 10.65.0.0/16 --nat-outgoing",
-    });
-  });
+  agentOptions(outputOption(command, ["table", "wide", "json", "yaml"])).action(
+    async (flags: OutputFlags & AgentFlags) => {
+      const view = await cli.agent(flags).ipam();
+      if (flags.output === "json" || flags.output === "yaml") return printData(cli.terminal, flags.output, view);
+      const rows = view.pools.flatMap(({ name, cidr, blocks }): Row[] => [
+        { pool: `${name} (${cidr})`, block: plural(blocks.length, "block"), host: "", used: "" },
+        ...blocks.map(({ cidr, host, allocated, size }) => ({
+          pool: "",
+          block: cidr,
+          host,
+          used: `${allocated} of ${size}`,
+        })),
+      ]);
+      const loans = view.loans.map(({ address, owner, borrower, state }): Row => {
+        return {
+          pool: "lent",
+          block: address,
+          host: borrower,
+          used: state === "granted" ? `by ${owner}` : `${state}, ${owner}`,
+        };
+      });
+      await printListing(cli.terminal, flags.output, {
+        rows: [...rows, ...loans],
+        columns: ROWS,
+        name: ({ block }) => block,
+        empty: "No address pools. Add one:\n  manx pool add 10.65.0.0/16 --nat-outgoing",
+      });
+    },
+  );
 }
 
 const PROBLEMS: readonly Column<IpamProblemView>[] = [
@@ -72,18 +74,20 @@ const PROBLEMS: readonly Column<IpamProblemView>[] = [
 ];
 
 function check(command: Command, cli: Cli): void {
-  agentOptions(outputOption(command, ["table", "json", "yaml"])).action(async (flags: OutputFlags & AgentFlags) => {
-    const problems = await cli.agent(flags).ipamCheck();
-    if (flags.output === "json" || flags.output === "yaml") await printData(cli.terminal, flags.output, problems);
-    else
-      await printListing(cli.terminal, "table", {
-        rows: problems,
-        columns: PROBLEMS,
-        name: ({ subject }) => subject,
-        empty: "All agree: pools, blocks, addresses given out, containers.",
-      });
-    if (problems.length > 0) cli.exit = EXIT.no;
-  });
+  agentOptions(outputOption(command, ["table", "wide", "json", "yaml"])).action(
+    async (flags: OutputFlags & AgentFlags) => {
+      const problems = await cli.agent(flags).ipamCheck();
+      if (flags.output === "json" || flags.output === "yaml") await printData(cli.terminal, flags.output, problems);
+      else
+        await printListing(cli.terminal, flags.output, {
+          rows: problems,
+          columns: PROBLEMS,
+          name: ({ subject }) => subject,
+          empty: "All agree: pools, blocks, addresses given out, containers.",
+        });
+      if (problems.length > 0) cli.exit = EXIT.no;
+    },
+  );
 }
 
 function explain(command: Command, cli: Cli): void {

@@ -71,15 +71,17 @@ function list(command: Command, cli: Cli): void {
 
 function inspect(command: Command, cli: Cli): void {
   command.argument("<networks...>", "their names");
-  agentOptions(outputOption(command, ["table", "json", "yaml"])).action(async (names: string[], flags: Flags) => {
-    const agent = cli.agent(flags);
-    const networks = await Promise.all(names.map((name) => agent.network(name)));
-    if (flags.output === "json" || flags.output === "yaml") return printData(cli.terminal, flags.output, networks);
-    for (const [index, network] of networks.entries()) {
-      if (index > 0) cli.terminal.line();
-      await print(network, cli);
-    }
-  });
+  agentOptions(outputOption(command, ["table", "wide", "json", "yaml"])).action(
+    async (names: string[], flags: Flags) => {
+      const agent = cli.agent(flags);
+      const networks = await Promise.all(names.map((name) => agent.network(name)));
+      if (flags.output === "json" || flags.output === "yaml") return printData(cli.terminal, flags.output, networks);
+      for (const [index, network] of networks.entries()) {
+        if (index > 0) cli.terminal.line();
+        await print(network, flags.output, cli);
+      }
+    },
+  );
 }
 
 const ISOLATION: Readonly<Record<NetworkView["isolation"], string>> = {
@@ -93,7 +95,7 @@ const PUBLISH: Readonly<Record<NetworkView["publish"], string>> = {
   off: "off: -p is refused",
 };
 
-async function print(network: NetworkDetail, { terminal }: Cli): Promise<void> {
+async function print(network: NetworkDetail, format: "table" | "wide" | "name", { terminal }: Cli): Promise<void> {
   const facts: [string, string][] = [
     ["families", network.families.map((family) => `IPv${family}`).join(", ")],
     ["pools", poolsAtLength(network)],
@@ -107,7 +109,7 @@ async function print(network: NetworkDetail, { terminal }: Cli): Promise<void> {
   terminal.line(terminal.paint("heading", plain(network.name)));
   for (const [title, text] of facts) if (text !== "") terminal.line(`  ${padEnd(title, 10)}  ${plain(text)}`);
   terminal.line();
-  await printListing(terminal, "table", {
+  await printListing(terminal, format, {
     rows: network.endpoints,
     columns: [
       ...ENDPOINT_COLUMNS.filter(({ title }) => title !== "NETWORK"),

@@ -17,7 +17,7 @@ export const define: Define = (command, cli) => {
   command
     .addOption(new Option("--sort <key>", "what comes first").choices([...SORT_KEYS]).default("bytes"))
     .option("--interval <seconds>", "between two looks", seconds, 1);
-  agentOptions(outputOption(command, ["table", "json", "yaml"]));
+  agentOptions(outputOption(command, ["table", "wide", "json", "yaml"]));
   examples(command, [
     ["manx top", "keys: b bytes, p packets, f flows, d drops, n name, q quit"],
     ["manx top --sort drops --interval 5", "who is dropped most"],
