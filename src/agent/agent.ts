@@ -265,7 +265,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
           metrics.wrote(outcome);
           reportOutcome(health, outcome);
           names?.take(snapshot);
-          lookAtLabels(made.own());
+          lookAtLabels(made.speaking());
           serving.follow(made.services(), snapshot.serviceMembers ?? []);
           if (!outcome.failures.has("routes")) bgp?.stage.wake(); // BIRD announces what the kernel has
           if (!outcome.failures.has("proxies")) lan.follow(hostState.proxies);

@@ -63,6 +63,33 @@ export function interfaceNames(endpointId: string): { interface: string; peer: s
   return { interface: `manx${short}`, peer: `mxp${short}` };
 }
 
+/** The endpoints of a kind, of which there are few, kept without looking at all others. */
+class Chosen {
+  readonly #is: (endpoint: Endpoint) => boolean;
+  readonly #byId = new Map<string, Endpoint>();
+  #all: readonly Endpoint[] | undefined = [];
+
+  constructor(is: (endpoint: Endpoint) => boolean) {
+    this.#is = is;
+  }
+
+  set(endpoint: Endpoint): void {
+    if (!this.#is(endpoint)) return this.delete(endpoint.id);
+    this.#byId.set(endpoint.id, endpoint);
+    this.#all = undefined;
+  }
+
+  delete(id: string): void {
+    if (this.#byId.delete(id)) this.#all = undefined;
+  }
+
+  /** The same array while none changes. */
+  get all(): readonly Endpoint[] {
+    this.#all ??= [...this.#byId.values()];
+    return this.#all;
+  }
+}
+
 /** Makes snapshots in which what has not changed is the same object as before. */
 export class Snapshots {
   readonly #sources: SnapshotSources;
@@ -70,8 +97,9 @@ export class Snapshots {
   /** By ID, of this host, with what it was made from. */
   readonly #endpoints = new Map<string, Made>();
   #own: readonly Endpoint[] = [];
-  /** Those of them that bring policies with them. */
-  readonly #speaking = new Map<string, Endpoint>();
+  /** Those of them that bring policies with them, and that ask for service addresses. */
+  readonly #speaking = new Chosen(speaks);
+  readonly #claiming = new Chosen(hasService);
   /** What endpoints are made from besides their own records. */
   #ownFrom: readonly unknown[] = [];
   readonly #networks = new WeakMap<NetworkRecord, Network>();
@@ -128,7 +156,7 @@ export class Snapshots {
       get endpoints() {
         return [...own, ...valuesOf(remote)];
       },
-      policies: joined(policies, made?.(heard([...this.#speaking.values()], valuesOf(remote))) ?? []),
+      policies: joined(policies, made?.(heard(this.#speaking.all, valuesOf(remote))) ?? []),
       stagedPolicies: this.#staged(cluster.all("StagedGlobalNetworkPolicy"), cluster.all("StagedNetworkPolicy")),
       tiers: cluster.all("Tier"),
       profiles: cluster.all("Profile"),
@@ -168,13 +196,18 @@ export class Snapshots {
     if (before?.record === record && before.network === network && before.mtu === from.mtu) return;
     const endpoint = toEndpoint(record, network, host, from.mtu);
     this.#endpoints.set(record.id, { ...from, endpoint });
-    if (speaks(endpoint)) this.#speaking.set(record.id, endpoint);
-    else this.#speaking.delete(record.id);
+    for (const chosen of [this.#speaking, this.#claiming]) chosen.set(endpoint);
   }
 
   #drop(id: string): void {
     this.#endpoints.delete(id);
-    this.#speaking.delete(id);
+    for (const chosen of [this.#speaking, this.#claiming]) chosen.delete(id);
+  }
+
+  /** Those of this host that bring policies with them; the same array while none of them changes. */
+  speaking(): readonly Endpoint[] {
+    this.#plain();
+    return this.#speaking.all;
   }
 
   /** Endpoints of this host; the same objects as long as they say the same, and the same array while none changes. */
@@ -200,7 +233,7 @@ export class Snapshots {
     const last = this.#resolved;
     if (last?.services === services && last.plain === plain) return last.resolved;
     const resolved =
-      services.length === 0 && !plain.some(hasService) ? NOBODY_SERVES : resolveServices(services, plain);
+      services.length === 0 && this.#claiming.all.length === 0 ? NOBODY_SERVES : resolveServices(services, plain);
     this.#resolved = { services, plain, resolved };
     return resolved;
   }
