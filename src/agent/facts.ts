@@ -83,7 +83,9 @@ export async function hostFacts(agent: Agent, signal?: AbortSignal): Promise<Hos
       .list()
       .filter(({ severity }) => severity === "error")
       .map(({ why }) => why),
-    orphans: (problems ?? []).map(({ subject, message }) => `${subject}: ${message}`),
+    orphans: (problems ?? [])
+      .filter(({ kind }) => kind !== "pool-overlaps-route")
+      .map(({ subject, message }) => `${subject}: ${message}`),
     unit: {
       systemd,
       installed: await exists("/etc/systemd/system/manx.service"),

@@ -130,7 +130,7 @@ describe("manx, looking", () => {
 
   it("prints every listing wide", async () => {
     const listings =
-      "ls|network ls|network inspect apps|pool ls|status|doctor|node ls|ipam show|ipam check|flows|drops|top --interval .1";
+      "ls|network ls|network inspect apps|pool ls|status|doctor|node ls|ipam show|ipam check|flows|drops|top --interval 0.1";
     for (const words of listings.split("|")) {
       const { exit, err } = await bench.manx(...words.split(" "), "-o", "wide");
       assert.notEqual(exit, 2, `${words}: ${err}`);

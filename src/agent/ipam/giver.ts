@@ -2,7 +2,7 @@
  * Gives addresses out of this host's own blocks and takes them back: local transactions only, nothing here waits.
  *
  * Order of choice for an automatic address: what the container had before; then, pool by pool, what was never used or is
- * free the longest and is kept for nobody; then what is kept for a container that is gone, the oldest such first. Keeping
+ * free the longest and is kept for nobody; then what is kept for a container that is gone, what is free the longest first. Keeping
  * an address never costs a new block.
  */
 import {
@@ -118,10 +118,10 @@ export class Giver {
   }
 
   #kept(grant: GrantRecord, allowance: Allowance): Address | undefined {
-    const free = this.ownBlocks(allowance).flatMap(({ block }) => {
-      return block.free.map((ordinal) => addressAt(block, ordinal));
+    const first = this.ownBlocks(allowance).flatMap(({ block }) => {
+      return block.free.map((ordinal) => addressAt(block, ordinal)).find((a) => this.#mayGive(a, allowance)) ?? [];
     });
-    const oldest = this.#options.holds.oldest(free.filter((a) => this.#mayGive(a, allowance)));
+    const oldest = this.#options.holds.oldest(first);
     return oldest === undefined ? undefined : this.take(grant.id, oldest);
   }
 

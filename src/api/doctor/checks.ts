@@ -250,7 +250,11 @@ function labels({ refusedLabels }: HostFacts): Verdict {
 function exhausted({ exhausted }: HostFacts): Verdict {
   if (exhausted === undefined) return unknown("could not be found out");
   if (exhausted.length === 0) return ok("all of them");
-  return { state: "failed", found: `full: ${exhausted.join(", ")}`, remedy: "manx pool add CIDR" };
+  return {
+    state: "failed",
+    found: `full: ${exhausted.join(", ")}`,
+    remedy: "manx pool add CIDR; a network that has a subnet or pools of its own must be made anew with larger ones",
+  };
 }
 
 function drift({ drift }: HostFacts): Verdict {
