@@ -58,6 +58,15 @@ describe("loans", () => {
     assert.deepEqual(pair.borrower.addresses.blocks(), ["10.9.0.6/32"]);
     assert.deepEqual(await pair.loans(), [["10.9.0.6", "granted"]]);
     const { owner, borrower } = pair;
+    const given = ["10.9.0.4", "10.9.0.6"].map((a) => [owner, borrower].map((host) => host.addresses.isGiven(a)));
+    assert.deepEqual(
+      given,
+      [
+        [true, false],
+        [false, true],
+      ],
+      "each by the host whose container has it",
+    );
     await assert.rejects(owner.addresses.request({ poolId: pair.ids[0], address: "10.9.0.6" }), /has it/);
     await assert.rejects(pair.ask("10.9.0.6"), /has it/);
     for (const host of [owner, borrower]) await host.restart();
