@@ -28,6 +28,13 @@ const MAX_ALIASED = 200_000;
 const MAX_DEPTH = 100;
 
 export function toValue(document: YamlDocument): { value: unknown; problems: readonly YamlProblem[] } {
+  if (document.directives?.yaml.version === "1.1")
+    return {
+      value: undefined,
+      problems: [
+        { offset: startOfDocument(document), segments: [], message: "is said to be YAML 1.1: 1.2 is read here" },
+      ],
+    };
   const reader = new Reader(document);
   try {
     return { value: reader.read(document.contents, []), problems: reader.problems };

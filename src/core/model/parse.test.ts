@@ -247,6 +247,11 @@ spec:
       "f.yaml:5:78 spec.labelsToApply.g: 1_0.5 is read in two ways (text, or a number): put it in quotes, or write the number plainly",
     ],
     [
+      "a document of YAML 1.1, where 22:25 is 1345",
+      `%YAML 1.1\n---\n${tier("a", "{order: 22:25}")}`,
+      "f.yaml:2:1: is said to be YAML 1.1: 1.2 is read here",
+    ],
+    [
       "a tag that does not fit",
       tier("a", "{order: !!null x}"),
       "f.yaml:5:22 spec.order: x is text, not null",
