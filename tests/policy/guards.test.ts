@@ -106,6 +106,10 @@ describe("before any policy", () => {
       const foreign = tcp(family === 0 ? "198.51.100.9" : "2001:db8:9::9", addressOf(DB, family));
       assert.equal(await growth("spoofed-source", () => send(WEB, foreign)), 1);
     });
+    it(`a container's source is nobody's elsewhere (${version})`, async () => {
+      const stolen = tcp(addressOf(WEB, family), addressOf(DB, family));
+      assert.equal(await growth("spoofed-source", async () => assert.deepEqual(await send("eth0", stolen), [])), 1);
+    });
     it(`another MAC never leaves the veth (${version})`, async () => {
       const flow = tcp(addressOf(WEB, family), addressOf(DB, family));
       const sourceMac = DB.local?.mac;

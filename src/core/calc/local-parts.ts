@@ -13,6 +13,7 @@ import { Contributions } from "./contributions.ts";
 import type { HostState, LinkState, RouteState } from "./host-state.ts";
 import { type Lan, lanSysctls, proxiesOf, withoutLan } from "./lan.ts";
 import {
+  familyOf,
   gatewayAddress,
   hasFamily,
   hostPorts,
@@ -174,6 +175,8 @@ export function elementsOf(
     to: ingress,
     sources4: sourceElements(endpoint, addresses, 4),
     sources6: sourceElements(endpoint, addresses, 6),
+    endpoints4: endpoint.addresses.filter((text) => familyOf(text) === 4),
+    endpoints6: endpoint.addresses.filter((text) => familyOf(text) === 6),
     published4: publishedElements(endpoint, 4),
     published6: publishedElements(endpoint, 6),
   };

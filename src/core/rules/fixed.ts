@@ -54,6 +54,8 @@ export const FIXED_SETS = {
   from: "from-endpoint",
   to: "to-endpoint",
   interfaces: "interfaces",
+  endpoints4: "endpoints4",
+  endpoints6: "endpoints6",
   published4: "published4",
   published6: "published6",
   hostServices: "host-services",
@@ -143,8 +145,18 @@ export function forwardFromChain(settings: Settings, before: readonly Rule[]): C
     ...newFlowChecks(settings, "meta iifname"),
     rule(vmap(["meta iifname"], FIXED_SETS.from)),
     denied(settings, "unknown-interface", is("meta iifname", OURS)),
+    ...impostors(settings),
     ...before,
   );
+}
+
+/** `endpoints*`: addresses of this host's endpoints. Who begins a flow with one of them elsewhere is not who policy takes him for. */
+function impostors(settings: Settings): Rule[] {
+  const elsewhere = isNot("meta iifname", OURS);
+  return [
+    denied(settings, "spoofed-source", elsewhere, isIn(["ip saddr"], FIXED_SETS.endpoints4)),
+    denied(settings, "spoofed-source", elsewhere, isIn(["ip6 saddr"], FIXED_SETS.endpoints6)),
+  ];
 }
 
 export function forwardToChain(settings: Settings, before: readonly Rule[]): Chain {
@@ -197,7 +209,7 @@ export function inputFromChain(settings: Settings, before: readonly Rule[]): Cha
     "input",
     PRIORITY.from,
     established,
-    ...before,
+    ...(before.length === 0 ? [] : [...impostors(settings), ...before]),
     rule(isNot("meta iifname", OURS), accept),
     // Checked in prerouting, and not tracked: the container must be able to find its gateway whatever its policy.
     rule(isIn(["icmpv6 type"], FIXED_SETS.neighbourDiscovery), accept),

@@ -31,6 +31,8 @@ export interface InterfaceElements {
   readonly to: Verdict;
   readonly sources4: readonly string[];
   readonly sources6: readonly string[];
+  readonly endpoints4: readonly string[];
+  readonly endpoints6: readonly string[];
   readonly published4: readonly string[];
   readonly published6: readonly string[];
 }
@@ -111,6 +113,8 @@ export const INTERFACE_SETS = {
   [FIXED_SETS.macs]: ["ifname", "ether_addr"],
   [FIXED_SETS.sources4]: ["ifname", "ether_addr", "ipv4_addr"],
   [FIXED_SETS.sources6]: ["ifname", "ether_addr", "ipv6_addr"],
+  [FIXED_SETS.endpoints4]: ["ipv4_addr"],
+  [FIXED_SETS.endpoints6]: ["ipv6_addr"],
   [FIXED_SETS.published4]: ["ipv4_addr", "inet_proto", "inet_service"],
   [FIXED_SETS.published6]: ["ipv6_addr", "inet_proto", "inet_service"],
 } as const satisfies Readonly<Record<string, readonly FieldType[]>>;
@@ -119,12 +123,14 @@ export const INTERFACE_MAPS = [FIXED_SETS.from, FIXED_SETS.to] as const;
 
 /** What the interface adds to each of INTERFACE_SETS. */
 export function interfaceElements(one: InterfaceElements): Readonly<Record<InterfaceSet, readonly string[]>> {
-  const { sources4, sources6, published4, published6 } = one;
+  const { sources4, sources6, endpoints4, endpoints6, published4, published6 } = one;
   return {
     interfaces: [one.interface],
     macs: [`${one.interface} . ${one.mac}`],
     sources4,
     sources6,
+    endpoints4,
+    endpoints6,
     published4,
     published6,
   };

@@ -70,6 +70,8 @@ const IDENTITY: ReadonlySet<string> = new Set([
   FIXED_SETS.sources6,
   FIXED_SETS.macs,
   FIXED_SETS.interfaces,
+  FIXED_SETS.endpoints4,
+  FIXED_SETS.endpoints6,
 ]);
 
 class Comparison {
