@@ -310,6 +310,11 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
         health,
         log,
         settle: () => settledLoop.settle(),
+        onAgreed: once(() => {
+          kernel.deleteUnknownLinks();
+          dataplane.resync("links");
+          wake();
+        }),
         run,
       },
       signal,
@@ -408,5 +413,13 @@ function departedOf({ remote }: Membership, { networks }: LocalState) {
   return {
     containers: (networkId: string) => remote.departed.containers(name(networkId)),
     addresses: (networkId: string, container: string) => remote.departed.addresses(name(networkId), container),
+  };
+}
+
+function once(work: () => void): () => void {
+  let done = false;
+  return () => {
+    if (!done) work();
+    done = true;
   };
 }

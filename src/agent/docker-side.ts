@@ -41,6 +41,8 @@ export interface DockerSideParts {
   readonly log: Logger;
   /** Resolves when all that is wanted now is in force. */
   readonly settle: () => Promise<void>;
+  /** Docker and we know the same containers. */
+  readonly onAgreed: () => void;
   /** Takes over work that goes on in the background until the signal aborts. */
   readonly run: (work: Promise<void>) => void;
 }
@@ -54,6 +56,11 @@ export async function openDockerSide(parts: DockerSideParts, signal: AbortSignal
   const pluginLog: PluginContext["log"] = (level, message, fields) => log[level](fields ?? {}, message);
   const inside = undo.use(new Inside({ state, log: pluginLog }, (endpoint, work) => kernel.addInside(endpoint, work)));
   const returns = new InterfaceReturn({ state, kernel, log, onReturned: inside.wake });
+  const returnInterfaces = (): void =>
+    void parts.settle().then(
+      () => returns.look(),
+      () => {}, // a condition says why, and whoever asks again comes back here
+    );
   const context: PluginContext = {
     state,
     addresses,
@@ -72,8 +79,10 @@ export async function openDockerSide(parts: DockerSideParts, signal: AbortSignal
   const aliases = undo.use(openAliases({ state, inspector, health }));
   const watch = new EngineWatch({
     reconcile: (callSignal) => reconcile.run(callSignal).finally(aliases.look),
-    onReport: ({ removed, adopted, corrected, addresses: given, problems }) => {
+    onReport: ({ removed, adopted, corrected, addresses: given, problems, agrees }) => {
       health.clear("reconcile-failed");
+      if (agrees) parts.onAgreed();
+      if (adopted.length > 0) returnInterfaces();
       if (removed.length + adopted.length + corrected.length + given.released.length > 0)
         log.info({ removed, adopted, corrected, released: given.released }, "brought into line with Docker");
       health.set("reconcile-failed", [...problems, ...given.problems][0], "problems");
@@ -129,11 +138,7 @@ export async function openDockerSide(parts: DockerSideParts, signal: AbortSignal
   return {
     forward,
     /** Somebody deleted a link of ours, or may have: once it is made anew, its container gets it back. */
-    returnInterfaces: () =>
-      void parts.settle().then(
-        () => returns.look(),
-        () => {}, // a condition says why, and whoever asks again comes back here
-      ),
+    returnInterfaces,
     /** The same for what was too young to tell. */
     glance: () => returns.glance(),
     /** Makes other firewalls let Manx packets pass; what keeps it from that is a condition. */

@@ -10,6 +10,7 @@ const QUIET: EngineReport = {
   corrected: [],
   problems: [],
   open: false,
+  agrees: true,
   addresses: { released: [], adopted: [], collected: [], problems: [], open: false },
 };
 

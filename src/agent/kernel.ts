@@ -41,12 +41,14 @@ export class Kernel implements AsyncDisposable {
   readonly nftables: Nftables;
   readonly targets: DataplaneTargets;
   readonly #kernel: KernelRtnetlink;
+  readonly #links: LinkTarget;
   readonly #open: AsyncDisposableStack;
 
   private constructor(originals: Originals, stack: AsyncDisposableStack) {
     const rtnetlink = stack.use(new KernelRtnetlink());
     const nftables = stack.use(Nftables.open());
-    const links = stack.use(new LinkTarget(rtnetlink));
+    const links = stack.use(new LinkTarget(rtnetlink, { spareUnknown: true }));
+    this.#links = links;
     this.rtnetlink = rtnetlink;
     this.#kernel = rtnetlink;
     this.nftables = nftables;
@@ -73,6 +75,11 @@ export class Kernel implements AsyncDisposable {
   /** What has passed the veth pairs of this namespace. */
   linkCounters(): LinkCounters[] {
     return this.#kernel.linkCounters("veth");
+  }
+
+  /** All containers are known now: at the next resync, links of none are left-overs. Deleting one takes a container off its network. */
+  deleteUnknownLinks(): void {
+    this.#links.deleteUnknown();
   }
 
   /** Puts the link into the namespace at the path, under another name there. */

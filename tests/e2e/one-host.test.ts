@@ -239,6 +239,17 @@ for (const engine of ENGINES) {
       await docker("rm", "-f", "phoenix");
     });
 
+    it("takes over what runs when its state is lost: no container loses its interface", async () => {
+      const links = () => world.host.mustExec(["sh", "-c", "ip -o link | grep -o '^[0-9]*: manx[0-9a-f]*' | sort"]);
+      const before = await links();
+      await world.host.stopAgent();
+      await world.host.mustExec(["sh", "-c", "rm /var/lib/manx/manx.db*"]);
+      await world.host.startAgent();
+      await world.eventually(() => world.expectReach("web", "db", true), 30);
+      await world.expectReach("stranger", "web", false);
+      assert.equal(await links(), before);
+    });
+
     it("shows all of it", async () => {
       const listed = (await world.manx("ls")) as { items?: unknown[] } | unknown[];
       const items = (Array.isArray(listed) ? listed : (listed.items ?? [])) as { container: string }[];

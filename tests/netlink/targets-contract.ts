@@ -229,6 +229,23 @@ function links(check: Check): void {
     await settles(target, { manxweb: WEB, manxdb: DB });
     assert.equal(linkOf(rtnetlink, "manxweb").peerAway, true);
   });
+  check("spares what nobody wants yet, until it is known that nobody does", async (world) => {
+    const { rtnetlink } = world;
+    await twoLinks(world);
+    const target = new LinkTarget(rtnetlink, { spareUnknown: true });
+    const reconciler = new Reconciler<string, LinkState>(target);
+    const desired = new Map([["manxdb", DB]]);
+    const present = async (): Promise<boolean> => {
+      await reconciler.step(desired, signal);
+      await target.settled();
+      return rtnetlink.link("manxweb") !== undefined;
+    };
+    assert.equal(await present(), true);
+    target.deleteUnknown();
+    reconciler.resync();
+    assert.equal(await present(), false);
+    assert.ok(rtnetlink.link("manxdb"));
+  });
   check("repairs what is wrong with the host's side, and keeps the pair", async (world) => {
     const { rtnetlink } = world;
     await twoLinks(world);

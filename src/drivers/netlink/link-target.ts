@@ -25,6 +25,8 @@ const IPV6_MTU = 1280;
 
 export interface LinkTargetOptions {
   readonly reapDelayMs?: number;
+  /** Links that nobody wants are left where they are, until `deleteUnknown`: it is not known yet whose they are. */
+  readonly spareUnknown?: boolean;
 }
 
 export class LinkTarget implements Target<string, SeenLink>, AsyncDisposable {
@@ -33,11 +35,18 @@ export class LinkTarget implements Target<string, SeenLink>, AsyncDisposable {
   #reaping: Promise<void> = Promise.resolve();
   #reaps = 0;
   #timer: NodeJS.Timeout | undefined;
+  #sparing: boolean;
   #reapError: unknown;
 
   constructor(rtnetlink: Rtnetlink, options: LinkTargetOptions = {}) {
     this.#rtnetlink = rtnetlink;
     this.#reapDelay = options.reapDelayMs ?? REAP_DELAY_MS;
+    this.#sparing = options.spareUnknown ?? false;
+  }
+
+  /** From the next `list` on. */
+  deleteUnknown(): void {
+    this.#sparing = false;
   }
 
   /** `b`: as seen. */
@@ -48,13 +57,17 @@ export class LinkTarget implements Target<string, SeenLink>, AsyncDisposable {
     (b.peerAway === true || (a.peer === b.peer && a.peerMac.toLowerCase() === b.peerMac.toLowerCase()));
 
   /** Links that wait for their end are gone already. */
-  async list(): Promise<ReadonlyMap<string, SeenLink>> {
+  async list(
+    _signal?: AbortSignal,
+    desired: ReadonlyMap<string, LinkState> = new Map(),
+  ): Promise<ReadonlyMap<string, SeenLink>> {
     const all = this.#rtnetlink.links("veth");
     const byIndex = new Map(all.map((link) => [link.index, link]));
     const gateways = linkLocals(this.#rtnetlink.addresses());
     const out = new Map<string, SeenLink>();
     for (const link of all.filter(isOurs)) {
       if (link.group === DOOMED_GROUP && this.#isReaping()) continue;
+      if (this.#sparing && !desired.has(link.name) && link.group !== DOOMED_GROUP) continue;
       out.set(link.name, seen(link, byIndex.get(link.peerIndex ?? 0), gateways.get(link.index) ?? []));
     }
     return out;

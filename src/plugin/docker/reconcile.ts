@@ -28,6 +28,8 @@ export interface EngineReport {
   readonly problems: readonly string[];
   /** Something is out of step still, or too young to tell: another look is to come. */
   readonly open: boolean;
+  /** Docker and we have the same networks and endpoints. */
+  readonly agrees: boolean;
 }
 
 /** Milliseconds between two looks that agree. */
@@ -78,7 +80,8 @@ export class EngineReconcile {
     for (const network of view.networks.values())
       findings.corrected.push(...(await refreshIdentities(this.#context, network, signal)));
     const report = await addresses.reconcile(liveAddresses(view), mark, signal);
-    return { ...findings, addresses: report, open: report.open || !this.#agrees(view) };
+    const agrees = this.#agrees(view);
+    return { ...findings, addresses: report, open: report.open || !agrees, agrees };
   }
 
   async #look(signal: AbortSignal): Promise<View> {
