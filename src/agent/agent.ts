@@ -402,6 +402,7 @@ export async function startAgent(options: AgentOptions, log: Logger, shared?: St
       await cutter.settle();
     },
     reconcile: docker.reconcile,
+    reopenPluginSocket: docker.reopenPluginSocket,
     resync,
     [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),
   };

@@ -98,7 +98,7 @@ export async function openDockerSide(parts: DockerSideParts, signal: AbortSignal
       if (!signal.aborted) health.raise("foreign-firewall", messageOf(error));
     }
   };
-  undo.use(
+  const server = undo.use(
     await PluginServer.start({
       socketPath: options.pluginSocket,
       calls: pluginCalls(context),
@@ -139,6 +139,8 @@ export async function openDockerSide(parts: DockerSideParts, signal: AbortSignal
     forward,
     /** Somebody deleted a link of ours, or may have: once it is made anew, its container gets it back. */
     returnInterfaces,
+    /** Where somebody has removed the socket. */
+    reopenPluginSocket: () => server.listen(),
     /** The same for what was too young to tell. */
     glance: () => returns.glance(),
     /** Makes other firewalls let Manx packets pass; what keeps it from that is a condition. */

@@ -1,5 +1,4 @@
 /** What `manx doctor --fix` may do by itself: nothing that harms anybody's traffic. */
-import { ApiError } from "../api/error.ts";
 import type { FixAction } from "../api/schema/doctor.ts";
 import { plural } from "../core/plural.ts";
 import type { Agent } from "./agent.ts";
@@ -21,9 +20,9 @@ export async function repair(agent: Agent, action: FixAction, signal?: AbortSign
       const written = await agent.forward.ensure(signal);
       return `Placed ${plural(written, "rule")} for Manx traffic to pass the other firewall`;
     }
-    case "reopen-plugin-socket":
-      throw new ApiError("refused", "Cannot open the plugin socket again while the agent runs: restart the agent", {
-        remedy: "With systemd: systemctl restart manx. Without: end the agent, and its supervisor starts another.",
-      });
+    case "reopen-plugin-socket": {
+      await agent.reopenPluginSocket();
+      return "Opened the plugin socket again";
+    }
   }
 }

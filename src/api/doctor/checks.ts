@@ -125,8 +125,9 @@ function plugin({ pluginSocket, agent, unit }: HostFacts): Verdict {
   return {
     state: "failed",
     found: `nobody listens on ${pluginSocket.path}`,
-    remedy: !agent.running ? startCommand(systemd) : systemd ? "systemctl restart manx" : "manx doctor --fix",
-    fix: { kind: "reopen-plugin-socket" },
+    ...(agent.running
+      ? { remedy: "manx doctor --fix", fix: { kind: "reopen-plugin-socket" } as const }
+      : { remedy: startCommand(systemd) }),
   };
 }
 
@@ -204,7 +205,7 @@ function socket({ socketMode }: HostFacts): Verdict {
   if (socketMode === undefined) return unknown("could not be found out");
   const found = `the socket's mode is ${socketMode.toString(8)}`;
   if ((socketMode & 0o002) === 0) return ok(found);
-  return { state: "failed", found: `${found}: everybody may`, remedy: "systemctl restart manx" };
+  return { state: "failed", found: `${found}: everybody may`, remedy: "chmod 600 /run/manx/manx.sock" };
 }
 
 function clock({ clock }: HostFacts): Verdict {

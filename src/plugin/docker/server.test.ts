@@ -191,6 +191,23 @@ describe("the plugin on its socket", () => {
       assert.match(await raw((socket) => socket.write(both)), /^HTTP\/1\.1 400/);
     });
 
+    it("listens again where somebody removed the socket, and keeps the call under way", async () => {
+      const docker = new Docker(plugin);
+      const net = await docker.createNetwork(1, "apps");
+      let finish = (): void => {};
+      plugin.settle = () => new Promise((resolve) => (finish = resolve));
+      const started = docker.start(docker.createContainer("web", net), net);
+      while (![...plugin.host.state.endpoints.values()].some(({ joined }) => joined))
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      await rm(plugin.socketPath);
+      await assert.rejects(plugin.call("Plugin.Activate"), /ENOENT/);
+      await plugin.server?.listen();
+      assert.equal((await plugin.call("Plugin.Activate")).status, 200);
+      finish();
+      await started;
+      await assert.rejects(async () => plugin.server?.listen(), /another agent runs/);
+    });
+
     it("outlives garbage on the socket", async () => {
       for (const bytes of [
         "\u0000\u0001\u0002\r\n\r\n",

@@ -33,29 +33,36 @@ export interface ServerOptions {
 const PLUGIN_SOCKET = "/run/docker/plugins/manx.sock";
 
 export class PluginServer implements AsyncDisposable {
-  readonly #server: Server;
+  /** The last one listens; those before it have lost their socket, and keep the connections that they have. */
+  readonly #servers: Server[] = [];
   readonly #options: ServerOptions;
   readonly #abort = new AbortController();
   readonly #underWay = new Set<Promise<void>>();
 
   private constructor(options: ServerOptions) {
     this.#options = options;
-    this.#server = createServer((request, response) => {
-      const work = this.#take(request, response);
-      this.#underWay.add(work);
-      void work.finally(() => this.#underWay.delete(work));
-    });
-    // Docker keeps idle connections. If we closed one just as it sends, the call would be repeated without its content.
-    this.#server.keepAliveTimeout = 0;
-    this.#server.timeout = 0;
-    this.#server.requestTimeout = 0; // the body's time is kept below, with an answer that says so
   }
 
   /** @throws DriverError "exists" if another agent answers at the socket */
   static async start(options: ServerOptions): Promise<PluginServer> {
     const server = new PluginServer(options);
-    await listenAlone(server.#server, options.socketPath ?? PLUGIN_SOCKET);
+    await server.listen();
     return server;
+  }
+
+  /** Again, where somebody has removed the socket. @throws DriverError "exists" if anybody answers at the socket */
+  async listen(): Promise<void> {
+    const server = createServer((request, response) => {
+      const work = this.#take(request, response);
+      this.#underWay.add(work);
+      void work.finally(() => this.#underWay.delete(work));
+    });
+    // Docker keeps idle connections. If we closed one just as it sends, the call would be repeated without its content.
+    server.keepAliveTimeout = 0;
+    server.timeout = 0;
+    server.requestTimeout = 0; // the body's time is kept below, with an answer that says so
+    await listenAlone(server, this.#options.socketPath ?? PLUGIN_SOCKET);
+    this.#servers.push(server);
   }
 
   async #take(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -96,13 +103,15 @@ export class PluginServer implements AsyncDisposable {
 
   /** Lets the calls under way finish, for up to the time that an answer may take. */
   async [Symbol.asyncDispose](): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    this.#server.closeIdleConnections();
+    const closed = Promise.all(
+      this.#servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve()))),
+    );
+    for (const server of this.#servers) server.closeIdleConnections();
     const soon = setTimeout(() => this.#abort.abort(new Error("the agent is stopping")), 2000);
     await Promise.allSettled(this.#underWay);
     clearTimeout(soon);
     this.#abort.abort(new Error("the agent is stopping"));
-    this.#server.closeAllConnections();
+    for (const server of this.#servers) server.closeAllConnections();
     await closed;
   }
 }
