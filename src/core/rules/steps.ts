@@ -27,8 +27,13 @@ export function logSteps(group: number | undefined, verb: string, id: string): S
   return group === undefined ? [] : [{ kind: "log", group, prefix: `manx ${verb} ${id} ` }];
 }
 
+// What tens of thousands of rules have in common is one object.
+const protocols = new Map<string, Step>();
+const lists = new Map<Field, readonly Field[]>();
+
 export function is(field: Field, value: string): Step {
-  return { kind: "match", field, value };
+  const made: Step = { kind: "match", field, value };
+  return field === "meta l4proto" ? protocols.getOrInsert(value, made) : made;
 }
 
 export function isNot(field: Field, value: string): Step {
@@ -36,7 +41,12 @@ export function isNot(field: Field, value: string): Step {
 }
 
 export function isIn(fields: readonly Field[], set: string): Step {
-  return { kind: "lookup", fields, set };
+  const [only] = fields;
+  return {
+    kind: "lookup",
+    fields: only !== undefined && fields.length === 1 ? lists.getOrInsert(only, fields) : fields,
+    set,
+  };
 }
 
 export function isNotIn(fields: readonly Field[], set: string): Step {
