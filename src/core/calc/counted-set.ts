@@ -2,6 +2,7 @@
 
 import type { MapDelta } from "../reconcile/patched-map.ts";
 import type { ElementData } from "../rules/ir.ts";
+import { exactly } from "./exactly.ts";
 import { Taken } from "./taken.ts";
 
 export class CountedSet {
@@ -38,9 +39,4 @@ export class CountedSet {
     else this.#counts.set(element, count);
     this.#taken.touch(element);
   }
-}
-
-/** A copy without spare room: V8 gives a list that grew by `push` or `filter` room for 16 more, and there are 100,000 of them. */
-export function exactly<T>(list: readonly T[]): readonly T[] {
-  return list.slice();
 }

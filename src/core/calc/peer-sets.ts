@@ -2,12 +2,13 @@
  * The sets that rules look things up in, kept while peers and rules come and go. A set exists while a piece of the ruleset
  * uses it; a selector is followed while a set needs it.
  */
+
 import type { Family } from "../net/address.ts";
 import type { FieldType, NftSet } from "../rules/ir.ts";
 import { addressType, mergedKey, type Nature, type PeerFacts, type SetSpec, sizeClass } from "../rules/sets.ts";
 import { LabelIndex } from "../selector/label-index.ts";
 import { selector as parse } from "../selector/parse.ts";
-import { exactly } from "./counted-set.ts";
+import { exactly } from "./exactly.ts";
 import type { Labels } from "./labels.ts";
 import { allAddresses, containerKey, familyOf } from "./local.ts";
 import { mergedElements } from "./members.ts";

@@ -12,7 +12,7 @@ import { ICMP, ICMPV6, protocolNumber } from "../rules/protocol.ts";
 import type { Selector } from "../selector/ast.ts";
 import { selector as parse } from "../selector/parse.ts";
 import { printSelector } from "../selector/print.ts";
-import { exactly } from "./counted-set.ts";
+import { exactly } from "./exactly.ts";
 import { NAMESPACE_LABEL, NAMESPACE_PREFIX } from "./labels.ts";
 
 const IN_A_NAMESPACE: Selector = { kind: "has", label: NAMESPACE_LABEL };
